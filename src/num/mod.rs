@@ -1,0 +1,40 @@
+//! Scalars, SIMD dispatch, norms and elementary-function kernels.
+//!
+//! Everything numerical in this crate is written once, as plain scalar code with explicit
+//! [`Scalar::mul_add`], marked `#[inline(always)]`, and run inside [`dispatch`], which recompiles it
+//! for AVX-512, AVX2+FMA, NEON or the baseline and picks at run time. Because fused multiply-adds
+//! are explicit and reductions use a fixed number of partial sums, results do not depend on the
+//! instruction set that was picked.
+
+mod lanes;
+mod scalar;
+
+pub use lanes::{LANES, Lanes};
+pub use scalar::{Real, Scalar};
+
+/// A piece of work that [`dispatch`] recompiles for each instruction set.
+///
+/// `run` and everything it should vectorise must be `#[inline(always)]`.
+pub trait Kernel {
+    /// What the work returns.
+    type Output;
+    /// Does the work.
+    fn run(self) -> Self::Output;
+}
+
+struct Op<K>(K);
+
+impl<K: Kernel> pulp::NullaryFnOnce for Op<K> {
+    type Output = K::Output;
+    #[inline(always)]
+    fn call(self) -> K::Output {
+        self.0.run()
+    }
+}
+
+/// Runs `kernel` compiled for the widest instruction set of this CPU (AVX-512, AVX2+FMA, NEON,
+/// baseline), found at run time, so that a default `cargo build` reaches it.
+#[inline(always)]
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    pulp::Arch::new().dispatch(Op(kernel))
+}

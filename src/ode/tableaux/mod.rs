@@ -1,0 +1,1 @@
+//! The coefficients of the built-in methods, one file a family, data only.
