@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod adjoint;
 pub mod dynamics;
 pub mod error;
+pub mod integrate;
 pub mod num;
 pub mod ode;
 

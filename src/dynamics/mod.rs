@@ -51,6 +51,12 @@ pub trait Dynamics<T: Real>: Sync {
     /// Scratch for states of `batch` columns (smaller batches may use it too).
     fn scratch(&self, batch: usize) -> Self::Scratch;
 
+    /// Bytes that [`scratch`](Dynamics::scratch) takes for `batch` columns, for memory budgets.
+    fn scratch_bytes(&self, batch: usize) -> usize {
+        let _ = batch;
+        0
+    }
+
     /// `dy` ← f(t, y; θ).
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], scratch: &mut Self::Scratch);
 

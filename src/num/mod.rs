@@ -7,9 +7,12 @@
 //! instruction set that was picked.
 
 mod lanes;
+mod norm;
+pub mod parallel;
 mod scalar;
 
 pub use lanes::{LANES, Lanes};
+pub use norm::{Atol, ErrorNorm, Over, accumulate, combine, combine_differences, rms};
 pub use scalar::{Real, Scalar};
 
 /// A piece of work that [`dispatch`] recompiles for each instruction set.

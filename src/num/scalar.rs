@@ -1,7 +1,7 @@
 //! The two scalar traits: [`Scalar`], what a right-hand side may compute with, and [`Real`], the
 //! floating-point types the library stores and controls with.
 
-use num_traits::{FromPrimitive, NumAssign, ToPrimitive};
+use num_traits::{FromPrimitive, ToPrimitive};
 use std::fmt::{Debug, Display, LowerExp};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -71,7 +71,6 @@ pub trait Real:
     + Default
     + Display
     + LowerExp
-    + NumAssign
     + FromPrimitive
     + ToPrimitive
     + std::iter::Sum
@@ -98,6 +97,16 @@ pub trait Real:
     fn f64(self) -> f64;
     /// `sign(y)·|x|`.
     fn copysign(self, y: Self) -> Self;
+
+    /// 2ˣ.
+    fn exp2(self) -> Self;
+    /// Base-2 logarithm.
+    fn log2(self) -> Self;
+    /// The larger; the other one when one is NaN.
+    #[inline(always)]
+    fn max_number(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
 
     /// C ← α·op(A)·op(B) + β·C, column major; `op` transposes when its flag is set.
     ///
@@ -178,11 +187,19 @@ macro_rules! real {
             }
             #[inline(always)]
             fn f64(self) -> f64 {
-                f64::from(self)
+                <f64 as From<$t>>::from(self)
             }
             #[inline(always)]
             fn copysign(self, y: Self) -> Self {
                 $t::copysign(self, y)
+            }
+            #[inline(always)]
+            fn exp2(self) -> Self {
+                $t::exp2(self)
+            }
+            #[inline(always)]
+            fn log2(self) -> Self {
+                $t::log2(self)
             }
             fn gemm(
                 [m, n, k]: [usize; 3],

@@ -1,0 +1,485 @@
+//! The discrete adjoint: the exact reverse of the accepted steps, heuristics' cotangents included.
+//!
+//! The solve is a function of (y0, θ) once its step sizes are fixed: y_{j+1} = Φ(y_j; t_j, h_j, θ). Its
+//! gradient is the product of the steps' transposed Jacobians, exact to rounding. Held constant:
+//! every h_j, the automatic first one included, and the accept/reject decisions, so that
+//! [`DiscreteAdjoint::replay`] is the very function that is differentiated (finite differences of
+//! it agree). Rejected steps leave no trace.
+
+use super::checkpoint::{Memory, Store};
+use crate::error::{Error, Result};
+use crate::integrate::{
+    Backward, Drive, Observer, Options, Partial, Penalty, Problem, Reverse, Solution, StepInfo,
+    StepView, view,
+};
+use crate::num::{ErrorNorm, Real};
+
+/// A penalty with its weight λ in the total loss.
+pub struct Weighted<'a, T> {
+    /// λ ≥ 0.
+    pub weight: T,
+    /// R.
+    pub penalty: &'a mut dyn Penalty<T>,
+}
+
+/// A cotangent of the state at the start of an accepted step, from outside the solve.
+#[derive(Clone, Copy, Debug)]
+pub struct Injection<'a, T> {
+    /// Index of the step.
+    pub step: usize,
+    /// Cotangent of y_j.
+    pub y_bar: &'a [T],
+}
+
+/// Loss, penalties and their weighted sum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation<T> {
+    /// The data loss.
+    pub loss: T,
+    /// R of each penalty, unweighted.
+    pub penalties: Vec<T>,
+    /// loss + Σ λ R.
+    pub total: T,
+}
+
+/// What a reverse cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdjointStatistics {
+    /// Evaluations of the right-hand side in the reverse.
+    pub nfe: usize,
+    /// Vector–Jacobian products.
+    pub nvjp: usize,
+    /// Steps taken again.
+    pub replayed: usize,
+    /// Most bytes of checkpoints held at a time.
+    pub checkpoint_bytes: usize,
+    /// Bytes of solver and reverse work space.
+    pub work_bytes: usize,
+}
+
+/// Gradients through the accepted steps of `S`. Its memory is reused from call to call.
+pub struct DiscreteAdjoint<T: Real, S> {
+    stepper: S,
+    memory: Memory,
+    drive: Drive<T>,
+    store: Store<T>,
+    back: Backward<T>,
+    /// The state in hand and the one after, during a reverse.
+    states: [Vec<T>; 2],
+    end: Vec<T>,
+    norm: ErrorNorm<T>,
+    theta_bar: Vec<T>,
+    stats: AdjointStatistics,
+}
+
+struct Recorder<'a, 'p, T> {
+    store: &'a mut Store<T>,
+    penalties: &'a mut [Weighted<'p, T>],
+    scratch: &'a mut [T],
+    end: &'a mut Vec<T>,
+}
+
+impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
+    fn accepted(&mut self, step: &StepView<'_, T>) {
+        self.store.push(step.y0, step.stages);
+        for p in self.penalties.iter_mut() {
+            p.penalty.observe(step, self.scratch);
+        }
+        self.end.copy_from_slice(step.y1);
+    }
+}
+
+impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
+    /// Gradients through `stepper` within `memory`.
+    pub fn new(stepper: S, memory: Memory) -> Self {
+        let n = stepper.len();
+        Self {
+            memory,
+            drive: Drive::new(n),
+            store: Store::default(),
+            back: Backward::new(n, stepper.total_stages(), false),
+            states: [vec![T::zero(); n], vec![T::zero(); n]],
+            end: vec![T::zero(); n],
+            norm: ErrorNorm::new(T::one(), T::one()),
+            theta_bar: vec![T::zero(); stepper.num_params()],
+            stats: AdjointStatistics::default(),
+            stepper,
+        }
+    }
+
+    /// The solution of the last forward pass.
+    pub fn solution(&self) -> &Solution<T> {
+        &self.drive.solution
+    }
+
+    /// The stepper.
+    pub fn stepper(&self) -> &S {
+        &self.stepper
+    }
+
+    /// Cotangent of y0 from the last reverse.
+    pub fn y0_gradient(&self) -> &[T] {
+        &self.back.y
+    }
+
+    /// Cotangent of θ from the last reverse.
+    pub fn theta_gradient(&self) -> &[T] {
+        &self.theta_bar
+    }
+
+    /// What the last reverse cost.
+    pub fn statistics(&self) -> AdjointStatistics {
+        self.stats
+    }
+
+    /// Bytes of work space, checkpoints not counted; `seeded`: with seeds on the stages.
+    fn work_bytes(&self, seeded: bool) -> usize {
+        let extra = if seeded && self.back.stages.is_empty() {
+            self.stepper.total_stages()
+        } else {
+            0
+        };
+        let states = 3 + extra;
+        self.stepper.bytes()
+            + self.drive.bytes()
+            + self.back.bytes()
+            + states * self.end.len() * size_of::<T>()
+    }
+
+    fn start(
+        &mut self,
+        problem: &Problem<'_, T>,
+        options: &Options<T>,
+        penalties: &mut [Weighted<'_, T>],
+    ) -> Result<()> {
+        let n = self.stepper.len();
+        Error::check_len("y0", problem.y0.len(), n, "dim × batch")?;
+        Error::check_len(
+            "theta",
+            problem.theta.len(),
+            self.stepper.num_params(),
+            "the right-hand side's parameters",
+        )?;
+        Error::check_finite("y0", problem.y0)?;
+        Error::check_finite("theta", problem.theta)?;
+        for p in penalties.iter_mut() {
+            if !(p.weight.is_finite() && p.weight >= T::zero()) {
+                return Err(Error::invalid(
+                    "a penalty's weight λ",
+                    p.weight,
+                    "it must be finite and not negative",
+                ));
+            }
+            p.penalty.start();
+        }
+        let inside = matches!(options.save, crate::integrate::Save::At(_));
+        let seeded = inside || !penalties.is_empty();
+        let work = self.work_bytes(seeded);
+        let capacity = match self.memory {
+            Memory::Unlimited => usize::MAX,
+            Memory::Bytes(bytes) => bytes.saturating_sub(work) / size_of::<T>(),
+        };
+        if capacity < n {
+            let needed = format!(
+                "this solve needs at least {} bytes ({work} of work space and one checkpoint)",
+                work + n * size_of::<T>()
+            );
+            return Err(Error::invalid(
+                "the memory budget",
+                format!("{:?}", self.memory),
+                needed,
+            ));
+        }
+        self.store
+            .start(n, self.stepper.main_stages() * n, capacity)?;
+        self.stepper.set_theta(problem.theta);
+        self.norm = options.norm.clone();
+        self.stats = AdjointStatistics {
+            work_bytes: work,
+            ..Default::default()
+        };
+        Ok(())
+    }
+
+    /// The forward pass: solves, records what the reverse needs, evaluates the penalties.
+    ///
+    /// # Errors
+    /// Inputs that do not fit, a budget below one checkpoint, or a solve that stops early, with
+    /// the partial solution.
+    pub fn forward(
+        &mut self,
+        problem: &Problem<'_, T>,
+        options: &Options<T>,
+        penalties: &mut [Weighted<'_, T>],
+    ) -> Result<&Solution<T>, Partial<T>> {
+        self.start(problem, options, penalties)?;
+        let Self {
+            stepper,
+            drive,
+            store,
+            back,
+            end,
+            ..
+        } = self;
+        let mut recorder = Recorder {
+            store,
+            penalties,
+            scratch: &mut back.scratch,
+            end,
+        };
+        match drive.run(stepper, problem.y0, problem.span, options, &mut recorder) {
+            Ok(()) => Ok(&self.drive.solution),
+            Err(error) => Err(Partial {
+                error,
+                solution: Box::new(self.drive.solution.clone()),
+            }),
+        }
+    }
+
+    /// The forward pass at the frozen steps and saved times of `recorded`.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn replay(
+        &mut self,
+        problem: &Problem<'_, T>,
+        recorded: &Solution<T>,
+        options: &Options<T>,
+        penalties: &mut [Weighted<'_, T>],
+    ) -> Result<&Solution<T>, Partial<T>> {
+        self.start(problem, options, penalties)?;
+        let Self {
+            stepper,
+            drive,
+            store,
+            back,
+            end,
+            ..
+        } = self;
+        let mut recorder = Recorder {
+            store,
+            penalties,
+            scratch: &mut back.scratch,
+            end,
+        };
+        let saved = (&recorded.steps[..], &recorded.located[..], &recorded.t[..]);
+        match drive.replay(stepper, problem.y0, saved, options, &mut recorder) {
+            Ok(()) => Ok(&self.drive.solution),
+            Err(error) => Err(Partial {
+                error,
+                solution: Box::new(self.drive.solution.clone()),
+            }),
+        }
+    }
+
+    /// The reverse of the last forward pass: `y_bar` holds the cotangents of all saved states (the
+    /// layout of `solution().y`). Gradients are then in [`theta_gradient`](Self::theta_gradient)
+    /// and [`y0_gradient`](Self::y0_gradient). The checkpoints are consumed.
+    ///
+    /// # Errors
+    /// Cotangents of the wrong length, no forward pass to reverse, or a gradient that is not finite.
+    pub fn reverse(
+        &mut self,
+        y_bar: &[T],
+        injections: &[Injection<'_, T>],
+        penalties: &mut [Weighted<'_, T>],
+    ) -> Result<()> {
+        let n = self.end.len();
+        Error::check_len(
+            "the cotangent of the saved states",
+            y_bar.len(),
+            self.drive.solution.y.len(),
+            "one for each saved number",
+        )?;
+        for injection in injections {
+            Error::check_len(
+                "an injected cotangent",
+                injection.y_bar.len(),
+                n,
+                "the state's length",
+            )?;
+        }
+        if self.stats.nvjp > 0 {
+            return Err(Error::invalid(
+                "the forward pass",
+                "already reversed",
+                "call forward again first",
+            ));
+        }
+        let located = &self.drive.solution.located;
+        let inside = located
+            .iter()
+            .any(|l| l.theta != T::zero() && l.theta != T::one());
+        if inside || !penalties.is_empty() {
+            self.back.seed_stages();
+        }
+        let (nfe0, nvjp0) = (self.stepper.nfe(), self.stepper.nvjp());
+        self.theta_bar.fill(T::zero());
+        self.back.clear();
+        let mut saved = self.drive.solution.located.len();
+        self.states[1].copy_from_slice(&self.end);
+        for j in (0..self.drive.solution.steps.len()).rev() {
+            self.bring_back(j);
+            self.seed(j, &mut saved, y_bar, injections);
+            let Self {
+                stepper,
+                drive,
+                back,
+                states: [y0, y1],
+                theta_bar,
+                norm,
+                ..
+            } = self;
+            let steps = &drive.solution.steps;
+            let step = &steps[j];
+            if !penalties.is_empty() {
+                let view = view(stepper, j, step, [y0, y1], norm);
+                for p in penalties.iter_mut().filter(|p| p.weight != T::zero()) {
+                    p.penalty.pullback(&view, p.weight, &mut back.cotangent());
+                }
+            }
+            let fresh = j == 0 || steps[j - 1].to_stop;
+            stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
+            self.states.swap(0, 1);
+        }
+        self.stats.nfe = self.stepper.nfe() - nfe0;
+        self.stats.nvjp = self.stepper.nvjp() - nvjp0;
+        self.stats.checkpoint_bytes = self.store.peak_bytes();
+        Error::check_finite("the gradient with respect to theta", &self.theta_bar)?;
+        Error::check_finite("the gradient with respect to y0", &self.back.y)
+    }
+
+    /// Adds the cotangents of saved states and injections that belong to step `j`.
+    fn seed(&mut self, j: usize, saved: &mut usize, y_bar: &[T], injections: &[Injection<'_, T>]) {
+        let n = self.end.len();
+        let Self {
+            stepper,
+            drive,
+            back,
+            states: [y0, _],
+            ..
+        } = self;
+        back.clear_seeds();
+        let Solution { located, steps, .. } = &drive.solution;
+        while *saved > 0 && located[*saved - 1].step == j {
+            *saved -= 1;
+            let theta = located[*saved].theta;
+            let bar = &y_bar[*saved * n..(*saved + 1) * n];
+            if theta == T::one() {
+                add(&mut back.y, bar);
+            } else if theta == T::zero() {
+                add(&mut back.y0, bar);
+            } else {
+                stepper.prepare_interpolation(&steps[j], y0);
+                stepper.interpolate_pullback(&steps[j], theta, bar, back);
+            }
+        }
+        for injection in injections.iter().filter(|i| i.step == j) {
+            add(&mut back.y0, injection.y_bar);
+        }
+    }
+
+    /// Makes step `j` the stepper's step in hand, its start in `states[0]`.
+    fn bring_back(&mut self, j: usize) {
+        let [y0, _] = &mut self.states;
+        if let Some((y, stages)) = self.store.stages(j) {
+            y0.copy_from_slice(y);
+            self.stepper.restore(stages);
+            return;
+        }
+        if let Some(y) = self.store.state(j) {
+            y0.copy_from_slice(y);
+        } else {
+            self.reach(j);
+        }
+        let step = self.drive.solution.steps[j];
+        self.stepper.begin(step.t, &self.states[0]);
+        self.take(&step);
+    }
+
+    /// Takes a recorded step again from `states[0]`; its end goes to `end`, which is free by now.
+    fn take(&mut self, step: &StepInfo<T>) {
+        let Self {
+            stepper,
+            states: [y0, _],
+            end,
+            norm,
+            stats,
+            ..
+        } = self;
+        stepper.attempt((step.t, step.h), step.to_stop, y0, end, norm);
+        stats.replayed += 1;
+    }
+
+    /// Brings the state at the start of step `j` into `states[0]` from the latest checkpoint,
+    /// placing new ones on the way.
+    fn reach(&mut self, j: usize) {
+        let mut from = match self.store.latest(j) {
+            Some((k, y)) => {
+                self.states[0].copy_from_slice(y);
+                k
+            }
+            None => return,
+        };
+        while from < j {
+            let target = self.store.next_checkpoint(from, j);
+            let to = target.unwrap_or(j);
+            self.stepper
+                .begin(self.drive.solution.steps[from].t, &self.states[0]);
+            for i in from..to {
+                let step = self.drive.solution.steps[i];
+                self.take(&step);
+                match step.to_stop {
+                    true => self.stepper.begin(step.t1, &self.end),
+                    false => self.stepper.accept(step.t1, &self.end),
+                }
+                self.states[0].copy_from_slice(&self.end);
+            }
+            if target.is_some() {
+                self.store.checkpoint(to, &self.states[0]);
+            }
+            from = to;
+        }
+    }
+
+    /// Loss, penalties and their gradient. `loss` sees the solution and writes the cotangents of
+    /// its saved states.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward) and [`reverse`](Self::reverse), or what `loss` returns.
+    pub fn value_and_gradient(
+        &mut self,
+        problem: &Problem<'_, T>,
+        options: &Options<T>,
+        penalties: &mut [Weighted<'_, T>],
+        loss: impl FnOnce(&Solution<T>, &mut [T]) -> Result<T>,
+    ) -> Result<Evaluation<T>> {
+        self.forward(problem, options, penalties)?;
+        let mut y_bar = vec![T::zero(); self.drive.solution.y.len()];
+        let loss = loss(&self.drive.solution, &mut y_bar)?;
+        if !loss.is_finite() {
+            return Err(Error::NonFiniteInput {
+                what: "the loss",
+                index: 0,
+                value: loss.f64(),
+            });
+        }
+        let values: Vec<T> = penalties.iter().map(|p| p.penalty.value()).collect();
+        let total = penalties
+            .iter()
+            .zip(&values)
+            .fold(loss, |sum, (p, r)| p.weight.mul_add(*r, sum));
+        self.reverse(&y_bar, &[], penalties)?;
+        Ok(Evaluation {
+            loss,
+            penalties: values,
+            total,
+        })
+    }
+}
+
+fn add<T: Real>(to: &mut [T], from: &[T]) {
+    for (a, b) in to.iter_mut().zip(from) {
+        *a += *b;
+    }
+}

@@ -1,0 +1,7 @@
+//! Gradients of losses on solutions, and of penalties on their steps, with respect to θ and y0.
+
+mod checkpoint;
+mod discrete;
+
+pub use checkpoint::Memory;
+pub use discrete::{AdjointStatistics, DiscreteAdjoint, Evaluation, Injection, Weighted};

@@ -1,0 +1,256 @@
+//! Step-size controllers: from the error estimate to the factor on h.
+//!
+//! h_{n+1} = h_n · clamp(safety · E_n^{−β1/k} · E_{n−1}^{−β2/k} · E_{n−2}^{−β3/k}),  k = min(p, p̂) + 1
+//! (Söderlind, "Automatic control and adaptive time-stepping", 2002; Hairer & Wanner II, IV.2).
+//! Forks: Diffrax's default is the I controller, OrdinaryDiffEq's is PI(0.7, −0.4); ours is PI, which
+//! rejects fewer steps where stability limits h. A rejected step uses E_n alone and may not grow.
+
+use crate::error::{Error, Result};
+use crate::num::Real;
+
+/// How the step size follows the error estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Controller {
+    /// Constant step size (the last step before a stop is shortened).
+    Fixed {
+        /// The step size, positive.
+        h: f64,
+    },
+    /// PID control of log E.
+    Pid {
+        /// Exponents (β1, β2, β3) of E_n, E_{n−1}, E_{n−2}, divided by k.
+        beta: [f64; 3],
+        /// Safety factor, in (0, 1].
+        safety: f64,
+        /// Smallest and largest factor on h.
+        limits: [f64; 2],
+    },
+}
+
+impl Default for Controller {
+    fn default() -> Self {
+        Self::pi()
+    }
+}
+
+impl Controller {
+    const SAFETY: f64 = 0.9;
+    const LIMITS: [f64; 2] = [0.2, 10.0];
+
+    /// Elementary (I) control: β = (1, 0, 0).
+    pub fn integral() -> Self {
+        Self::Pid {
+            beta: [1.0, 0.0, 0.0],
+            safety: Self::SAFETY,
+            limits: Self::LIMITS,
+        }
+    }
+
+    /// PI control, β = (0.7, −0.4, 0) (Gustafsson; Hairer & Wanner II, IV.2).
+    pub fn pi() -> Self {
+        Self::Pid {
+            beta: [0.7, -0.4, 0.0],
+            safety: Self::SAFETY,
+            limits: Self::LIMITS,
+        }
+    }
+
+    /// PID control, β = (1/18, 1/9, 1/18) (Söderlind's H312).
+    pub fn pid() -> Self {
+        Self::Pid {
+            beta: [1.0 / 18.0, 1.0 / 9.0, 1.0 / 18.0],
+            safety: Self::SAFETY,
+            limits: Self::LIMITS,
+        }
+    }
+
+    /// Whether steps are accepted by their error.
+    pub fn is_adaptive(&self) -> bool {
+        matches!(self, Self::Pid { .. })
+    }
+
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// A non-positive fixed step, a safety outside (0, 1], or limits that do not bracket 1.
+    pub fn check(&self) -> Result<()> {
+        match *self {
+            Self::Fixed { h } if !(h.is_finite() && h > 0.0) => Err(Error::invalid(
+                "the fixed step h",
+                h,
+                "it must be positive and finite",
+            )),
+            Self::Pid { safety, .. } if !(safety > 0.0 && safety <= 1.0) => Err(Error::invalid(
+                "the safety factor",
+                safety,
+                "it must lie in (0, 1]",
+            )),
+            Self::Pid {
+                limits: [low, high],
+                ..
+            } if !(low > 0.0 && low < 1.0 && high > 1.0 && high.is_finite()) => {
+                Err(Error::invalid(
+                    "the step factor limits",
+                    format!("[{low}, {high}]"),
+                    "they must satisfy 0 < low < 1 < high",
+                ))
+            }
+            Self::Pid { beta, .. } if !beta.iter().all(|b| b.is_finite()) => Err(Error::invalid(
+                "the controller exponents",
+                format!("{beta:?}"),
+                "they must be finite",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The factor on h after a step with error `e`, for an estimate of power `k` of h, whether the
+    /// step is accepted, and the history for the next call. NaN counts as the largest possible error.
+    #[inline(always)]
+    pub fn factor<T: Real>(&self, e: T, k: usize, history: &History<T>) -> (T, bool, History<T>) {
+        let Self::Pid { .. } = *self else {
+            return (T::one(), e.is_finite(), *history);
+        };
+        let accepted = e <= T::one();
+        let log = log_error(e);
+        let factor = self.exponent(log, accepted, k, history).exp2();
+        let factor = self.bound(factor, e, accepted && !history.rejected);
+        (factor, accepted, history.after(log, accepted))
+    }
+
+    /// log₂ of the unbounded factor over the safety. (The pieces of [`factor`](Self::factor) are
+    /// branch-free, so that SIMD lanes run them too, with the same bits.)
+    #[inline(always)]
+    pub(crate) fn exponent<T: Real>(
+        &self,
+        log: T,
+        accepted: bool,
+        k: usize,
+        history: &History<T>,
+    ) -> T {
+        let beta = self.beta();
+        let steady = T::of(beta[0]).mul_add(
+            log,
+            T::of(beta[1]).mul_add(history.log1, T::of(beta[2]) * history.log2),
+        );
+        T::of(-1.0 / k as f64) * if accepted { steady } else { log }
+    }
+
+    /// Safety and limits; `may_grow` unless this or the last attempt was rejected.
+    #[inline(always)]
+    pub(crate) fn bound<T: Real>(&self, factor: T, e: T, may_grow: bool) -> T {
+        let (safety, [low, high]) = match *self {
+            Self::Pid { safety, limits, .. } => (safety, limits),
+            Self::Fixed { .. } => (1.0, [1.0, 1.0]),
+        };
+        let top = if may_grow { T::of(high) } else { T::one() };
+        let factor = (T::of(safety) * factor).max(T::of(low)).min(top);
+        if e.is_finite() { factor } else { T::of(low) }
+    }
+
+    fn beta(&self) -> [f64; 3] {
+        match *self {
+            Self::Pid { beta, .. } => beta,
+            Self::Fixed { .. } => [0.0; 3],
+        }
+    }
+}
+
+/// log₂ E, floored where the estimate is all rounding (NaN too: such a step is rejected anyway).
+#[inline(always)]
+pub(crate) fn log_error<T: Real>(e: T) -> T {
+    e.max_number(T::of(1e-10)).log2()
+}
+
+/// What a controller remembers: log₂ E of the last two accepted steps, and whether the last attempt failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct History<T> {
+    /// log₂ E_{n−1}.
+    pub log1: T,
+    /// log₂ E_{n−2}.
+    pub log2: T,
+    /// Whether the last attempt was rejected.
+    pub rejected: bool,
+}
+
+impl<T: Real> History<T> {
+    /// The history after an attempt with log₂ E = `log`.
+    #[inline(always)]
+    pub(crate) fn after(&self, log: T, accepted: bool) -> Self {
+        Self {
+            log1: if accepted { log } else { self.log1 },
+            log2: if accepted { self.log1 } else { self.log2 },
+            rejected: !accepted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_are_the_formula() {
+        let history = History {
+            log1: 0.25f64.log2(),
+            log2: 0.5f64.log2(),
+            rejected: false,
+        };
+        for (c, beta) in [
+            (Controller::integral(), [1.0, 0.0, 0.0]),
+            (Controller::pi(), [0.7, -0.4, 0.0]),
+            (Controller::pid(), [1.0 / 18.0, 1.0 / 9.0, 1.0 / 18.0]),
+        ] {
+            let (factor, accepted, next) = c.factor(0.125, 5, &history);
+            let want = 0.9
+                * 0.125f64.powf(-beta[0] / 5.0)
+                * 0.25f64.powf(-beta[1] / 5.0)
+                * 0.5f64.powf(-beta[2] / 5.0);
+            assert!(
+                accepted && (factor - want).abs() < 1e-14 * want,
+                "{factor} {want}"
+            );
+            assert_eq!((next.log1, next.log2), (-3.0, -2.0));
+        }
+    }
+
+    #[test]
+    fn rejection_shrinks_by_the_error_alone_and_forbids_growth_after() {
+        let c = Controller::pi();
+        let start = History::default();
+        let (factor, accepted, next) = c.factor(32.0, 5, &start);
+        assert!(!accepted && (factor - 0.45).abs() < 1e-14);
+        assert_eq!((next.log1, next.rejected), (0.0, true));
+        let (factor, accepted, _) = c.factor(1e-6, 5, &next);
+        assert!(accepted && factor == 1.0);
+        let (factor, accepted, _) = c.factor(1e-9, 5, &start);
+        assert!(accepted && factor == 10.0);
+    }
+
+    #[test]
+    fn non_finite_errors_reject_with_the_smallest_factor() {
+        for e in [f64::NAN, f64::INFINITY] {
+            let (factor, accepted, next) = Controller::pi().factor(e, 5, &History::default());
+            assert!(!accepted && factor == 0.2 && next.log1.is_finite());
+        }
+    }
+
+    #[test]
+    fn bad_parameters_are_refused() {
+        let pid = |safety, limits| Controller::Pid {
+            beta: [1.0, 0.0, 0.0],
+            safety,
+            limits,
+        };
+        for c in [
+            Controller::Fixed { h: 0.0 },
+            Controller::Fixed { h: f64::NAN },
+            pid(0.0, [0.2, 10.0]),
+            pid(0.9, [1.2, 10.0]),
+            pid(0.9, [0.2, 1.0]),
+        ] {
+            assert!(matches!(c.check(), Err(Error::Invalid { .. })), "{c:?}");
+        }
+        assert!(Controller::pi().check().is_ok());
+    }
+}

@@ -1,0 +1,623 @@
+//! The loop: attempt, judge, accept or shrink, save, observe.
+
+use super::controller::History;
+use super::heuristic::{Heuristic, Stiffness};
+use super::initial::initial_step;
+use super::options::{Options, Save};
+use super::solution::{Located, Solution, StepInfo, Warning};
+use super::step::{StepView, Stepper};
+use crate::error::{Attempt, Error, Failure, PostMortem, Result};
+use crate::integrate::Controller;
+use crate::num::{ErrorNorm, Kernel, Real, dispatch};
+use std::time::Instant;
+
+/// Sees every accepted step, in order.
+pub trait Observer<T: Real> {
+    /// Whether there is anything to see; when false the loop does not build views.
+    const ACTIVE: bool = true;
+    /// Called once for each accepted step.
+    fn accepted(&mut self, step: &StepView<'_, T>);
+}
+
+/// Observes nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl<T: Real> Observer<T> for Silent {
+    const ACTIVE: bool = false;
+    fn accepted(&mut self, _: &StepView<'_, T>) {}
+}
+
+/// Attempts kept for a post-mortem.
+const KEPT: usize = 6;
+/// Attempts with a non-finite result in a row before the solve gives up.
+pub(crate) const NON_FINITE_TRIES: usize = 12;
+
+/// The loop's memory: states, work space and the solution, reused from solve to solve.
+#[derive(Clone, Debug, Default)]
+pub struct Drive<T> {
+    y: Vec<T>,
+    y1: Vec<T>,
+    work: Vec<T>,
+    last: [Option<Attempt>; KEPT],
+    /// The solution of the last run.
+    pub solution: Solution<T>,
+}
+
+/// Where the loop stands.
+struct Cursor<T> {
+    t: T,
+    h: T,
+    span: [T; 2],
+    stops: Vec<T>,
+    next_stop: usize,
+    next_save: usize,
+    attempts: usize,
+    non_finite: usize,
+    history: History<T>,
+}
+
+/// The controller's verdict, compiled for this CPU (its log₂ and exp₂ use fused multiply-adds).
+struct Judge<'a, T>(&'a Controller, T, usize, &'a History<T>);
+
+impl<T: Real> Kernel for Judge<'_, T> {
+    type Output = (T, bool, History<T>);
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.0.factor(self.1, self.2, self.3)
+    }
+}
+
+impl<T: Real> Drive<T> {
+    /// Memory for states of `n` numbers.
+    pub fn new(n: usize) -> Self {
+        let zeros = |n| vec![T::zero(); n];
+        Self {
+            y: zeros(n),
+            y1: zeros(n),
+            work: zeros(2 * n),
+            ..Self::default()
+        }
+    }
+
+    /// Bytes held for the state and work space (not the solution).
+    pub fn bytes(&self) -> usize {
+        (self.y.len() + self.y1.len() + self.work.len()) * size_of::<T>()
+    }
+
+    /// Integrates from `y0` over `span`; the result, complete or partial, is in `self.solution`.
+    ///
+    /// # Errors
+    /// Options that do not fit ([`Options::check`]), or a [`PostMortem`].
+    pub fn run<S: Stepper<T>, O: Observer<T>>(
+        &mut self,
+        stepper: &mut S,
+        y0: &[T],
+        span: [T; 2],
+        options: &Options<T>,
+        observer: &mut O,
+    ) -> Result<()> {
+        let clock = Instant::now();
+        let nfe0 = stepper.nfe();
+        self.reset(stepper, y0, options);
+        let below = options.check(span[0], span[1], stepper.dim())?;
+        if below {
+            let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
+            self.solution
+                .stats
+                .warnings
+                .push(Warning::BelowResolution { rtol, epsilon });
+        }
+        let outcome = self.integrate(stepper, span, options, observer);
+        self.solution.stats.nfe = stepper.nfe() - nfe0;
+        self.solution.stats.time = clock.elapsed();
+        outcome
+    }
+
+    fn reset(&mut self, stepper: &impl Stepper<T>, y0: &[T], options: &Options<T>) {
+        let n = y0.len();
+        self.y.clear();
+        self.y.extend_from_slice(y0);
+        self.y1.resize(n, T::zero());
+        self.work.resize(2 * n, T::zero());
+        self.last = [None; KEPT];
+        let solution = &mut self.solution;
+        (solution.dim, solution.batch) = (stepper.dim(), n / stepper.dim());
+        solution.t.clear();
+        solution.y.clear();
+        solution.located.clear();
+        solution.steps.clear();
+        solution.attempts.clear();
+        solution.dense.data.clear();
+        solution.stats = Default::default();
+        if let Save::At(times) = &options.save {
+            solution.y.reserve(times.len() * n);
+        }
+    }
+
+    fn integrate<S: Stepper<T>, O: Observer<T>>(
+        &mut self,
+        stepper: &mut S,
+        span: [T; 2],
+        options: &Options<T>,
+        observer: &mut O,
+    ) -> Result<()> {
+        let [t0, t1] = span;
+        stepper.begin(t0, &self.y);
+        let mut at = Cursor {
+            t: t0,
+            h: T::zero(),
+            span,
+            stops: sorted_stops(&options.tstops, span),
+            next_stop: 0,
+            next_save: 0,
+            attempts: 0,
+            non_finite: 0,
+            history: History::default(),
+        };
+        if !stepper.derivative().iter().all(|k| k.is_finite()) {
+            return Err(self.post_mortem(stepper, Failure::NonFinite, &at, options));
+        }
+        let first = match (options.controller, options.h0) {
+            (Controller::Fixed { h }, _) => T::of(h),
+            (_, Some(h)) => h.min((t1 - t0).abs()),
+            (_, None) => initial_step(
+                stepper,
+                (t0, &self.y),
+                t1 - t0,
+                &options.norm,
+                &mut self.work,
+            ),
+        };
+        self.solution.stats.first_h = first.min((t1 - t0).abs()).f64();
+        at.h = first.copysign(t1 - t0);
+        if options.save == Save::EveryStep || options.save == Save::Dense {
+            self.save(
+                t0,
+                Located {
+                    step: 0,
+                    theta: T::zero(),
+                },
+            );
+        }
+        while at.t != t1 {
+            self.advance(stepper, &mut at, options, observer)?;
+        }
+        if options.save == Save::End {
+            let step = self.solution.steps.len() - 1;
+            self.save(
+                t1,
+                Located {
+                    step,
+                    theta: T::one(),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// One attempt, accepted or not.
+    #[inline]
+    fn advance<S: Stepper<T>, O: Observer<T>>(
+        &mut self,
+        stepper: &mut S,
+        at: &mut Cursor<T>,
+        options: &Options<T>,
+        observer: &mut O,
+    ) -> Result<()> {
+        if at.attempts >= options.max_steps {
+            return Err(self.post_mortem(stepper, Failure::MaxSteps, at, options));
+        }
+        if stepper.nfe() >= options.max_nfe {
+            return Err(self.post_mortem(stepper, Failure::MaxNfe, at, options));
+        }
+        if let Some(largest) = options.dt_max {
+            at.h = at.h.abs().min(largest).copysign(at.h);
+        }
+        let stop = at.stops[at.next_stop];
+        let remaining = stop - at.t;
+        let clipped = takes_remainder(at.h, remaining);
+        let h = if clipped { remaining } else { at.h };
+        let t1 = if clipped { stop } else { at.t + h };
+        let to_stop = clipped && at.next_stop + 1 < at.stops.len();
+        let error = stepper.attempt((at.t, h), to_stop, &self.y, &mut self.y1, &options.norm);
+        let power = stepper.estimates().error_power().unwrap_or(1);
+        let (factor, accepted, history) =
+            dispatch(Judge(&options.controller, error, power, &at.history));
+        self.note(at, h, error, accepted);
+        at.attempts += 1;
+        at.history = history;
+        let wanted = at.h;
+        at.h = h * factor;
+        if options.diagnostics {
+            self.diagnose(stepper, at.t, h, error, options);
+        }
+        if !accepted {
+            self.solution.stats.rejected += 1;
+            return self.rejected(stepper, at, error, options);
+        }
+        at.non_finite = 0;
+        let info = StepInfo {
+            t: at.t,
+            h,
+            t1,
+            to_stop,
+            error,
+        };
+        self.accepted(stepper, at, info, options, observer);
+        if clipped {
+            at.next_stop += 1;
+            at.h = at.h.abs().max(wanted.abs()).copysign(h);
+        }
+        at.t = t1;
+        Ok(())
+    }
+
+    #[inline]
+    fn accepted<S: Stepper<T>, O: Observer<T>>(
+        &mut self,
+        stepper: &mut S,
+        at: &mut Cursor<T>,
+        info: StepInfo<T>,
+        options: &Options<T>,
+        observer: &mut O,
+    ) {
+        let step = self.solution.steps.len();
+        self.solution.steps.push(info);
+        self.solution.stats.accepted += 1;
+        match &options.save {
+            Save::End => {}
+            Save::At(times) => self.save_times(stepper, times, at, info),
+            Save::EveryStep => self.save_end(info.t1, step),
+            Save::Dense => {
+                self.save_end(info.t1, step);
+                let [y, y1] = [&self.y, &self.y1].map(Vec::as_slice);
+                stepper.interpolate(
+                    (info.t, info.h),
+                    T::of(0.5),
+                    [y, y1],
+                    &mut self.work[..y.len()],
+                );
+                self.solution.dense.data.extend_from_slice(y);
+                self.solution.dense.data.extend_from_slice(stepper.stages());
+                self.solution.dense.per_step = 1 + stepper.stages().len() / y.len();
+            }
+        }
+        if O::ACTIVE {
+            observer.accepted(&view(
+                stepper,
+                step,
+                &info,
+                [&self.y, &self.y1],
+                &options.norm,
+            ));
+        }
+        match info.to_stop {
+            true => stepper.begin(info.t1, &self.y1),
+            false => stepper.accept(info.t1, &self.y1),
+        }
+        std::mem::swap(&mut self.y, &mut self.y1);
+    }
+
+    fn save_times<S: Stepper<T>>(
+        &mut self,
+        stepper: &mut S,
+        times: &[T],
+        at: &mut Cursor<T>,
+        info: StepInfo<T>,
+    ) {
+        let step = self.solution.steps.len() - 1;
+        let forward = info.h > T::zero();
+        while let Some(&time) = times.get(at.next_save) {
+            if if forward {
+                time > info.t1
+            } else {
+                time < info.t1
+            } {
+                break;
+            }
+            at.next_save += 1;
+            let theta = if time == info.t1 {
+                T::one()
+            } else {
+                (time - info.t) / info.h
+            };
+            self.save_inside(stepper, time, Located { step, theta }, (info.t, info.h));
+        }
+    }
+
+    /// Saves y(t + ϑh) of the current step.
+    fn save_inside<S: Stepper<T>>(
+        &mut self,
+        stepper: &mut S,
+        time: T,
+        located: Located<T>,
+        step: (T, T),
+    ) {
+        let n = self.y.len();
+        let solution = &mut self.solution;
+        let start = solution.y.len();
+        if located.theta == T::zero() {
+            solution.y.extend_from_slice(&self.y);
+        } else if located.theta == T::one() {
+            solution.y.extend_from_slice(&self.y1);
+        } else {
+            solution.y.resize(start + n, T::zero());
+            stepper.interpolate(
+                step,
+                located.theta,
+                [&self.y, &self.y1],
+                &mut solution.y[start..],
+            );
+        }
+        solution.t.push(time);
+        solution.located.push(located);
+    }
+
+    fn save_end(&mut self, time: T, step: usize) {
+        self.solution.t.push(time);
+        self.solution.y.extend_from_slice(&self.y1);
+        self.solution.located.push(Located {
+            step,
+            theta: T::one(),
+        });
+    }
+
+    /// Saves the current state.
+    fn save(&mut self, time: T, located: Located<T>) {
+        self.solution.t.push(time);
+        self.solution.y.extend_from_slice(&self.y);
+        self.solution.located.push(located);
+    }
+
+    #[cold]
+    fn rejected<S: Stepper<T>>(
+        &mut self,
+        stepper: &mut S,
+        at: &mut Cursor<T>,
+        error: T,
+        options: &Options<T>,
+    ) -> Result<()> {
+        let finite = error.is_finite();
+        at.non_finite = if finite { 0 } else { at.non_finite + 1 };
+        if !options.controller.is_adaptive() || at.non_finite > NON_FINITE_TRIES {
+            return Err(self.post_mortem(stepper, Failure::NonFinite, at, options));
+        }
+        if at.h.abs() < smallest_step(at.t, at.span[1], options) {
+            let failure = if finite {
+                Failure::StepTooSmall
+            } else {
+                Failure::NonFinite
+            };
+            return Err(self.post_mortem(stepper, failure, at, options));
+        }
+        Ok(())
+    }
+
+    /// Remembers an attempt for post-mortems.
+    #[inline(always)]
+    fn note(&mut self, at: &Cursor<T>, h: T, error: T, accepted: bool) {
+        let attempt = Attempt {
+            t: at.t.f64(),
+            h: h.f64(),
+            error: error.f64(),
+            stiffness: f64::NAN,
+            accepted,
+        };
+        self.last[at.attempts % KEPT] = Some(attempt);
+    }
+
+    #[cold]
+    fn diagnose<S: Stepper<T>>(&mut self, stepper: &S, t: T, h: T, error: T, options: &Options<T>) {
+        let info = StepInfo {
+            t,
+            h,
+            t1: t + h,
+            to_stop: false,
+            error,
+        };
+        let index = self.solution.steps.len();
+        let step = view(stepper, index, &info, [&self.y, &self.y1], &options.norm);
+        let stiffness = Stiffness::default().value(&step, &mut self.work);
+        let latest = self
+            .last
+            .iter()
+            .flatten()
+            .rfind(|a| a.t == t.f64() && a.h == h.f64());
+        if let Some(attempt) = latest {
+            self.solution.attempts.push(Attempt {
+                stiffness: stiffness.f64(),
+                ..*attempt
+            });
+        }
+    }
+
+    #[cold]
+    fn post_mortem<S: Stepper<T>>(
+        &mut self,
+        stepper: &S,
+        failure: Failure,
+        at: &Cursor<T>,
+        options: &Options<T>,
+    ) -> Error {
+        let dim = stepper.dim();
+        let mut history: Vec<Attempt> = (at.attempts.saturating_sub(KEPT)..at.attempts)
+            .filter_map(|i| self.last[i % KEPT])
+            .collect();
+        history.dedup_by(|a, b| a == b);
+        let worst = match failure {
+            Failure::NonFinite => {
+                let first = |x: &[T]| x.iter().position(|v| !v.is_finite());
+                first(&self.y)
+                    .or_else(|| stepper.stages().chunks(self.y.len().max(1)).find_map(first))
+                    .or_else(|| first(&self.y1))
+            }
+            _ if at.attempts == 0 => None,
+            _ => self.dominant(stepper, at, &options.norm),
+        };
+        let part = match failure {
+            Failure::NonFinite => stepper
+                .locate_non_finite(at.t, &self.y)
+                .or_else(|| stepper.locate_non_finite(at.t, &self.y1)),
+            _ => None,
+        };
+        Error::Solve(Box::new(PostMortem {
+            failure,
+            t: at.t.f64(),
+            step: at.attempts,
+            h: history.last().map_or(at.h.f64(), |a| a.h),
+            component: worst.map(|i| i % dim),
+            trajectory: worst.filter(|_| self.y.len() > dim).map(|i| i / dim),
+            part,
+            history,
+        }))
+    }
+
+    /// Entry that dominates the error norm of the last attempt.
+    fn dominant<S: Stepper<T>>(
+        &mut self,
+        stepper: &S,
+        at: &Cursor<T>,
+        norm: &ErrorNorm<T>,
+    ) -> Option<usize> {
+        let n = self.y.len();
+        let info = StepInfo {
+            t: at.t,
+            h: at.h,
+            t1: at.t,
+            to_stop: false,
+            error: T::zero(),
+        };
+        let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
+        let u = &mut self.work[..n];
+        if !stepper.estimates().error_vector(&step, false, u) {
+            return None;
+        }
+        let single = |i: usize| norm.mean_square(&u[i..=i], &self.y[i..=i], &self.y1[i..=i], 1);
+        match norm.atol {
+            crate::num::Atol::Scalar(_) => (0..n).map(|i| (i, single(i))).fold(
+                None,
+                |best: Option<(usize, T)>, x| match best {
+                    Some(b) if !(x.1 > b.1) => Some(b),
+                    _ => Some(x),
+                },
+            ),
+            _ => (0..n)
+                .map(|i| (i, u[i].abs()))
+                .max_by(|a, b| a.1.f64().total_cmp(&b.1.f64())),
+        }
+        .map(|(i, _)| i)
+    }
+
+    /// Takes the recorded `steps` again from `y0`, h frozen, saving where `located` says (times in
+    /// `times`): the function that the discrete adjoint differentiates exactly.
+    ///
+    /// # Errors
+    /// A state that goes non-finite.
+    pub fn replay<S: Stepper<T>, O: Observer<T>>(
+        &mut self,
+        stepper: &mut S,
+        y0: &[T],
+        recorded: (&[StepInfo<T>], &[Located<T>], &[T]),
+        options: &Options<T>,
+        observer: &mut O,
+    ) -> Result<()> {
+        let clock = Instant::now();
+        let nfe0 = stepper.nfe();
+        let (steps, located, times) = recorded;
+        self.reset(stepper, y0, options);
+        let Some(first) = steps.first() else {
+            return Err(Error::invalid(
+                "the recorded steps",
+                "empty",
+                "record a solve first",
+            ));
+        };
+        stepper.begin(first.t, &self.y);
+        let mut saved = 0;
+        for (j, info) in steps.iter().enumerate() {
+            let error = stepper.attempt(
+                (info.t, info.h),
+                info.to_stop,
+                &self.y,
+                &mut self.y1,
+                &options.norm,
+            );
+            let info = StepInfo { error, ..*info };
+            while located.get(saved).is_some_and(|l| l.step == j) {
+                self.save_inside(stepper, times[saved], located[saved], (info.t, info.h));
+                saved += 1;
+            }
+            if O::ACTIVE {
+                observer.accepted(&view(stepper, j, &info, [&self.y, &self.y1], &options.norm));
+            }
+            match info.to_stop {
+                true => stepper.begin(info.t1, &self.y1),
+                false => stepper.accept(info.t1, &self.y1),
+            }
+            std::mem::swap(&mut self.y, &mut self.y1);
+            self.solution.steps.push(info);
+        }
+        self.solution.stats.accepted = steps.len();
+        self.solution.stats.first_h = first.h.abs().f64();
+        self.solution.stats.nfe = stepper.nfe() - nfe0;
+        self.solution.stats.time = clock.elapsed();
+        Error::check_finite("the replayed state", &self.y)
+    }
+}
+
+/// Whether a step of size h takes all that remains: a remainder within rounding of h is taken whole,
+/// so that no sliver of a step is left.
+#[inline(always)]
+pub(crate) fn takes_remainder<T: Real>(h: T, remaining: T) -> bool {
+    h.abs() * T::of(1.0 + 1e-9) >= remaining.abs()
+}
+
+/// The step size below which the solve gives up.
+pub(crate) fn smallest_step<T: Real>(t: T, t1: T, options: &Options<T>) -> T {
+    let scale = t.abs().max(t1.abs() * T::EPSILON).max(T::MIN_POSITIVE);
+    options.dt_min.unwrap_or(T::of(16.0) * T::EPSILON * scale)
+}
+
+/// The view of a step that `stepper` has just taken.
+#[inline(always)]
+pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
+    stepper: &'a S,
+    index: usize,
+    info: &StepInfo<T>,
+    [y0, y1]: [&'a [T]; 2],
+    norm: &'a ErrorNorm<T>,
+) -> StepView<'a, T> {
+    StepView {
+        index,
+        t: info.t,
+        h: info.h,
+        y0,
+        y1,
+        stages: stepper.stages(),
+        error: info.error,
+        norm,
+        estimates: stepper.estimates(),
+        dim: stepper.dim(),
+    }
+}
+
+/// Stops strictly inside the span in the direction of integration, then the end.
+fn sorted_stops<T: Real>(stops: &[T], [t0, t1]: [T; 2]) -> Vec<T> {
+    let forward = t1 > t0;
+    let inside = |t: T| {
+        if forward {
+            t > t0 && t < t1
+        } else {
+            t < t0 && t > t1
+        }
+    };
+    let mut sorted: Vec<T> = stops.iter().copied().filter(|&t| inside(t)).collect();
+    sorted.sort_by(|a, b| {
+        let order = a.f64().total_cmp(&b.f64());
+        if forward { order } else { order.reverse() }
+    });
+    sorted.dedup();
+    sorted.push(t1);
+    sorted
+}

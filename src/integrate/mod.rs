@@ -1,0 +1,25 @@
+//! The one engine: the adaptive loop, its controllers, step records, dense output, saving,
+//! statistics and heuristics. It knows steppers, not vector fields, and does not know that adjoints exist.
+
+mod controller;
+mod drive;
+mod heuristic;
+mod initial;
+mod options;
+mod solution;
+mod step;
+
+pub(crate) use controller::log_error;
+pub use controller::{Controller, History};
+pub(crate) use drive::view;
+pub use drive::{Drive, Observer, Silent};
+pub(crate) use drive::{NON_FINITE_TRIES, smallest_step, takes_remainder};
+pub(crate) use heuristic::error_square;
+pub use heuristic::{ErrorEstimate, Heuristic, Stiffness, StiffnessKind};
+pub use initial::initial_step;
+pub use options::{BelowResolution, Options, Problem, Save};
+pub(crate) use solution::polynomial;
+pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
+pub use step::{
+    Backward, Estimates, Penalty, Reverse, StepCotangent, StepView, Stepper, StiffnessForms,
+};

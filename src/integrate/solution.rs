@@ -1,0 +1,211 @@
+//! What a solve gives back: saved states, the accepted steps, statistics, diagnostics.
+
+use crate::error::{Attempt, Error};
+use crate::num::Real;
+use std::time::Duration;
+
+/// Counts and times of a solve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Evaluations of the right-hand side.
+    pub nfe: usize,
+    /// Accepted steps.
+    pub accepted: usize,
+    /// Rejected steps.
+    pub rejected: usize,
+    /// Size of the first attempted step (positive).
+    pub first_h: f64,
+    /// Wall time.
+    pub time: Duration,
+    /// What the user should know, each said once.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something a solve wants the user to know.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The tolerance is below what the scalar resolves: E is partly rounding noise.
+    BelowResolution {
+        /// The requested relative tolerance.
+        rtol: f64,
+        /// The scalar's ε.
+        epsilon: f64,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BelowResolution { rtol, epsilon } => write!(
+                f,
+                "rtol = {rtol:e} is below the scalar's resolution {epsilon:e}: the error estimate is partly rounding \
+                 noise and wastes steps; raise rtol or use f64"
+            ),
+        }
+    }
+}
+
+/// An accepted step, enough to replay it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepInfo<T> {
+    /// Start time.
+    pub t: T,
+    /// Signed step size.
+    pub h: T,
+    /// End time (t + h, or the stop it was clipped to, exactly).
+    pub t1: T,
+    /// Whether it ends at a discontinuity: stages at c = 1 are evaluated just before it, and the
+    /// next step evaluates its first stage afresh.
+    pub to_stop: bool,
+    /// Error estimate E.
+    pub error: T,
+}
+
+/// Where a saved time lies: in which accepted step, at which ϑ ∈ [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Located<T> {
+    /// Index of the step.
+    pub step: usize,
+    /// (t − t_step)/h; exactly 0 or 1 at its ends.
+    pub theta: T,
+}
+
+/// The result of a solve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Solution<T> {
+    /// Rows of the state.
+    pub dim: usize,
+    /// Trajectories.
+    pub batch: usize,
+    /// Saved times.
+    pub t: Vec<T>,
+    /// Saved states, one `dim × batch` block for each saved time.
+    pub y: Vec<T>,
+    /// Where each saved time lies.
+    pub located: Vec<Located<T>>,
+    /// The accepted steps.
+    pub steps: Vec<StepInfo<T>>,
+    /// Every attempt, when diagnostics were asked for.
+    pub attempts: Vec<Attempt>,
+    /// Counts and times.
+    pub stats: Statistics,
+    /// States and interpolation stages of every step ([`Save::Dense`](super::Save::Dense)).
+    pub(crate) dense: DenseRecord<T>,
+}
+
+/// Everything that dense output needs: per step y0 and the interpolant's stages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct DenseRecord<T> {
+    /// y0 and the stages of each step, one after the other.
+    pub data: Vec<T>,
+    /// Numbers stored for each step, in units of the state's length.
+    pub per_step: usize,
+    /// Polynomial weights of each stage: b_i(ϑ) = Σ_d weights[i][d−1] ϑ^d.
+    pub weights: Vec<Vec<f64>>,
+}
+
+impl<T: Real> Solution<T> {
+    /// The i-th saved state.
+    pub fn state(&self, i: usize) -> &[T] {
+        let n = self.dim * self.batch;
+        &self.y[i * n..(i + 1) * n]
+    }
+
+    /// The last saved state.
+    pub fn last(&self) -> &[T] {
+        self.state(self.t.len() - 1)
+    }
+
+    /// y(t) of a solution saved densely.
+    ///
+    /// # Errors
+    /// `t` outside the span, or a solve that did not use [`Save::Dense`](super::Save::Dense).
+    pub fn at(&self, t: T) -> Result<Vec<T>, Error> {
+        let n = self.dim * self.batch;
+        let (Some(first), Some(last)) = (self.steps.first(), self.steps.last()) else {
+            return Err(Error::invalid(
+                "the solution",
+                "empty",
+                "it must hold at least one step",
+            ));
+        };
+        if self.dense.data.is_empty() {
+            return Err(Error::invalid(
+                "the solution",
+                "not dense",
+                "solve with Save::Dense to evaluate it anywhere",
+            ));
+        }
+        let forward = last.t1 > first.t;
+        let inside = if forward {
+            t >= first.t && t <= last.t1
+        } else {
+            t <= first.t && t >= last.t1
+        };
+        if !inside {
+            return Err(Error::invalid(
+                "t",
+                t,
+                format!("it must lie in the solved span [{}, {}]", first.t, last.t1),
+            ));
+        }
+        let j = self
+            .steps
+            .partition_point(|s| if forward { s.t1 < t } else { s.t1 > t });
+        let step = &self.steps[j];
+        let theta = (t - step.t) / (step.t1 - step.t);
+        let record =
+            &self.dense.data[j * self.dense.per_step * n..(j + 1) * self.dense.per_step * n];
+        let (y0, stages) = record.split_at(n);
+        let mut out = vec![T::zero(); n];
+        let weights: Vec<f64> = self
+            .dense
+            .weights
+            .iter()
+            .map(|w| polynomial(w, theta.f64()))
+            .collect();
+        crate::num::combine(&mut out, y0, step.h, &weights, stages);
+        Ok(out)
+    }
+}
+
+/// Σ_{d≥1} coefficients[d−1] x^d.
+pub(crate) fn polynomial(coefficients: &[f64], x: f64) -> f64 {
+    coefficients.iter().rev().fold(0.0, |acc, c| (acc + c) * x)
+}
+
+/// A solve that stopped early: why, and the solution up to there.
+#[derive(Debug)]
+pub struct Partial<T> {
+    /// Why it stopped.
+    pub error: Error,
+    /// What was reached: saved states, accepted steps, statistics.
+    pub solution: Box<Solution<T>>,
+}
+
+impl<T> From<Error> for Partial<T>
+where
+    T: Default,
+{
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            solution: Box::default(),
+        }
+    }
+}
+
+impl<T> From<Partial<T>> for Error {
+    fn from(partial: Partial<T>) -> Self {
+        partial.error
+    }
+}
+
+impl<T> std::fmt::Display for Partial<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T: std::fmt::Debug> std::error::Error for Partial<T> {}

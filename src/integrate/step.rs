@@ -1,0 +1,336 @@
+//! What a step is, seen from outside: [`Stepper`] (how the loop takes one), [`StepView`] (what an
+//! accepted step leaves behind for heuristics and observers) and [`StepCotangent`] (where
+//! heuristics put their derivatives).
+
+use super::solution::StepInfo;
+use crate::num::{ErrorNorm, Real};
+
+/// An accepted step: from (t, y0) to (t + h, y1) with stage derivatives.
+#[derive(Clone, Copy)]
+pub struct StepView<'a, T> {
+    /// Index among the accepted steps.
+    pub index: usize,
+    /// Start time.
+    pub t: T,
+    /// Signed step size.
+    pub h: T,
+    /// State at t, `dim × batch`.
+    pub y0: &'a [T],
+    /// State at t + h.
+    pub y1: &'a [T],
+    /// Stage derivatives k_1, k_2, …, one after the other, each of the state's length.
+    pub stages: &'a [T],
+    /// The controller's error estimate E (0 for a method without one).
+    pub error: T,
+    /// The norm E was measured in.
+    pub norm: &'a ErrorNorm<T>,
+    /// The method's estimates as functions of the step.
+    pub estimates: &'a dyn Estimates<T>,
+    /// Rows of the state.
+    pub dim: usize,
+}
+
+impl<'a, T> StepView<'a, T> {
+    /// Length of the state.
+    pub fn len(&self) -> usize {
+        self.y0.len()
+    }
+
+    /// Whether the state is empty (it never is in a solve).
+    pub fn is_empty(&self) -> bool {
+        self.y0.is_empty()
+    }
+
+    /// Stage derivative k_{i+1} (0-based i).
+    pub fn stage(&self, i: usize) -> &'a [T] {
+        &self.stages[i * self.len()..(i + 1) * self.len()]
+    }
+}
+
+/// Cotangents of everything a step shows, which heuristics ACCUMULATE into.
+pub struct StepCotangent<'a, T> {
+    /// Of y0.
+    pub y0: &'a mut [T],
+    /// Of y1.
+    pub y1: &'a mut [T],
+    /// Of the stage derivatives.
+    pub stages: &'a mut [T],
+    /// Which stage cotangents are non-zero (a stage whose entry is false is skipped in reverse).
+    pub touched: &'a mut [bool],
+    /// Free memory of twice the state's length.
+    pub scratch: &'a mut [T],
+}
+
+impl<T> StepCotangent<'_, T> {
+    /// Cotangent of stage derivative k_{i+1}, marked as touched.
+    pub fn stage(&mut self, i: usize) -> &mut [T] {
+        let n = self.y0.len();
+        self.touched[i] = true;
+        &mut self.stages[i * n..(i + 1) * n]
+    }
+}
+
+/// The two vectors whose quotient of norms estimates stiffness, and the stability size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StiffnessForms {
+    /// Real-axis extent of the method's stability region.
+    pub stability_size: f64,
+}
+
+/// A method's own estimates, linear in the stages. Steppers implement it; heuristics and the
+/// controller use it.
+pub trait Estimates<T: Real>: Sync {
+    /// `min(order, embedded order) + 1`, the power of h that the error estimate goes with; `None`
+    /// when the method has no estimate.
+    fn error_power(&self) -> Option<usize>;
+
+    /// `out` ← ũ, the local error estimate as a vector; with `low` the second, lower-order estimate
+    /// (returns false when there is none).
+    fn error_vector(&self, step: &StepView<'_, T>, low: bool, out: &mut [T]) -> bool;
+
+    /// ACCUMULATES the reverse of [`error_vector`](Self::error_vector).
+    fn error_vector_pullback(
+        &self,
+        step: &StepView<'_, T>,
+        low: bool,
+        out_bar: &[T],
+        bar: &mut StepCotangent<'_, T>,
+    );
+
+    /// `dk` ← k_j − k_i and `dg` ← g_j − g_i of the stiffness pair; `None` when there is none.
+    fn stiffness_vectors(
+        &self,
+        step: &StepView<'_, T>,
+        dk: &mut [T],
+        dg: &mut [T],
+    ) -> Option<StiffnessForms>;
+
+    /// ACCUMULATES the reverse of [`stiffness_vectors`](Self::stiffness_vectors).
+    fn stiffness_pullback(
+        &self,
+        step: &StepView<'_, T>,
+        dk_bar: &[T],
+        dg_bar: &[T],
+        bar: &mut StepCotangent<'_, T>,
+    );
+
+    /// Quadrature weights b of the stages: ∫ φ over the step ≈ h Σ b_i φ(k_i).
+    fn weights(&self) -> &[f64];
+}
+
+/// A one-step method bound to a problem: what the loop drives.
+pub trait Stepper<T: Real> {
+    /// Length of the state.
+    fn len(&self) -> usize;
+
+    /// Whether the state is empty (it never is in a solve).
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows of the state.
+    fn dim(&self) -> usize;
+
+    /// Length of the parameter vector.
+    fn num_params(&self) -> usize;
+
+    /// Sets the parameters (copied).
+    fn set_theta(&mut self, theta: &[T]);
+
+    /// Bytes of the stepper's own memory (stages, scratch).
+    fn bytes(&self) -> usize;
+
+    /// Order of the advancing solution.
+    fn order(&self) -> usize;
+
+    /// The method's estimates.
+    fn estimates(&self) -> &dyn Estimates<T>;
+
+    /// Evaluates the derivative at (t, y) afresh, forgetting what the last step left.
+    fn begin(&mut self, t: T, y: &[T]);
+
+    /// The derivative at the start of the current step, k_1.
+    fn derivative(&self) -> &[T];
+
+    /// f(t, y) into `dy`, counted as an evaluation, leaving the step's stages alone.
+    fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]);
+
+    /// Takes a step of size h from (t, y) to `y1`; returns E in `norm` (0 for a method without an
+    /// estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
+    /// stages at c = 1 are evaluated just before it.
+    fn attempt(
+        &mut self,
+        at: (T, T),
+        to_stop: bool,
+        y: &[T],
+        y1: &mut [T],
+        norm: &ErrorNorm<T>,
+    ) -> T;
+
+    /// The stages of the last attempt.
+    fn stages(&self) -> &[T];
+
+    /// `out` ← y(t + ϑh) of the last attempt by the method's dense output.
+    fn interpolate(&mut self, at: (T, T), theta: T, y: [&[T]; 2], out: &mut [T]);
+
+    /// Makes the last attempt's end the start of the next step.
+    fn accept(&mut self, t1: T, y1: &[T]);
+
+    /// Evaluations of the right-hand side so far.
+    fn nfe(&self) -> usize;
+
+    /// Names the part of the model that first goes non-finite at (t, y).
+    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String>;
+}
+
+/// Cotangents carried backward from step to step, and the work space of a step's reverse.
+#[derive(Clone, Debug, Default)]
+pub struct Backward<T> {
+    /// In: cotangent of y1. Out: cotangent of y0.
+    pub y: Vec<T>,
+    /// Cotangent of y0 that does not pass through the step (saves, heuristics), added by the reverse.
+    pub y0: Vec<T>,
+    /// Seeds of the stage derivatives' cotangents (saves, heuristics); empty when nothing seeds them.
+    pub stages: Vec<T>,
+    /// Which seeds are non-zero.
+    pub touched: Vec<bool>,
+    /// Cotangent of the next step's k_1, when it is this step's last stage.
+    pub carry: Vec<T>,
+    /// Whether `carry` holds anything.
+    pub carried: bool,
+    /// Free memory of two states.
+    pub scratch: Vec<T>,
+    /// Cotangents of the stages' arguments, then of y1.
+    pub(crate) grads: Vec<T>,
+    /// Cotangent of the stage derivative in hand.
+    pub(crate) k_bar: Vec<T>,
+    /// Transposed weights of the stage in hand.
+    pub(crate) weights: Vec<f64>,
+    /// Which stages' arguments have a cotangent.
+    pub(crate) live: Vec<bool>,
+}
+
+/// A number computed from all accepted steps of a solve, differentiable through each: what a
+/// training loss adds to the data loss.
+pub trait Penalty<T: Real> {
+    /// Forgets the last solve.
+    fn start(&mut self);
+
+    /// Sees an accepted step on the way forward. `scratch` is free memory of two states.
+    fn observe(&mut self, step: &StepView<'_, T>, scratch: &mut [T]);
+
+    /// The penalty's value after the last step.
+    fn value(&self) -> T;
+
+    /// ACCUMULATES `seed` · ∂value/∂step, on the way back (steps come in reverse order).
+    fn pullback(&mut self, step: &StepView<'_, T>, seed: T, bar: &mut StepCotangent<'_, T>);
+}
+
+impl<T: Real> Backward<T> {
+    /// Work space for states of `n` numbers and methods of `stages` stages (extra ones included);
+    /// `seeded` when saves inside steps or heuristics put cotangents on stages.
+    pub fn new(n: usize, stages: usize, seeded: bool) -> Self {
+        let zeros = |n| vec![T::zero(); n];
+        Self {
+            y: zeros(n),
+            y0: zeros(n),
+            stages: zeros(if seeded { stages * n } else { 0 }),
+            touched: vec![false; stages],
+            carry: zeros(n),
+            carried: false,
+            scratch: zeros(2 * n),
+            grads: zeros((stages + 1) * n),
+            k_bar: zeros(n),
+            weights: vec![0.0; stages + 1],
+            live: vec![false; stages],
+        }
+    }
+
+    /// Makes room for seeds on the stages.
+    pub fn seed_stages(&mut self) {
+        let n = self.y.len();
+        self.stages.resize(self.touched.len() * n, T::zero());
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let vectors = [
+            &self.y,
+            &self.y0,
+            &self.stages,
+            &self.carry,
+            &self.scratch,
+            &self.grads,
+            &self.k_bar,
+        ];
+        vectors.iter().map(|v| v.len() * size_of::<T>()).sum()
+    }
+
+    /// Forgets the last solve.
+    pub fn clear(&mut self) {
+        self.y.fill(T::zero());
+        self.carried = false;
+        self.clear_seeds();
+    }
+
+    /// Forgets the last step's seeds.
+    pub fn clear_seeds(&mut self) {
+        let n = self.y.len();
+        self.y0.fill(T::zero());
+        for (i, touched) in self.touched.iter_mut().enumerate() {
+            if std::mem::take(touched) {
+                self.stages[i * n..(i + 1) * n].fill(T::zero());
+            }
+        }
+    }
+
+    /// Where heuristics put the cotangents of the step in hand.
+    pub fn cotangent(&mut self) -> StepCotangent<'_, T> {
+        StepCotangent {
+            y0: &mut self.y0,
+            y1: &mut self.y,
+            stages: &mut self.stages,
+            touched: &mut self.touched,
+            scratch: &mut self.scratch,
+        }
+    }
+}
+
+/// The exact reverse of a [`Stepper`]'s step at frozen h: with it a method has gradients.
+pub trait Reverse<T: Real>: Stepper<T> {
+    /// Main stages.
+    fn main_stages(&self) -> usize;
+
+    /// Main and extra stages.
+    fn total_stages(&self) -> usize;
+
+    /// Evaluates the extra stages of the dense output of the step in hand.
+    fn prepare_interpolation(&mut self, step: &StepInfo<T>, y0: &[T]);
+
+    /// Brings back stored stages as the step in hand.
+    fn restore(&mut self, stages: &[T]);
+
+    /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
+    fn interpolate_pullback(
+        &mut self,
+        step: &StepInfo<T>,
+        theta: T,
+        y_bar: &[T],
+        back: &mut Backward<T>,
+    );
+
+    /// The reverse of the step in hand: `back.y` from the cotangent of y1 to that of y0, with the
+    /// seeds and the carry; ACCUMULATES into `theta_bar`. `fresh`: k_1 was evaluated for this step
+    /// and is not the step before's last stage.
+    fn pullback(
+        &mut self,
+        step: &StepInfo<T>,
+        y: [&[T]; 2],
+        fresh: bool,
+        back: &mut Backward<T>,
+        theta_bar: &mut [T],
+    );
+
+    /// Vector–Jacobian products so far.
+    fn nvjp(&self) -> usize;
+}

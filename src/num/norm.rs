@@ -1,0 +1,552 @@
+//! The scaled error norm, its reverse rule, and the fused linear combinations that steps are made of.
+//!
+//! With r_i = u_i / (atol_i + rtol · max(|y0_i|, |y1_i|)),
+//!
+//! E = √(mean r²)  over the whole batch, or  E = max_j √(mean_i r_ij²)  over its trajectories j
+//! (Hairer, Nørsett & Wanner I, II.4, eq. 4.11).
+//!
+//! Sums run over sixteen partial sums in a fixed order, so that their bits depend neither on the
+//! instruction set nor on whether a trajectory is alone or in a SIMD lane.
+
+use super::{Kernel, Real, Scalar, dispatch};
+use crate::error::{Error, Result};
+
+/// Absolute tolerance: one for all components, or one for each row of the state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Atol<T> {
+    /// The same for every component.
+    Scalar(T),
+    /// One for each row (component) of the state, the same for every trajectory.
+    PerRow(Vec<T>),
+}
+
+impl<T> From<T> for Atol<T> {
+    fn from(atol: T) -> Self {
+        Self::Scalar(atol)
+    }
+}
+
+/// What the RMS is taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// State × batch together.
+    #[default]
+    Batch,
+    /// Each trajectory (column) by itself; the norm is the largest.
+    Trajectory,
+}
+
+/// The scaled RMS norm of an error vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorNorm<T> {
+    /// Relative tolerance.
+    pub rtol: T,
+    /// Absolute tolerance.
+    pub atol: Atol<T>,
+    /// What the mean is taken over.
+    pub over: Over,
+}
+
+const PARTIALS: usize = 16;
+const BLOCK: usize = 2048;
+
+/// Σ term(i), i < n, in sixteen partial sums a block.
+#[inline(always)]
+fn sum<E: Scalar>(n: usize, term: impl Fn(usize) -> E) -> E {
+    let mut total = E::zero();
+    let mut start = 0;
+    while start < n {
+        let end = (start + BLOCK).min(n);
+        let mut partial = [E::zero(); PARTIALS];
+        let mut i = start;
+        while i + PARTIALS <= end {
+            for (l, p) in partial.iter_mut().enumerate() {
+                *p += term(i + l);
+            }
+            i += PARTIALS;
+        }
+        for l in 0..end - i {
+            partial[l] += term(i + l);
+        }
+        for p in partial.iter().take(end - start) {
+            total += *p;
+        }
+        start = end;
+    }
+    total
+}
+
+/// u_i over its scale; NaN when y1 is infinite or NaN, whatever the scale.
+#[inline(always)]
+fn scaled<E: Scalar>(u: E, y0: E, y1: E, rtol: E, atol: E) -> E {
+    y1.mul_add(E::zero(), u / rtol.mul_add(y0.abs().max(y1.abs()), atol))
+}
+
+/// Mean of squares of the scaled entries, for a slice with one absolute tolerance or one each.
+#[inline(always)]
+fn mean_square<E: Scalar>(u: &[E], y0: &[E], y1: &[E], rtol: E, atol: &[E]) -> E {
+    let n = u.len();
+    let (y0, y1) = (&y0[..n], &y1[..n]);
+    let total = match *atol {
+        [atol] => sum(n, |i| {
+            let r = scaled(u[i], y0[i], y1[i], rtol, atol);
+            r * r
+        }),
+        _ => {
+            let atol = &atol[..n];
+            sum(n, |i| {
+                let r = scaled(u[i], y0[i], y1[i], rtol, atol[i]);
+                r * r
+            })
+        }
+    };
+    total / E::of(n as f64)
+}
+
+struct MeanSquare<'a, E> {
+    u: &'a [E],
+    y0: &'a [E],
+    y1: &'a [E],
+    rtol: E,
+    atol: &'a [E],
+}
+
+impl<E: Scalar> Kernel for MeanSquare<'_, E> {
+    type Output = E;
+    #[inline(always)]
+    fn run(self) -> E {
+        mean_square(self.u, self.y0, self.y1, self.rtol, self.atol)
+    }
+}
+
+impl<T: Real> ErrorNorm<T> {
+    /// A norm over the whole batch.
+    pub fn new(rtol: T, atol: impl Into<Atol<T>>) -> Self {
+        Self {
+            rtol,
+            atol: atol.into(),
+            over: Over::Batch,
+        }
+    }
+
+    /// Checks that tolerances are positive (one of rtol and atol may be zero) and of the right shape.
+    ///
+    /// # Errors
+    /// A negative, non-finite or vanishing tolerance, or `atol` of a length other than `dim`.
+    pub fn check(&self, dim: usize) -> Result<()> {
+        let bad = |x: T| !x.is_finite() || x < T::zero();
+        if bad(self.rtol) {
+            return Err(Error::invalid(
+                "rtol",
+                self.rtol,
+                "it must be finite and not negative",
+            ));
+        }
+        let atol = self.atol_slice();
+        if let Atol::PerRow(rows) = &self.atol {
+            Error::check_len(
+                "atol",
+                rows.len(),
+                dim,
+                "one tolerance for each row of the state",
+            )?;
+        }
+        for &a in atol {
+            if bad(a) {
+                return Err(Error::invalid(
+                    "atol",
+                    a,
+                    "it must be finite and not negative",
+                ));
+            }
+            if a == T::zero() && self.rtol == T::zero() {
+                return Err(Error::invalid(
+                    "rtol and atol",
+                    "0 and 0",
+                    "at least one must be positive",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The absolute tolerances: one entry, or one for each row.
+    #[inline(always)]
+    pub(crate) fn atol_slice(&self) -> &[T] {
+        match &self.atol {
+            Atol::Scalar(a) => std::slice::from_ref(a),
+            Atol::PerRow(rows) => rows,
+        }
+    }
+
+    /// Mean square of the scaled entries of columns `u` (each of `dim` rows), already the largest
+    /// over trajectories where the norm is per trajectory.
+    pub fn mean_square(&self, u: &[T], y0: &[T], y1: &[T], dim: usize) -> T {
+        let atol = self.atol_slice();
+        let columns = |rows: usize| {
+            let parts = u
+                .chunks_exact(rows)
+                .zip(y0.chunks_exact(rows))
+                .zip(y1.chunks_exact(rows));
+            parts.map(|((u, y0), y1)| {
+                dispatch(MeanSquare {
+                    u,
+                    y0,
+                    y1,
+                    rtol: self.rtol,
+                    atol,
+                })
+            })
+        };
+        match (self.over, &self.atol) {
+            (Over::Batch, Atol::Scalar(_)) => columns(u.len()).fold(T::zero(), |a, x| a + x),
+            (Over::Batch, Atol::PerRow(_)) => {
+                columns(dim).fold(T::zero(), |a, x| a + x) / T::of((u.len() / dim) as f64)
+            }
+            // NaN must win: it is never smaller.
+            (Over::Trajectory, _) => {
+                columns(dim).fold(T::zero(), |a, x| if x <= a { a } else { x })
+            }
+        }
+    }
+
+    /// The norm E of `u`.
+    pub fn value(&self, u: &[T], y0: &[T], y1: &[T], dim: usize) -> T {
+        self.mean_square(u, y0, y1, dim).sqrt()
+    }
+
+    /// The same in a SIMD lane or a small system: one trajectory, arithmetic inlined.
+    #[inline(always)]
+    pub(crate) fn mean_square_inline<E: Scalar>(&self, u: &[E], y0: &[E], y1: &[E]) -> E {
+        let rtol = E::of(self.rtol.f64());
+        match &self.atol {
+            Atol::Scalar(a) => mean_square(u, y0, y1, rtol, &[E::of(a.f64())]),
+            Atol::PerRow(rows) => {
+                let n = u.len();
+                let total = sum(n, |i| {
+                    let r = scaled(u[i], y0[i], y1[i], rtol, E::of(rows[i].f64()));
+                    r * r
+                });
+                total / E::of(n as f64)
+            }
+        }
+    }
+
+    /// Replaces `u` by `seed` · ∂(mean square)/∂u and ACCUMULATES `seed` · ∂(mean square)/∂(y0, y1),
+    /// the scale's derivative included.
+    pub fn mean_square_pullback(
+        &self,
+        u: &mut [T],
+        y: [&[T]; 2],
+        seed: T,
+        y_bar: [&mut [T]; 2],
+        dim: usize,
+    ) {
+        let [y0, y1] = y;
+        let (mut first, mut last, mut count) = (0, u.len(), u.len());
+        if self.over == Over::Trajectory {
+            let single = Self {
+                over: Over::Batch,
+                ..self.clone()
+            };
+            let column = |j: usize| j * dim..(j + 1) * dim;
+            let worst =
+                |j: usize| single.mean_square(&u[column(j)], &y0[column(j)], &y1[column(j)], dim);
+            let mut best = T::zero() - T::one();
+            for j in 0..u.len() / dim {
+                let m = worst(j);
+                if m > best {
+                    best = m;
+                    first = j * dim;
+                }
+            }
+            last = first + dim;
+            count = dim;
+            u[..first].fill(T::zero());
+            u[last..].fill(T::zero());
+        }
+        let two = T::of(2.0) * seed / T::of(count as f64);
+        let atol = self.atol_slice();
+        let [y0_bar, y1_bar] = y_bar;
+        for i in first..last {
+            let a = atol[i % atol.len().min(dim)];
+            let (a0, a1) = (y0[i].abs(), y1[i].abs());
+            let scale = self.rtol.mul_add(Scalar::max(a0, a1), a);
+            let r = u[i] / scale;
+            // r = u/s:  ∂r/∂u = 1/s,  ∂r/∂s = −r/s,  ∂s/∂|y| = rtol for the larger one.
+            let scale_bar = -two * r * r / scale * self.rtol;
+            if a1 > a0 {
+                y1_bar[i] += scale_bar.copysign(scale_bar * y1[i]);
+            } else if a0 > T::zero() {
+                y0_bar[i] += scale_bar.copysign(scale_bar * y0[i]);
+            }
+            u[i] = two * r / scale;
+        }
+    }
+}
+
+/// Root mean square of a slice.
+pub fn rms<T: Real>(x: &[T]) -> T {
+    struct Squares<'a, T>(&'a [T]);
+    impl<T: Real> Kernel for Squares<'_, T> {
+        type Output = T;
+        #[inline(always)]
+        fn run(self) -> T {
+            sum(self.0.len(), |i| self.0[i] * self.0[i])
+        }
+    }
+    (dispatch(Squares(x)) / T::of(x.len().max(1) as f64)).sqrt()
+}
+
+/// How many terms one pass of [`combine`] takes.
+const TERMS: usize = 8;
+
+struct Combine<'a, E, const J: usize> {
+    out: &'a mut [E],
+    base: Option<&'a [E]>,
+    minus: Option<&'a [E]>,
+    scale: E,
+    weights: [E; J],
+    terms: [&'a [E]; J],
+}
+
+impl<E: Scalar, const J: usize> Kernel for Combine<'_, E, J> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let n = self.out.len();
+        let (w, scale) = (self.weights, self.scale);
+        let terms: [&[E]; J] = std::array::from_fn(|j| &self.terms[j][..n]);
+        match (self.base, self.minus) {
+            (base, None) => {
+                let dot = |i: usize| {
+                    let mut acc = w[0] * terms[0][i];
+                    for j in 1..J {
+                        acc = w[j].mul_add(terms[j][i], acc);
+                    }
+                    acc
+                };
+                match base {
+                    Some(base) => {
+                        let base = &base[..n];
+                        for i in 0..n {
+                            self.out[i] = scale.mul_add(dot(i), base[i]);
+                        }
+                    }
+                    None => {
+                        for i in 0..n {
+                            self.out[i] = scale.mul_add(dot(i), self.out[i]);
+                        }
+                    }
+                }
+            }
+            (_, Some(minus)) => {
+                let minus = &minus[..n];
+                for i in 0..n {
+                    let mut acc = w[0] * (terms[0][i] - minus[i]);
+                    for j in 1..J {
+                        acc = w[j].mul_add(terms[j][i] - minus[i], acc);
+                    }
+                    self.out[i] = scale.mul_add(acc, self.out[i]);
+                }
+            }
+        }
+    }
+}
+
+/// Runs passes of at most [`TERMS`] terms over the non-zero weights.
+#[inline(never)]
+fn passes<'a, E: Scalar>(
+    out: &mut [E],
+    mut base: Option<&[E]>,
+    minus: Option<&[E]>,
+    scale: E,
+    terms: impl Iterator<Item = (E, &'a [E])>,
+) where
+    E: 'a,
+{
+    let mut weights = [E::zero(); TERMS];
+    let mut slices: [&[E]; TERMS] = [&[]; TERMS];
+    let mut terms = terms.peekable();
+    while terms.peek().is_some() {
+        let mut count = 0;
+        for (w, s) in terms.by_ref().take(TERMS) {
+            (weights[count], slices[count]) = (w, s);
+            count += 1;
+        }
+        macro_rules! pass {
+            ($($j:literal)*) => {
+                match count {
+                    $($j => dispatch(Combine::<E, $j> {
+                        out: &mut *out, base, minus, scale,
+                        weights: std::array::from_fn(|j| weights[j]),
+                        terms: std::array::from_fn(|j| slices[j]),
+                    }),)*
+                    _ => {}
+                }
+            };
+        }
+        pass!(1 2 3 4 5 6 7 8);
+        base = None;
+    }
+}
+
+/// `out` ← `base` + `scale` · Σ_j weights_j · stage_j, stages stored one after the other in `stages`.
+/// One fused pass over memory for up to eight non-zero weights.
+pub fn combine<E: Scalar>(out: &mut [E], base: &[E], scale: E, weights: &[f64], stages: &[E]) {
+    let n = out.len();
+    let terms = nonzero(weights, 0).map(|(j, w)| (E::of(w), &stages[j * n..(j + 1) * n]));
+    let mut terms = terms.peekable();
+    if terms.peek().is_none() {
+        out.copy_from_slice(base);
+        return;
+    }
+    passes(out, Some(base), None, scale, terms);
+}
+
+/// `out` += `scale` · Σ_j weights_j · stage_j.
+pub fn accumulate<E: Scalar>(out: &mut [E], scale: E, weights: &[f64], stages: &[E]) {
+    let n = out.len();
+    passes(
+        out,
+        None,
+        None,
+        scale,
+        nonzero(weights, 0).map(|(j, w)| (E::of(w), &stages[j * n..(j + 1) * n])),
+    );
+}
+
+/// `out` ← `scale` · Σ_{j≥1} weights_j · (stage_j − stage_0): for weights that sum to zero this equals
+/// Σ_j weights_j stage_j with the lowest rounding floor (differences of nearly equal stages are exact).
+pub fn combine_differences<E: Scalar>(out: &mut [E], scale: E, weights: &[f64], stages: &[E]) {
+    let n = out.len();
+    out.fill(E::zero());
+    let terms = nonzero(weights, 1).map(|(j, w)| (E::of(w), &stages[j * n..(j + 1) * n]));
+    passes(out, None, Some(&stages[..n]), scale, terms);
+}
+
+fn nonzero(weights: &[f64], first: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+    weights
+        .iter()
+        .copied()
+        .enumerate()
+        .skip(first)
+        .filter(|(_, w)| *w != 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vectors() -> [Vec<f64>; 3] {
+        let make = |p: f64| {
+            (0..12)
+                .map(|i| ((i as f64 + 1.0) * p).sin() + 0.1)
+                .collect()
+        };
+        [make(0.7), make(1.3), make(2.1)]
+    }
+
+    #[test]
+    fn value_is_the_formula() {
+        let [u, y0, y1] = vectors();
+        let r = |i: usize, atol: f64| u[i] / (atol + 0.1 * y0[i].abs().max(y1[i].abs()));
+        let norm = ErrorNorm::new(0.1, 0.01);
+        let want = ((0..12).map(|i| r(i, 0.01).powi(2)).sum::<f64>() / 12.0).sqrt();
+        assert!((norm.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
+        let per_row = ErrorNorm {
+            atol: Atol::PerRow(vec![0.01, 0.2, 3.0]),
+            ..norm.clone()
+        };
+        let want = ((0..12)
+            .map(|i| r(i, [0.01, 0.2, 3.0][i % 3]).powi(2))
+            .sum::<f64>()
+            / 12.0)
+            .sqrt();
+        assert!((per_row.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
+        let worst = ErrorNorm {
+            over: Over::Trajectory,
+            ..norm
+        };
+        let column =
+            |j: usize| ((0..3).map(|i| r(3 * j + i, 0.01).powi(2)).sum::<f64>() / 3.0).sqrt();
+        let want = (0..4).map(column).fold(0.0, f64::max);
+        assert!((worst.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
+    }
+
+    #[test]
+    fn pullback_matches_differences() {
+        let [u, y0, y1] = vectors();
+        for over in [Over::Batch, Over::Trajectory] {
+            for atol in [Atol::Scalar(0.01), Atol::PerRow(vec![0.01, 0.2, 0.3])] {
+                let norm = ErrorNorm {
+                    rtol: 0.1,
+                    atol,
+                    over,
+                };
+                let (mut ub, mut b0, mut b1) = (u.clone(), vec![0.0; 12], vec![0.0; 12]);
+                norm.mean_square_pullback(&mut ub, [&y0, &y1], 1.5, [&mut b0, &mut b1], 3);
+                let value =
+                    |u: &[f64], y0: &[f64], y1: &[f64]| 1.5 * norm.mean_square(u, y0, y1, 3);
+                for i in 0..12 {
+                    let step = 1e-6;
+                    let moved = |x: &[f64], s: f64| {
+                        let mut x = x.to_vec();
+                        x[i] += s;
+                        x
+                    };
+                    let du = value(&moved(&u, step), &y0, &y1) - value(&moved(&u, -step), &y0, &y1);
+                    let d0 = value(&u, &moved(&y0, step), &y1) - value(&u, &moved(&y0, -step), &y1);
+                    let d1 = value(&u, &y0, &moved(&y1, step)) - value(&u, &y0, &moved(&y1, -step));
+                    for (got, want) in [(ub[i], du), (b0[i], d0), (b1[i], d1)] {
+                        let want = want / (2.0 * step);
+                        assert!(
+                            (got - want).abs() < 1e-7 * (1.0 + want.abs()),
+                            "{over:?} {i}: {got} {want}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn infinite_state_is_never_accepted() {
+        let norm = ErrorNorm::new(1e-3, 1e-3);
+        assert!(norm.value(&[0.0], &[1.0], &[f64::INFINITY], 1).is_nan());
+        assert!(norm.value(&[0.0], &[1.0], &[f64::NAN], 1).is_nan());
+        let per = ErrorNorm {
+            over: Over::Trajectory,
+            ..norm
+        };
+        assert!(
+            per.value(&[0.0, 0.0], &[1.0, 1.0], &[f64::NAN, 1.0], 1)
+                .is_nan()
+        );
+    }
+
+    #[test]
+    fn combinations_are_the_sums() {
+        let n = 37;
+        let stages: Vec<f64> = (0..n * 12).map(|i| ((i * i) as f64).sin()).collect();
+        let weights: Vec<f64> = (0..12)
+            .map(|j| if j == 3 { 0.0 } else { (j as f64).cos() })
+            .collect();
+        let base = vec![0.5; n];
+        let mut out = vec![f64::NAN; n];
+        combine(&mut out, &base, 0.3, &weights, &stages);
+        let dot = |i: usize, s: f64| {
+            (0..12)
+                .map(|j| weights[j] * (stages[j * n + i] - s))
+                .sum::<f64>()
+        };
+        for i in 0..n {
+            assert!((out[i] - (0.5 + 0.3 * dot(i, 0.0))).abs() < 1e-14);
+        }
+        accumulate(&mut out, 2.0, &weights[..2], &stages);
+        combine_differences(&mut out, 0.3, &weights, &stages);
+        for i in 0..n {
+            assert!((out[i] - 0.3 * dot(i, stages[i])).abs() < 1e-14);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Ensembles: many trajectories of one system, each with its own steps (and, if wanted, its own
+//! parameters). Small systems written generically run eight at a time in SIMD lanes; everything
+//! else runs one at a time; both are spread over threads. Each trajectory has the bits of solving it alone.
+
+use super::lanes::LaneSolver;
+use super::solve::{Solver, batch_of};
+use super::tableau::ExplicitRk;
+use crate::dynamics::Dynamics;
+use crate::error::{Error, Result};
+use crate::integrate::{Options, Problem, Save, Silent};
+use crate::num::{Real, parallel};
+use std::ops::Range;
+
+/// Counts of one trajectory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrajectoryStatistics {
+    /// Evaluations of the right-hand side.
+    pub nfe: usize,
+    /// Accepted steps.
+    pub accepted: usize,
+    /// Rejected steps.
+    pub rejected: usize,
+}
+
+/// The trajectories' saved states.
+#[derive(Debug)]
+pub struct Ensemble<T> {
+    /// Rows of a state.
+    pub dim: usize,
+    /// Saved times, the same for all trajectories.
+    pub t: Vec<T>,
+    /// For each trajectory its saved states, `dim × times`; NaN where a failed trajectory did not get to.
+    pub y: Vec<T>,
+    /// Counts of each trajectory.
+    pub stats: Vec<TrajectoryStatistics>,
+    /// Trajectories that stopped early, and why; the others are complete.
+    pub failures: Vec<(usize, Error)>,
+}
+
+impl<T: Real> Ensemble<T> {
+    /// Saved states of trajectory `i`, `dim × times`.
+    pub fn trajectory(&self, i: usize) -> &[T] {
+        let n = self.dim * self.t.len();
+        &self.y[i * n..(i + 1) * n]
+    }
+}
+
+/// Trajectories a task takes.
+const CHUNK: usize = 256;
+
+/// What a task gives back.
+pub(crate) struct Part<T> {
+    pub y: Vec<T>,
+    pub stats: Vec<TrajectoryStatistics>,
+    pub failures: Vec<(usize, Error)>,
+}
+
+impl<T: Real> Part<T> {
+    pub fn new(count: usize, length: usize) -> Self {
+        Self {
+            y: vec![T::NAN; count * length],
+            stats: vec![Default::default(); count],
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// Solves every column of `problem.y0` by itself. `problem.theta` holds one set of parameters for
+/// all, or one for each trajectory, one after the other. Saves the end or given times.
+///
+/// # Errors
+/// Inputs or options that do not fit. A trajectory that stops early is in `failures`.
+pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
+    dynamics: &D,
+    method: &(impl ExplicitRk + Sync),
+    problem: &Problem<'_, T>,
+    options: &Options<T>,
+) -> Result<Ensemble<T>> {
+    let (dim, params) = (dynamics.dim(), dynamics.num_params());
+    let count = batch_of(dynamics, problem.y0)?;
+    let shared = problem.theta.len() == params;
+    if !shared {
+        Error::check_len(
+            "theta",
+            problem.theta.len(),
+            params * count,
+            "one set of parameters, or one for each trajectory",
+        )?;
+    }
+    Error::check_finite("y0", problem.y0)?;
+    Error::check_finite("theta", problem.theta)?;
+    options.check(problem.span[0], problem.span[1], dim)?;
+    let t = match &options.save {
+        Save::End => vec![problem.span[1]],
+        Save::At(times) => times.clone(),
+        other => {
+            let needed = "an ensemble saves the end or given times, since its trajectories have different steps";
+            return Err(Error::invalid("save", format!("{other:?}"), needed));
+        }
+    };
+    let theta = |i: usize| {
+        if shared {
+            problem.theta
+        } else {
+            &problem.theta[i * params..(i + 1) * params]
+        }
+    };
+    let task = Task {
+        dynamics,
+        problem,
+        options,
+        length: dim * t.len(),
+        theta: &theta,
+    };
+    let tableau = method.tableau();
+    let lanes = D::SIMD_LANES && LaneSolver::<T, D>::serves(tableau, options);
+    let parts = parallel::chunks(count, CHUNK, |range| match lanes {
+        true => LaneSolver::new(&task, tableau, range).run(),
+        false => task.one_by_one(tableau, range),
+    });
+    let mut all = Ensemble {
+        dim,
+        t,
+        y: Vec::with_capacity(count * task.length),
+        stats: Vec::new(),
+        failures: Vec::new(),
+    };
+    for part in parts {
+        all.y.extend_from_slice(&part.y);
+        all.stats.extend_from_slice(&part.stats);
+        all.failures.extend(part.failures);
+    }
+    all.failures.sort_by_key(|f| f.0);
+    Ok(all)
+}
+
+/// What every task shares.
+pub(crate) struct Task<'a, T, D> {
+    pub dynamics: &'a D,
+    pub problem: &'a Problem<'a, T>,
+    pub options: &'a Options<T>,
+    /// Numbers saved for each trajectory.
+    pub length: usize,
+    /// Parameters of trajectory i.
+    pub theta: &'a (dyn Fn(usize) -> &'a [T] + Sync),
+}
+
+impl<T: Real, D: Dynamics<T>> Task<'_, T, D> {
+    /// The problem of trajectory `i`.
+    pub fn single(&self, i: usize) -> Problem<'_, T> {
+        let dim = self.dynamics.dim();
+        Problem {
+            y0: &self.problem.y0[i * dim..(i + 1) * dim],
+            span: self.problem.span,
+            theta: (self.theta)(i),
+        }
+    }
+
+    fn one_by_one(&self, method: &impl ExplicitRk, range: Range<usize>) -> Part<T> {
+        let mut solver = Solver::new(self.dynamics, method, 1);
+        let mut part = Part::new(range.len(), self.length);
+        for (slot, i) in range.enumerate() {
+            let outcome = solver.run(&self.single(i), self.options, &mut Silent);
+            let solution = &solver.drive.solution;
+            let out = &mut part.y[slot * self.length..(slot + 1) * self.length];
+            out[..solution.y.len()].copy_from_slice(&solution.y);
+            let s = &solution.stats;
+            part.stats[slot] = TrajectoryStatistics {
+                nfe: s.nfe,
+                accepted: s.accepted,
+                rejected: s.rejected,
+            };
+            if let Err(partial) = outcome {
+                part.failures.push((i, partial.error));
+            }
+        }
+        part
+    }
+}

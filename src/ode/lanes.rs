@@ -1,0 +1,447 @@
+//! Eight trajectories of a small system in SIMD lanes, each at its own time with its own step.
+//!
+//! A lane that finishes takes the next trajectory of the chunk. Every operation is the scalar
+//! solver's, lane by lane, so a trajectory's bits are those of solving it alone; what is rare (first
+//! steps, saves, failures) is done by the scalar code itself.
+
+use super::ensemble::{Part, Task, TrajectoryStatistics};
+use super::explicit::{ExplicitStepper, Step};
+use super::method::Method;
+use super::solve::Solver;
+use super::tableau::Tableau;
+use crate::dynamics::Dynamics;
+use crate::integrate::{
+    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, initial_step, log_error,
+    polynomial, smallest_step, takes_remainder,
+};
+use crate::num::{Kernel, LANES, Lanes, Real, combine, dispatch};
+use std::ops::Range;
+
+/// A chunk of an ensemble in SIMD lanes.
+pub(crate) struct LaneSolver<'a, T: Real, D: Dynamics<T>> {
+    task: &'a Task<'a, T, D>,
+    tableau: &'a Tableau,
+    stepper: ExplicitStepper<'a, T, D>,
+    first: usize,
+    /// Trajectories not yet started.
+    waiting: Range<usize>,
+    part: Part<T>,
+    work: Vec<T>,
+    lanes: State<T>,
+    /// What each lane is at; `None` when it idles.
+    jobs: [Option<Job>; LANES],
+}
+
+/// The lanes' numbers.
+struct State<T> {
+    t: Lanes<T>,
+    h: Lanes<T>,
+    y: Vec<Lanes<T>>,
+    y1: Vec<Lanes<T>>,
+    k: Vec<Lanes<T>>,
+    g: Vec<Lanes<T>>,
+    theta: Vec<Lanes<T>>,
+    log1: Lanes<T>,
+    log2: Lanes<T>,
+    rejected: [bool; LANES],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Job {
+    trajectory: usize,
+    next_save: usize,
+    attempts: usize,
+    accepted: usize,
+    non_finite: usize,
+    nfe: usize,
+}
+
+/// The outcome of one attempt in every lane.
+struct Verdict<T> {
+    h: Lanes<T>,
+    t1: Lanes<T>,
+    error: Lanes<T>,
+    accepted: [bool; LANES],
+    ended: [bool; LANES],
+}
+
+impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
+    /// Whether lanes can do what `options` asks; otherwise trajectories run one at a time.
+    pub fn serves(tableau: &Tableau, options: &Options<T>) -> bool {
+        tableau.fsal
+            && matches!(options.save, Save::End | Save::At(_))
+            && options.controller.is_adaptive()
+            && options.tstops.is_empty()
+            && !options.diagnostics
+            && options.max_nfe == usize::MAX
+    }
+
+    pub fn new(task: &'a Task<'a, T, D>, tableau: &'a Tableau, range: Range<usize>) -> Self {
+        let stepper = ExplicitStepper::new(task.dynamics, tableau, 1);
+        let n = stepper.len();
+        let zeros = |n| vec![Lanes::default(); n];
+        let lanes = State {
+            t: Lanes::default(),
+            h: Lanes::default(),
+            y: zeros(n),
+            y1: zeros(n),
+            k: zeros(n * stepper.method.total_stages()),
+            g: zeros(n),
+            theta: zeros(task.dynamics.num_params()),
+            log1: Lanes::default(),
+            log2: Lanes::default(),
+            rejected: [false; LANES],
+        };
+        Self {
+            part: Part::new(range.len(), task.length),
+            work: vec![T::zero(); 2 * n],
+            first: range.start,
+            waiting: range,
+            jobs: [None; LANES],
+            task,
+            tableau,
+            stepper,
+            lanes,
+        }
+    }
+
+    pub fn run(mut self) -> Part<T> {
+        for lane in 0..LANES {
+            self.load(lane);
+        }
+        while self.jobs.iter().any(Option::is_some) {
+            let verdict = dispatch(Attempt(&mut self));
+            self.judge(&verdict);
+        }
+        self.part.failures.sort_by_key(|f| f.0);
+        self.part
+    }
+
+    /// Gives `lane` the next waiting trajectory, started by the scalar code.
+    fn load(&mut self, lane: usize) {
+        self.jobs[lane] = None;
+        for trajectory in self.waiting.by_ref() {
+            let problem = self.task.single(trajectory);
+            let stepper = &mut self.stepper;
+            stepper.set_theta(problem.theta);
+            let nfe0 = stepper.nfe();
+            let [t0, t1] = problem.span;
+            stepper.begin(t0, problem.y0);
+            if !stepper.derivative().iter().all(|k| k.is_finite()) {
+                Self::alone(
+                    self.task,
+                    self.tableau,
+                    trajectory,
+                    self.first,
+                    &mut self.part,
+                );
+                continue;
+            }
+            let first = match self.task.options.h0 {
+                Some(h) => h.min((t1 - t0).abs()),
+                None => initial_step(
+                    stepper,
+                    (t0, problem.y0),
+                    t1 - t0,
+                    &self.task.options.norm,
+                    &mut self.work,
+                ),
+            };
+            let lanes = &mut self.lanes;
+            for (to, from) in lanes.y.iter_mut().zip(problem.y0) {
+                to[lane] = *from;
+            }
+            for (to, from) in lanes.theta.iter_mut().zip(problem.theta) {
+                to[lane] = *from;
+            }
+            for (to, from) in lanes.k.iter_mut().zip(stepper.derivative()) {
+                to[lane] = *from;
+            }
+            lanes.t[lane] = t0;
+            lanes.h[lane] = first.copysign(t1 - t0);
+            lanes.log1[lane] = T::zero();
+            lanes.log2[lane] = T::zero();
+            lanes.rejected[lane] = false;
+            self.jobs[lane] = Some(Job {
+                trajectory,
+                nfe: stepper.nfe() - nfe0,
+                ..Job::default()
+            });
+            return;
+        }
+    }
+
+    /// Solves a troubled trajectory by the scalar code from the start, which says what is wrong with it.
+    #[cold]
+    fn alone(
+        task: &Task<'_, T, D>,
+        tableau: &Tableau,
+        trajectory: usize,
+        first: usize,
+        part: &mut Part<T>,
+    ) {
+        let mut solver = Solver::new(task.dynamics, tableau, 1);
+        let outcome = solver.run(&task.single(trajectory), task.options, &mut Silent);
+        let solution = &solver.drive.solution;
+        let slot = trajectory - first;
+        part.y[slot * task.length..][..solution.y.len()].copy_from_slice(&solution.y);
+        let s = &solution.stats;
+        part.stats[slot] = TrajectoryStatistics {
+            nfe: s.nfe,
+            accepted: s.accepted,
+            rejected: s.rejected,
+        };
+        if let Err(partial) = outcome {
+            part.failures.push((trajectory, partial.error));
+        }
+    }
+
+    /// Bookkeeping after an attempt: saves, ends, failures.
+    fn judge(&mut self, verdict: &Verdict<T>) {
+        let options = self.task.options;
+        let stages = self.stepper.method.stages;
+        self.save(verdict);
+        for lane in 0..LANES {
+            let Some(job) = &mut self.jobs[lane] else {
+                continue;
+            };
+            job.attempts += 1;
+            job.nfe += stages - 1;
+            if verdict.accepted[lane] {
+                job.accepted += 1;
+                job.non_finite = 0;
+            }
+            let finite = verdict.error[lane].is_finite();
+            job.non_finite = if finite { 0 } else { job.non_finite + 1 };
+            let h = self.lanes.h[lane].abs();
+            let small = !verdict.accepted[lane]
+                && h < smallest_step(self.lanes.t[lane], self.task.problem.span[1], options);
+            let job = *job;
+            let ended = verdict.accepted[lane] && verdict.ended[lane];
+            if ended {
+                self.finish(lane, &job);
+            } else if small
+                || job.non_finite > NON_FINITE_TRIES
+                || job.attempts >= options.max_steps
+            {
+                Self::alone(
+                    self.task,
+                    self.tableau,
+                    job.trajectory,
+                    self.first,
+                    &mut self.part,
+                );
+            } else {
+                continue;
+            }
+            self.load(lane);
+        }
+        if self.jobs.iter().all(Option::is_some) {
+            return;
+        }
+        // Idle lanes keep computing on harmless numbers.
+        if let Some(busy) = self.jobs.iter().position(Option::is_some) {
+            for lane in (0..LANES).filter(|&l| self.jobs[l].is_none()) {
+                self.lanes.copy_lane(busy, lane);
+            }
+        }
+    }
+
+    fn finish(&mut self, lane: usize, job: &Job) {
+        let slot = job.trajectory - self.first;
+        let (nfe, accepted) = (job.nfe, job.accepted);
+        self.part.stats[slot] = TrajectoryStatistics {
+            nfe,
+            accepted,
+            rejected: job.attempts - accepted,
+        };
+        if self.task.options.save == Save::End {
+            let out = &mut self.part.y[slot * self.task.length..(slot + 1) * self.task.length];
+            for (to, from) in out.iter_mut().zip(&self.lanes.y) {
+                *to = from[lane];
+            }
+        }
+    }
+
+    /// Saves what lies in the steps that were just accepted. Called after the lanes moved on: `y1`
+    /// then holds each lane's start, and the stages are those of the step.
+    fn save(&mut self, verdict: &Verdict<T>) {
+        let Save::At(times) = &self.task.options.save else {
+            return;
+        };
+        let n = self.lanes.y.len();
+        let forward = self.task.problem.span[1] > self.task.problem.span[0];
+        for lane in 0..LANES {
+            let Some(job) = self.jobs[lane].as_mut().filter(|_| verdict.accepted[lane]) else {
+                continue;
+            };
+            let (h, t1) = (verdict.h[lane], verdict.t1[lane]);
+            let passed = |time: T| if forward { time <= t1 } else { time >= t1 };
+            if !times.get(job.next_save).is_some_and(|&t| passed(t)) {
+                continue;
+            }
+            let method = &self.stepper.method;
+            let total = method.total_stages();
+            let t = self.lanes.g[0][lane];
+            let y0: Vec<T> = self.lanes.y1.iter().map(|y| y[lane]).collect();
+            for (to, from) in self.stepper.k.iter_mut().zip(&self.lanes.k) {
+                *to = from[lane];
+            }
+            if total > method.stages {
+                let theta: Vec<T> = self.lanes.theta.iter().map(|p| p[lane]).collect();
+                self.stepper.set_theta(&theta);
+                self.stepper.extra_done = false;
+                let before = self.stepper.nfe;
+                self.stepper.extra_stages((t, h), &y0);
+                job.nfe += self.stepper.nfe - before;
+            }
+            let method: &Method = &self.stepper.method;
+            while let Some(&time) = times.get(job.next_save).filter(|t| passed(**t)) {
+                let start = (job.trajectory - self.first) * self.task.length + job.next_save * n;
+                let out = &mut self.part.y[start..start + n];
+                if time == t1 {
+                    out.iter_mut()
+                        .zip(&self.lanes.y)
+                        .for_each(|(o, y)| *o = y[lane]);
+                } else if time == t {
+                    out.copy_from_slice(&y0);
+                } else {
+                    let theta = (time - t) / h;
+                    let weights: Vec<f64> = method
+                        .dense
+                        .iter()
+                        .map(|w| polynomial(w, theta.f64()))
+                        .collect();
+                    combine(out, &y0, h, &weights, &self.stepper.k);
+                }
+                job.next_save += 1;
+            }
+        }
+        let last = (self.stepper.method.stages - 1) * n;
+        for c in 0..n {
+            self.lanes.k[c] =
+                Lanes::select(verdict.accepted, self.lanes.k[last + c], self.lanes.k[c]);
+        }
+    }
+}
+
+impl<T: Real> State<T> {
+    fn copy_lane(&mut self, from: usize, to: usize) {
+        for x in self.y.iter_mut().chain(&mut self.k).chain(&mut self.theta) {
+            x[to] = x[from];
+        }
+        (self.t[to], self.h[to]) = (self.t[from], self.h[from]);
+        (self.log1[to], self.log2[to]) = (self.log1[from], self.log2[from]);
+        self.rejected[to] = self.rejected[from];
+    }
+}
+
+/// One attempt in every lane, compiled for this CPU.
+struct Attempt<'s, 'a, T: Real, D: Dynamics<T>>(&'s mut LaneSolver<'a, T, D>);
+
+impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
+    type Output = Verdict<T>;
+    #[inline(always)]
+    fn run(self) -> Verdict<T> {
+        let LaneSolver {
+            task,
+            stepper,
+            lanes,
+            ..
+        } = self.0;
+        let State {
+            t,
+            h,
+            y,
+            y1,
+            k,
+            g,
+            theta,
+            log1,
+            log2,
+            rejected,
+        } = lanes;
+        let n = y.len();
+        let options = task.options;
+        let end = task.problem.span[1];
+        if let Some(largest) = options.dt_max {
+            *h = h.map(|h| h.abs().min(largest).copysign(h));
+        }
+        let remaining = Lanes::splat(end) - *t;
+        let ended: [bool; LANES] = std::array::from_fn(|l| takes_remainder(h[l], remaining[l]));
+        let step = Lanes::select(ended, remaining, *h);
+        let t_end = *t + step;
+        let t1 = Lanes::select(ended, Lanes::splat(end), t_end);
+        let method = &stepper.method;
+        let mut taken = Step {
+            method,
+            t: *t,
+            h: step,
+            t_end,
+            y,
+            y1,
+            k,
+            g,
+        };
+        let dynamics = task.dynamics;
+        let error = taken.run_single(&options.norm, |t, y, dy| {
+            dynamics.eval_lanes(t, y, theta, dy)
+        });
+        let power = method.error_power.unwrap_or(1);
+        let (factor, accepted) = control(&options.controller, error, power, log1, log2, rejected);
+        // Move on: y1 and y trade places where accepted; g[0] keeps the start time for saves.
+        let last = (method.stages - 1) * n;
+        g[0] = *t;
+        for c in 0..n {
+            let (old, new) = (y[c], y1[c]);
+            y[c] = Lanes::select(accepted, new, old);
+            y1[c] = old;
+        }
+        if matches!(options.save, Save::End) {
+            for c in 0..n {
+                k[c] = Lanes::select(accepted, k[last + c], k[c]);
+            }
+        }
+        *t = Lanes::select(accepted, t1, *t);
+        *h = step * factor;
+        Verdict {
+            h: step,
+            t1,
+            error,
+            accepted,
+            ended,
+        }
+    }
+}
+
+/// The controller in every lane.
+#[inline(always)]
+fn control<T: Real>(
+    controller: &Controller,
+    error: Lanes<T>,
+    power: usize,
+    log1: &mut Lanes<T>,
+    log2: &mut Lanes<T>,
+    rejected: &mut [bool; LANES],
+) -> (Lanes<T>, [bool; LANES]) {
+    let accepted: [bool; LANES] = std::array::from_fn(|l| error[l] <= T::one());
+    let log = error.map(log_error);
+    let history: [History<T>; LANES] = std::array::from_fn(|l| History {
+        log1: log1[l],
+        log2: log2[l],
+        rejected: rejected[l],
+    });
+    let exponent = Lanes(std::array::from_fn(|l| {
+        controller.exponent(log[l], accepted[l], power, &history[l])
+    }));
+    let factor = exponent.map(Real::exp2);
+    let factor = Lanes(std::array::from_fn(|l| {
+        controller.bound(factor[l], error[l], accepted[l] && !history[l].rejected)
+    }));
+    *log2 = Lanes::select(accepted, *log1, *log2);
+    *log1 = Lanes::select(accepted, log, *log1);
+    for l in 0..LANES {
+        rejected[l] = !accepted[l];
+    }
+    (factor, accepted)
+}
