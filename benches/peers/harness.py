@@ -116,8 +116,9 @@ def main(a, tasks):
 
 
 def serve(a, tasks, names):
-    """One request a line, one answer a line, until the input ends; the first request of a name compiles it."""
+    """Says it is ready, then one answer a line until the input ends; the first request of a name compiles it."""
     clocks = {}
+    say({"ready": a.peer})
     for request in map(str.strip, sys.stdin):
         name = names.get(request)
         if name is None:
