@@ -65,6 +65,10 @@ FIGURES = [
 ]
 
 
+def label(*parts):
+    return " ".join(p for p in parts if p)
+
+
 class Failed(Exception):
     """One row could not be measured; its text says why."""
 
@@ -89,7 +93,7 @@ class Ours:
         lines = [json.loads(m) for m in done.stdout.splitlines() if m.startswith("{")]
         if done.returncode or len(lines) != 1:
             reason = (done.stderr.strip().splitlines() or [f"{len(lines)} JSON lines where one was expected"])[-1]
-            raise Failed(f"ours, {row.workload} {row.variant}: {reason}")
+            raise Failed(f"{label('ours', row.workload, row.variant)}: {reason}")
         return lines[0]
 
 
@@ -152,7 +156,7 @@ def measure(rows, rounds, ours, peers):
                     runs[row][1].append(ours.run(row))
             except Failed as e:
                 failed[row] = str(e)
-                print(f"  {row.workload} {row.theirs}: {e}", file=sys.stderr)
+                print(f"  {label(row.peer, row.workload, row.theirs)}: {e}", file=sys.stderr)
         print(f"round {i + 1} of {rounds}", file=sys.stderr)
     return {row: pair for row, pair in runs.items() if row not in failed}, failed
 
@@ -203,8 +207,7 @@ def figures(runs):
         best = min(rows, key=lambda row: median(runs[row][0]))
         got = ratio(runs[best])
         verdict = ["–", "–"] if got is None else [f"{got:.3g}", "yes" if got <= asked else "**no**"]
-        peer = f"{best.peer} {best.theirs}".strip()
-        lines.append([title, peer, seconds(median(runs[best][0])), seconds(median(runs[best][1])), f"{asked:g}", *verdict])
+        lines.append([title, label(best.peer, best.theirs), seconds(median(runs[best][0])), seconds(median(runs[best][1])), f"{asked:g}", *verdict])
     return table(["figure", "fastest peer", "peer", "ours", "asked ≤", "measured", "met"], lines)
 
 
@@ -213,7 +216,7 @@ def rows_table(runs):
     for row, (theirs, ours) in runs.items():
         got = ratio((theirs, ours))
         lines.append([
-            f"{row.workload} {row.variant}".strip(), f"{row.peer} {row.theirs}".strip(),
+            label(row.workload, row.variant), label(row.peer, row.theirs),
             seconds(median(theirs)), seconds(median(ours)), "–" if got is None else f"{got:.3g}",
             error(theirs), error(ours), work(theirs), work(ours)])
     return table(["workload", "peer", "peer", "ours", "ratio", "error, peer", "error, ours", "NFE, peer", "NFE, ours"], lines)
@@ -230,8 +233,10 @@ def conditions(runs, a):
     except (OSError, StopIteration):
         cpu = platform.processor() or platform.machine()
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-    return (f"{datetime.date.today()}, {cpu}, {a.threads} thread{'s' * (a.threads > 1)}, medians of {a.rounds} alternating runs; "
-            f"{rustc}; {packages}; `python benches/compare.py --threads {a.threads} --rounds {a.rounds}`.")
+    what = "runs of the peers alone" if a.peers_only else "alternating runs"
+    command = f"python benches/compare.py --threads {a.threads} --rounds {a.rounds}" + " --peers-only" * a.peers_only
+    facts = [f"{datetime.date.today()}, {cpu}, {a.threads} thread{'s' * (a.threads > 1)}, medians of {a.rounds} {what}", rustc, packages]
+    return "; ".join(f for f in facts if f) + f"; `{command}`."
 
 
 def write(text):
@@ -255,10 +260,12 @@ def options():
     parser.add_argument("--min-time", type=float, default=0.2, help="seconds of one of the peers' runs at least")
     parser.add_argument("--only", default="", help="rows whose workload, variant or peer contains this")
     parser.add_argument("--peers-only", action="store_true", help="leave ours out")
-    parser.add_argument("--write", action="store_true", help="put the tables into benches/README.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into benches/README.md, if no row failed")
     a = parser.parse_args()
     if min(a.threads, a.rounds, a.repeats) < 1 or a.min_time <= 0:
         parser.error("--threads, --rounds, --repeats and --min-time must be positive")
+    if a.write and (a.only or a.rounds < 5):
+        parser.error("--write is for a whole table: all rows, at least 5 rounds")
     return a
 
 
@@ -277,10 +284,10 @@ def main():
             peer.close()
     parts = [conditions(runs, a), figures(runs), rows_table(runs)]
     if failed:
-        parts.append("Not measured: " + "; ".join(f"{r.workload} {r.theirs} ({r.peer}): {why}" for r, why in failed.items()))
+        parts.append("Not measured: " + "; ".join(f"{label(r.peer, r.workload, r.theirs)} ({why})" for r, why in failed.items()))
     text = "\n\n".join(parts)
     print(text)
-    if a.write:
+    if a.write and not failed:
         write(text)
     sys.exit(1 if failed else 0)
 
