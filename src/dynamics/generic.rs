@@ -1,0 +1,436 @@
+//! [`VectorField`]: a right-hand side written once, generic over the scalar; [`Generic`] derives its
+//! JVP (dual numbers), VJP (reverse tape) and SIMD ensembles.
+//!
+//! Batches run eight columns at a time in [`Lanes`]. Every lane does the scalar's operations, and
+//! sums over the batch are taken column by column, so a column's bits depend neither on its place
+//! in the batch nor on the batch's size.
+
+use super::dual::Dual;
+use super::tape::{Tape, Var};
+use super::{Dynamics, Point, Tangent};
+use crate::num::{Kernel, LANES, Lanes, Real, Scalar, dispatch};
+
+/// A right-hand side y' = f(t, y; p) of one column, generic over the scalar.
+///
+/// Mark `eval` `#[inline(always)]`: it is then compiled for the CPU's widest instruction set inside
+/// the solver's loop. Use [`Scalar::mul_add`] where a fused multiply–add is wanted.
+///
+/// ```
+/// use odeon::dynamics::generic::{Generic, VectorField};
+/// use odeon::dynamics::{Dynamics, Point};
+/// use odeon::num::Scalar;
+///
+/// /// Pendulum θ'' = −p₀ sin θ.
+/// struct Pendulum;
+/// impl VectorField for Pendulum {
+///     fn dim(&self) -> usize { 2 }
+///     fn num_params(&self) -> usize { 1 }
+///     #[inline(always)]
+///     fn eval<S: Scalar>(&self, _t: S, y: &[S], p: &[S], dy: &mut [S]) {
+///         dy[0] = y[1];
+///         dy[1] = -p[0] * y[0].sin();
+///     }
+/// }
+///
+/// let f = Generic(Pendulum);
+/// let mut scratch = Dynamics::<f64>::scratch(&f, 1);
+/// let at = Point { t: 0.0, y: &[0.5, 0.0], theta: &[9.81] };
+/// let (mut y_bar, mut theta_bar) = ([0.0; 2], [0.0; 1]);
+/// f.vjp(at, &[0.0, 1.0], &mut y_bar, &mut theta_bar, &mut scratch);
+/// assert!((theta_bar[0] + 0.5f64.sin()).abs() < 1e-15);
+/// assert!((y_bar[0] + 9.81 * 0.5f64.cos()).abs() < 1e-14);
+/// ```
+pub trait VectorField: Sync {
+    /// Rows of the state.
+    fn dim(&self) -> usize;
+    /// Number of parameters.
+    fn num_params(&self) -> usize;
+    /// `dy` ← f(t, y; p). `y` and `dy` have length [`dim`](VectorField::dim), `p` has length
+    /// [`num_params`](VectorField::num_params). Every entry of `dy` must be written.
+    fn eval<S: Scalar>(&self, t: S, y: &[S], p: &[S], dy: &mut [S]);
+}
+
+/// A [`VectorField`] as [`Dynamics`], with derived derivatives.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Generic<F>(pub F);
+
+/// Memory of [`Generic`]: grows to size in the first calls, is reused after.
+#[derive(Debug, Default)]
+pub struct Scratch<T> {
+    lanes: Buffers<Lanes<T>>,
+    dual: Buffers<Dual<T>>,
+    dual_lanes: Buffers<Dual<Lanes<T>>>,
+    tape: Recorder<T>,
+    tape_lanes: Recorder<Lanes<T>>,
+}
+
+#[derive(Debug, Default)]
+struct Buffers<S> {
+    y: Vec<S>,
+    theta: Vec<S>,
+    dy: Vec<S>,
+}
+
+#[derive(Debug, Default)]
+struct Recorder<S> {
+    tape: Tape<S>,
+    inputs: Vec<Blank<S>>,
+    outputs: Vec<Blank<S>>,
+}
+
+/// Stands in for a [`Var`], of the same size and alignment, in vectors that are kept between calls:
+/// a `Vec<Var>` itself would borrow the tape beside it.
+#[derive(Debug)]
+struct Blank<S> {
+    _value: S,
+    _index: u32,
+    _tape: usize,
+}
+
+/// The empty vector of another type. The standard library keeps the allocation when the types have
+/// the same layout (tested below); were that to change, this would only cost allocations.
+#[inline(always)]
+fn recycle<A, B>(mut from: Vec<A>) -> Vec<B> {
+    from.clear();
+    from.into_iter().filter_map(|_| None).collect()
+}
+
+/// One column in a `T`, or up to eight in [`Lanes`]; lanes beyond the last column repeat it.
+trait Pack<T: Real>: Scalar {
+    fn splat(x: T) -> Self;
+    /// Row `row` of the columns `cols` (column-major `dim × n`, n ≥ 1).
+    fn gather(cols: &[T], dim: usize, row: usize) -> Self;
+    /// Writes row `row` of the columns.
+    fn scatter(self, cols: &mut [T], dim: usize, row: usize);
+    /// Adds to row `row` of the columns.
+    fn accumulate(self, cols: &mut [T], dim: usize, row: usize);
+    /// Adds the first `n` lanes to `sum`, one after the other.
+    fn fold(self, n: usize, sum: &mut T);
+}
+
+impl<T: Real> Pack<T> for T {
+    #[inline(always)]
+    fn splat(x: T) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn gather(cols: &[T], _: usize, row: usize) -> Self {
+        cols[row]
+    }
+    #[inline(always)]
+    fn scatter(self, cols: &mut [T], _: usize, row: usize) {
+        cols[row] = self;
+    }
+    #[inline(always)]
+    fn accumulate(self, cols: &mut [T], _: usize, row: usize) {
+        cols[row] += self;
+    }
+    #[inline(always)]
+    fn fold(self, _: usize, sum: &mut T) {
+        *sum += self;
+    }
+}
+
+impl<T: Real> Pack<T> for Lanes<T> {
+    #[inline(always)]
+    fn splat(x: T) -> Self {
+        Lanes::splat(x)
+    }
+    #[inline(always)]
+    fn gather(cols: &[T], dim: usize, row: usize) -> Self {
+        let last = cols.len() - dim + row;
+        Self(std::array::from_fn(|lane| {
+            cols[(lane * dim + row).min(last)]
+        }))
+    }
+    #[inline(always)]
+    fn scatter(self, cols: &mut [T], dim: usize, row: usize) {
+        for (col, x) in cols.chunks_exact_mut(dim).zip(self.0) {
+            col[row] = x;
+        }
+    }
+    #[inline(always)]
+    fn accumulate(self, cols: &mut [T], dim: usize, row: usize) {
+        for (col, x) in cols.chunks_exact_mut(dim).zip(self.0) {
+            col[row] += x;
+        }
+    }
+    #[inline(always)]
+    fn fold(self, n: usize, sum: &mut T) {
+        for &x in &self.0[..n] {
+            *sum += x;
+        }
+    }
+}
+
+/// Evaluates several columns in lanes.
+struct EvalBatch<'a, T, F> {
+    field: &'a F,
+    at: Point<'a, T>,
+    dy: &'a mut [T],
+    buffers: &'a mut Buffers<Lanes<T>>,
+}
+
+impl<T: Real, F: VectorField> Kernel for EvalBatch<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            field,
+            at,
+            dy,
+            buffers,
+        } = self;
+        let (dim, t) = (field.dim(), Lanes::splat(at.t));
+        buffers.theta.clear();
+        buffers
+            .theta
+            .extend(at.theta.iter().map(|&p| Lanes::splat(p)));
+        buffers.dy.resize(dim, Lanes::splat(T::of(0.0)));
+        let width = LANES * dim;
+        for (y, dy) in at.y.chunks(width).zip(dy.chunks_mut(width)) {
+            buffers.y.clear();
+            buffers
+                .y
+                .extend((0..dim).map(|row| Lanes::gather(y, dim, row)));
+            field.eval(t, &buffers.y, &buffers.theta, &mut buffers.dy);
+            for (row, v) in buffers.dy.iter().enumerate() {
+                v.scatter(dy, dim, row);
+            }
+        }
+    }
+}
+
+/// Jacobian–vector product with `width` columns per [`Pack`].
+struct Jvp<'a, T, F, S> {
+    field: &'a F,
+    at: Point<'a, T>,
+    dot: Tangent<'a, T>,
+    dy_dot: &'a mut [T],
+    buffers: &'a mut Buffers<Dual<S>>,
+    width: usize,
+}
+
+impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Jvp<'_, T, F, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            field,
+            at,
+            dot,
+            dy_dot,
+            buffers,
+            width,
+        } = self;
+        let dim = field.dim();
+        let t = Dual::new(S::splat(at.t), S::splat(dot.t));
+        buffers.theta.clear();
+        buffers
+            .theta
+            .extend(at.theta.iter().enumerate().map(|(k, &p)| {
+                let along = dot.theta.get(k).copied().unwrap_or(T::of(0.0));
+                Dual::new(S::splat(p), S::splat(along))
+            }));
+        buffers.dy.resize(dim, Dual::zero());
+        let columns = at.y.chunks(width * dim).zip(dot.y.chunks(width * dim));
+        for ((y, y_dot), out) in columns.zip(dy_dot.chunks_mut(width * dim)) {
+            buffers.y.clear();
+            buffers.y.extend(
+                (0..dim).map(|row| Dual::new(S::gather(y, dim, row), S::gather(y_dot, dim, row))),
+            );
+            field.eval(t, &buffers.y, &buffers.theta, &mut buffers.dy);
+            for (row, v) in buffers.dy.iter().enumerate() {
+                v.dot.scatter(out, dim, row);
+            }
+        }
+    }
+}
+
+/// Vector–Jacobian product with `width` columns per [`Pack`].
+struct Vjp<'a, T, F, S> {
+    field: &'a F,
+    at: Point<'a, T>,
+    dy_bar: &'a [T],
+    y_bar: &'a mut [T],
+    theta_bar: &'a mut [T],
+    recorder: &'a mut Recorder<S>,
+    width: usize,
+}
+
+impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        let Self {
+            field,
+            at,
+            dy_bar,
+            y_bar,
+            theta_bar,
+            recorder,
+            width,
+        } = self;
+        let (dim, mut t_bar) = (field.dim(), T::of(0.0));
+        // Leaves: t, then y, then θ.
+        let tape = &recorder.tape;
+        tape.begin(1 + dim + at.theta.len());
+        let mut inputs = recycle::<_, Var<'_, S>>(std::mem::take(&mut recorder.inputs));
+        let mut outputs = recycle::<_, Var<'_, S>>(std::mem::take(&mut recorder.outputs));
+        inputs.resize(dim, Var::zero());
+        inputs.extend(
+            at.theta
+                .iter()
+                .enumerate()
+                .map(|(k, &p)| tape.leaf(1 + dim + k, S::splat(p))),
+        );
+        let t = tape.leaf(0, S::splat(at.t));
+        let columns = at.y.chunks(width * dim).zip(dy_bar.chunks(width * dim));
+        for ((y, seed), y_bar) in columns.zip(y_bar.chunks_mut(width * dim)) {
+            tape.rewind();
+            outputs.clear();
+            outputs.resize(dim, Var::zero());
+            let (state, theta) = inputs.split_at_mut(dim);
+            for (row, v) in state.iter_mut().enumerate() {
+                *v = tape.leaf(1 + row, S::gather(y, dim, row));
+            }
+            field.eval(t, state, theta, &mut outputs);
+            let seeds = outputs.iter().enumerate();
+            tape.reverse(seeds.map(|(row, &v)| (v, S::gather(seed, dim, row))));
+            tape.with_leaf_cotangents(|bars| {
+                let n = y.len() / dim;
+                bars[0].fold(n, &mut t_bar);
+                for (row, bar) in bars[1..=dim].iter().enumerate() {
+                    bar.accumulate(y_bar, dim, row);
+                }
+                for (sum, bar) in theta_bar.iter_mut().zip(&bars[1 + dim..]) {
+                    bar.fold(n, sum);
+                }
+            });
+        }
+        recorder.inputs = recycle(inputs);
+        recorder.outputs = recycle(outputs);
+        t_bar
+    }
+}
+
+impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
+    type Scratch = Scratch<T>;
+    const SIMD_LANES: bool = true;
+
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn num_params(&self) -> usize {
+        self.0.num_params()
+    }
+
+    fn scratch(&self, _batch: usize) -> Scratch<T> {
+        Scratch::default()
+    }
+
+    #[inline(always)]
+    fn eval(&self, at: Point<'_, T>, dy: &mut [T], scratch: &mut Scratch<T>) {
+        // No division to find the batch: for a tiny system it would cost as much as f.
+        if at.y.len() == self.0.dim() {
+            self.0.eval(at.t, at.y, at.theta, dy);
+        } else {
+            let (field, buffers) = (&self.0, &mut scratch.lanes);
+            dispatch(EvalBatch {
+                field,
+                at,
+                dy,
+                buffers,
+            });
+        }
+    }
+
+    fn vjp(
+        &self,
+        at: Point<'_, T>,
+        dy_bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> T {
+        let field = &self.0;
+        if at.y.len() == self.0.dim() {
+            let (recorder, width) = (&mut scratch.tape, 1);
+            dispatch(Vjp {
+                field,
+                at,
+                dy_bar,
+                y_bar,
+                theta_bar,
+                recorder,
+                width,
+            })
+        } else {
+            let (recorder, width) = (&mut scratch.tape_lanes, LANES);
+            dispatch(Vjp {
+                field,
+                at,
+                dy_bar,
+                y_bar,
+                theta_bar,
+                recorder,
+                width,
+            })
+        }
+    }
+
+    fn jvp(
+        &self,
+        at: Point<'_, T>,
+        dot: Tangent<'_, T>,
+        dy_dot: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let field = &self.0;
+        if at.y.len() == self.0.dim() {
+            let (buffers, width) = (&mut scratch.dual, 1);
+            dispatch(Jvp {
+                field,
+                at,
+                dot,
+                dy_dot,
+                buffers,
+                width,
+            });
+        } else {
+            let (buffers, width) = (&mut scratch.dual_lanes, LANES);
+            dispatch(Jvp {
+                field,
+                at,
+                dot,
+                dy_dot,
+                buffers,
+                width,
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn eval_lanes(&self, t: Lanes<T>, y: &[Lanes<T>], theta: &[Lanes<T>], dy: &mut [Lanes<T>]) {
+        self.0.eval(t, y, theta, dy);
+    }
+
+    /// The first row whose derivative is NaN or infinite, column by column.
+    fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
+        let (dim, mut dy) = (self.0.dim(), vec![T::of(0.0); self.0.dim()]);
+        at.y.chunks_exact(dim.max(1))
+            .enumerate()
+            .find_map(|(column, y)| {
+                self.0.eval(at.t, y, at.theta, &mut dy);
+                let row = dy.iter().position(|v| !v.is_finite())?;
+                Some(format!(
+                    "derivative of row {row} of column {column} ({})",
+                    dy[row]
+                ))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;
