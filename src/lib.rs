@@ -5,6 +5,9 @@
 
 pub mod dynamics;
 pub mod error;
+pub mod files;
+pub mod model;
+pub mod nn;
 pub mod num;
 pub mod ode;
 
