@@ -6,7 +6,10 @@
 pub mod adjoint;
 pub mod dynamics;
 pub mod error;
+pub mod files;
 pub mod integrate;
+pub mod model;
+pub mod nn;
 pub mod num;
 pub mod ode;
 
