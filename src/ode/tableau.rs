@@ -2,8 +2,9 @@
 //!
 //! Stage i = 0..s:  g_i = y + h Σ_{j<i} a_ij k_j,  k_i = f(t + c_i h, g_i);
 //! y⁺ = y + h Σ b_i k_i;  local error estimate  ũ = h Σ b̃_i k_i,  b̃ = b − b̂.
-//! Dense output  y(t + ϑh) = y + h Σ_i b_i(ϑ) k_i,  b_i(ϑ) = Σ_{d≥1} weights\[i\]\[d−1\] ϑ^d,  over the
-//! main stages and `extra` stages evaluated only in steps that are interpolated.
+//! Dense output  y(t + ϑh) = y + h Σ_i b_i(ϑ) k_i,  b_i(ϑ) = Σ_{d≥1} w_id ϑ^d  with the coefficients
+//! w_id in `dense.weights`, over the main stages and `extra` stages evaluated only in steps that are
+//! interpolated.
 
 use std::borrow::Cow;
 
