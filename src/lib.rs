@@ -3,9 +3,13 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod dataset;
 pub mod dynamics;
 pub mod error;
+pub mod files;
 pub mod num;
 pub mod ode;
+#[cfg(feature = "plot")]
+pub mod plot;
 
 pub use error::{Error, Result};
