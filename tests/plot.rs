@@ -142,7 +142,7 @@ fn trajectories_and_phase_portraits() -> Result<()> {
         &figure,
         (800, 600),
         &inks,
-        &["Phase portrait", "u₁", "u₂", "start", "−1"],
+        &["Phase portrait", "u₁", "u₂", "start", "−1.5"],
     )
 }
 
@@ -214,7 +214,7 @@ fn method_comparisons() -> Result<()> {
     ];
     let pairs: Vec<_> = runs.iter().map(|(n, r)| (*n, r.as_slice())).collect();
     let figure = Figure::new(800, 600)?.with(panels::pareto("Test loss against cost", &pairs)?);
-    let texts = ["Pareto front", "local, biased", "150", "NFE"];
+    let texts = ["Pareto front", "local, biased", "200", "NFE"];
     check(
         "pareto",
         &figure,
@@ -320,7 +320,7 @@ fn bands_rules_notes_and_long_orbits() -> Result<()> {
         &figure,
         (800, 600),
         &[Color::Blue, Color::Vermillion],
-        &["1915", "forecast", "±1 σ"],
+        &["1910", "forecast", "±1 σ"],
     )?;
 
     let mut u = [1.0f64, 1.0, 1.0];

@@ -65,7 +65,7 @@ impl Scale {
                 return self.decade_ticks(target);
             }
             let ticks = self.mantissa_ticks(target);
-            if ticks.major.len() >= 2 {
+            if ticks.major.len() >= 3 {
                 return ticks;
             }
         }
@@ -162,7 +162,7 @@ impl Scale {
 
 fn mantissa_label(m: i32, k: i32) -> String {
     match k {
-        -2..=4 => plain(
+        -3..=4 => plain(
             f64::from(m) * 10f64.powi(k),
             usize::try_from(-k).unwrap_or(0),
         ),
@@ -171,12 +171,16 @@ fn mantissa_label(m: i32, k: i32) -> String {
     }
 }
 
-/// The smallest of 1, 2, 2.5, 5 × 10ᵏ that is at least `rough`.
+/// The one of 1, 2, 5 × 10ᵏ nearest to `rough` by ratio.
 fn nice_step(rough: f64) -> f64 {
     let unit = 10f64.powf(rough.log10().floor());
-    let candidates = [1.0, 2.0, 2.5, 5.0, 10.0];
-    let fits = |c: &&f64| **c * unit >= rough * (1.0 - 1e-9);
-    candidates.iter().find(fits).unwrap_or(&10.0) * unit
+    // Geometric means of neighbours: 1|2 at √2, 2|5 at √10, 5|10 at √50.
+    match rough / unit {
+        m if m < 2f64.sqrt() => unit,
+        m if m < 10f64.sqrt() => 2.0 * unit,
+        m if m < 50f64.sqrt() => 5.0 * unit,
+        _ => 10.0 * unit,
+    }
 }
 
 /// Digits after the point that a multiple of `step` needs.
@@ -240,7 +244,7 @@ mod tests {
         );
         assert_eq!(
             labels(false, 0.0, 1.0, 4).0,
-            ["0.00", "0.25", "0.50", "0.75", "1.00"]
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
         );
         assert_eq!(
             labels(false, 0.0, 4e-5, 4),
@@ -274,7 +278,10 @@ mod tests {
             labels(true, 1.0e-6, 1.0e-5, 4).0,
             ["10⁻⁶", "2×10⁻⁶", "5×10⁻⁶", "10⁻⁵"]
         );
-        assert_eq!(labels(true, 101.0, 149.0, 4).0, ["120", "140"]);
+        assert_eq!(
+            labels(true, 101.0, 149.0, 4).0,
+            ["110", "120", "130", "140"]
+        );
     }
 
     #[test]
@@ -308,11 +315,11 @@ mod tests {
         for target in 3..9 {
             for i in 1..200 {
                 let high = 1.07f64.powi(i);
-                let count = labels(false, 0.3, 0.3 + high, target).0.len();
-                assert!(
-                    (target / 2..=target + 2).contains(&count),
-                    "{target} {high} {count}"
-                );
+                let count = labels(false, 0.3, 0.3 + high, target).0.len() as f64;
+                // The step is within √2.5 of span/target.
+                let (wanted, slack) = (target as f64, 2.5f64.sqrt());
+                assert!(count >= wanted / slack - 1.0, "{target} {high} {count}");
+                assert!(count <= wanted * slack + 1.0, "{target} {high} {count}");
             }
         }
     }

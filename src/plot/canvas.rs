@@ -33,6 +33,8 @@ pub(super) struct Canvas<B> {
     scale: f64,
     /// The em of plotters' font size `s` is `s / size_per_em`: its two back-ends disagree.
     size_per_em: f64,
+    /// How far below the middle plotters' centred text must go, in em.
+    drop: f64,
     vector: bool,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Canvas<BitMapBackend<'a>> {
             backend,
             scale: f64::from(scale),
             size_per_em: 1.164,
+            drop: 0.12,
             vector: false,
         })
     }
@@ -58,6 +61,7 @@ impl<'a> Canvas<SVGBackend<'a>> {
             backend,
             scale: f64::from(SVG_UNITS),
             size_per_em: 1.24,
+            drop: 0.0,
             vector: true,
         })
     }
@@ -265,8 +269,13 @@ impl<B: DrawingBackend> Canvas<B> {
         let style = self
             .text_style(em, Color::Black)
             .pos(Pos::new(h, VPos::Center))
-            .transform(transform);
-        let at = self.device(at);
+            .transform(transform.clone());
+        // plotters centres the em box; figures and capitals stand higher in it.
+        let drop = self.drop * em;
+        let at = match transform {
+            FontTransform::None => self.device((at.0, at.1 + drop)),
+            _ => self.device((at.0 + drop, at.1)),
+        };
         self.backend
             .draw_text(text, &style, at)
             .map_err(io::Error::other_display)

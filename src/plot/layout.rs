@@ -10,10 +10,10 @@ use plotters::prelude::DrawingBackend;
 use std::io;
 
 /// Text sizes (em, pixels), legible at 800×600.
-const TITLE: f64 = 15.0;
-const LABEL: f64 = 13.5;
-pub(super) const TICK: f64 = 12.0;
-const PAGE_TITLE: f64 = 17.0;
+const TITLE: f64 = 16.0;
+const LABEL: f64 = 14.5;
+pub(super) const TICK: f64 = 13.0;
+const PAGE_TITLE: f64 = 18.0;
 const MARGIN: f64 = 10.0;
 const TICK_LENGTH: f64 = 5.0;
 
@@ -177,10 +177,7 @@ pub(super) fn draw<B: DrawingBackend>(plan: &Plan<'_>, canvas: &mut Canvas<B>) -
         let mut left = 0.0f64;
         for &i in &members {
             let ticks = ticks_up(&figure.panels[i], &plan.scales[i][1], cell.1);
-            let mut widest = 0.0f64;
-            for (_, text) in &ticks.major {
-                widest = widest.max(canvas.text_width(text, TICK)?);
-            }
+            let widest = widest(canvas, &ticks)?;
             let label = if figure.panels[i].y.label.is_empty() {
                 0.0
             } else {
@@ -210,7 +207,16 @@ fn ticks_up(panel: &Panel, scale: &Scale, height: f64) -> Ticks {
     if !panel.y.names.is_empty() {
         return named_ticks(&panel.y.names);
     }
-    scale.ticks((height / 58.0) as usize)
+    scale.ticks((height / 45.0) as usize)
+}
+
+/// Width of the widest label.
+fn widest<B: DrawingBackend>(canvas: &Canvas<B>, ticks: &Ticks) -> io::Result<f64> {
+    let mut widest = 0.0f64;
+    for (_, text) in &ticks.major {
+        widest = widest.max(canvas.text_width(text, TICK)?);
+    }
+    Ok(widest)
 }
 
 fn named_ticks(names: &[String]) -> Ticks {
@@ -235,7 +241,7 @@ fn ticks_across<B: DrawingBackend>(
     if !panel.x.names.is_empty() {
         return Ok(named_ticks(&panel.x.names));
     }
-    let mut target = ((width / 70.0) as usize).clamp(2, 9);
+    let mut target = ((width / 75.0) as usize).clamp(2, 8);
     loop {
         let ticks = scale.ticks(target);
         let mut free_from = f64::NEG_INFINITY;
@@ -306,7 +312,9 @@ fn draw_panel<B: DrawingBackend>(
         LABEL,
         Align::Middle,
     )?;
-    let beside = (x0 + MARGIN + 0.5 * LABEL, 0.5 * (frame.top + frame.bottom));
+    let widest = widest(canvas, &up)?;
+    let beside = frame.left - TICK_LENGTH - 4.0 - widest - 8.0 - 0.5 * LABEL;
+    let beside = (beside, 0.5 * (frame.top + frame.bottom));
     canvas.text_up(&with_exponent(&panel.y.label, up.exponent), beside, LABEL)
 }
 

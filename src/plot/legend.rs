@@ -17,6 +17,7 @@ enum Kind {
     Line,
     Points,
     Area,
+    Bar,
 }
 
 /// One line of the legend; a line and points of one label share theirs.
@@ -39,7 +40,8 @@ pub(super) fn entries(panel: &Panel) -> Vec<Entry<'_>> {
         let (kind, look) = match series {
             Series::Line { look, .. } | Series::Rule { look, .. } => (Kind::Line, look),
             Series::Points { look, .. } => (Kind::Points, look),
-            Series::Band { look, .. } | Series::Bars { look, .. } => (Kind::Area, look),
+            Series::Band { look, .. } => (Kind::Area, look),
+            Series::Bars { look, .. } => (Kind::Bar, look),
             Series::Text { .. } => continue,
         };
         let Some(label) = look.label.as_deref() else {
@@ -208,7 +210,7 @@ pub(super) fn draw<B: DrawingBackend>(
                     let size = look.size.clamp(5.0, 8.0);
                     canvas.marker((x + 0.5 * SAMPLE, y), look.marker, look.color, size)?;
                 }
-                Kind::Area => {
+                Kind::Area | Kind::Bar => {
                     let (right, half) = (x + SAMPLE, 4.5);
                     let corners = [
                         (x, y - half),
@@ -216,7 +218,8 @@ pub(super) fn draw<B: DrawingBackend>(
                         (right, y + half),
                         (x, y + half),
                     ];
-                    canvas.polygon(&corners, look.color, 0.35)?;
+                    let alpha = if *kind == Kind::Bar { 1.0 } else { 0.35 };
+                    canvas.polygon(&corners, look.color, alpha)?;
                     let outline = [corners[0], corners[1], corners[2], corners[3], corners[0]];
                     canvas.polyline(&outline, look.color, 0.8, Dash::Solid)?;
                 }

@@ -308,8 +308,8 @@ impl Panel {
         for (axis, name, (low, high)) in [(&self.x, "x", extent[0]), (&self.y, "y", extent[1])] {
             self.check_range(axis, name)?;
             if low > high && axis.range.is_none() {
-                let needed = if axis.log {
-                    "a logarithmic axis needs at least one positive finite value"
+                let needed = if self.x.log || self.y.log {
+                    "it needs a finite value, positive where the axis is logarithmic"
                 } else {
                     "it needs at least one series with a finite value, or a range"
                 };

@@ -84,16 +84,12 @@ pub fn phase_portrait(
     let (x, y) = (model.row(rows.0, dim), model.row(rows.1, dim));
     // Long orbits overlap themselves: thinner lines keep them apart.
     let width = if x.len() > 2000 { 0.7 } else { 1.8 };
+    panel.line(&x, &y, Style::new("model").color(Color::Blue).size(width))?;
     if let Some(data) = data {
         data.check(dim)?;
         let (x, y) = (data.row(rows.0, dim), data.row(rows.1, dim));
-        panel.points(
-            &x,
-            &y,
-            Style::new("data").color(Color::Vermillion).size(5.0),
-        )?;
+        panel.points(&x, &y, Style::new("data").color(Color::Vermillion))?;
     }
-    panel.line(&x, &y, Style::new("model").color(Color::Blue).size(width))?;
     if x[0].is_finite() && y[0].is_finite() {
         let start = Style::new("start")
             .color(Color::Black)
