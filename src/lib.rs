@@ -11,5 +11,6 @@ pub mod num;
 pub mod ode;
 #[cfg(feature = "plot")]
 pub mod plot;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -279,10 +279,10 @@ fn draw_panel<B: DrawingBackend>(
     };
     let entries = legend::entries(panel);
     let mut frame = Frame {
-        left: x0 + left,
-        right: x0 + width - MARGIN - 8.0,
-        top: y0 + MARGIN + title,
-        bottom: y0 + height - MARGIN - label - TICK - TICK_LENGTH - 5.0,
+        left: middle(x0 + left),
+        right: middle(x0 + width - MARGIN - 8.0),
+        top: middle(y0 + MARGIN + title),
+        bottom: middle(y0 + height - MARGIN - label - TICK - TICK_LENGTH - 5.0),
         scales,
     };
     let place = legend::place(panel, &entries, &mut frame, canvas)?;
@@ -326,7 +326,8 @@ fn with_exponent(label: &str, exponent: i32) -> String {
     }
 }
 
-/// Pixel positions of ticks inside the frame, across and up.
+/// Pixel positions of ticks inside the frame, across or up, in the middle of a pixel so that the
+/// thin lines there stay sharp.
 fn placed<'t, T>(
     scale: &Scale,
     ticks: &'t [T],
@@ -338,9 +339,13 @@ fn placed<'t, T>(
         scale
             .place(value(t))
             .filter(inside)
-            .map(|u| (from + u * (to - from), t))
+            .map(|u| (middle(from + u * (to - from)), t))
     };
     ticks.iter().filter_map(position).collect()
+}
+
+fn middle(pixel: f64) -> f64 {
+    pixel.floor() + 0.5
 }
 
 fn grid<B: DrawingBackend>(
@@ -375,9 +380,9 @@ fn axes<B: DrawingBackend>(
         (left, bottom),
         (left, top),
     ];
-    canvas.polyline(&border, Color::Black, 0.9, Dash::Solid)?;
+    canvas.polyline(&border, Color::Black, 1.0, Dash::Solid)?;
     let tick =
-        |canvas: &mut Canvas<B>, a, b| canvas.polyline(&[a, b], Color::Black, 0.9, Dash::Solid);
+        |canvas: &mut Canvas<B>, a, b| canvas.polyline(&[a, b], Color::Black, 1.0, Dash::Solid);
     for (x, (_, text)) in placed(&frame.scales[0], &across.major, |t| t.0, (left, right)) {
         tick(canvas, (x, bottom), (x, bottom + TICK_LENGTH))?;
         canvas.text(
