@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 pub mod adjoint;
+pub mod dataset;
 pub mod dynamics;
 pub mod error;
 pub mod files;
@@ -12,5 +13,8 @@ pub mod model;
 pub mod nn;
 pub mod num;
 pub mod ode;
+#[cfg(feature = "plot")]
+pub mod plot;
+pub mod train;
 
 pub use error::{Error, Result};
