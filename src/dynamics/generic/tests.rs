@@ -1,4 +1,3 @@
-
 use super::super::gallery::{self, Visit};
 use super::*;
 
