@@ -28,7 +28,7 @@ pub(super) struct Dense {
 }
 
 /// Products of at most this many multiply-adds run on the direct kernels (see `benches/nn.rs`).
-const DIRECT_WORK: usize = 24_000;
+const DIRECT_WORK: usize = 600;
 /// Below this inner or outer extent a blocked product wastes its registers.
 const SKINNY: usize = 8;
 /// Skinny products stay direct up to this many multiply-adds.
