@@ -5,11 +5,11 @@
 //! of a row of t joining the batch. Three paths, chosen by shape and batch:
 //!
 //! - *wide* (out ≤ in, small): dot products along the inputs, W read in place;
-//! - *tall* (in < out, small): Wᵀ is transposed into scratch, vectors run along the outputs;
+//! - *tall* (in < out, small): W is transposed into scratch, vectors run along the outputs;
 //! - *blocked*: [`Real::gemm`], W made contiguous in scratch when it has a time column.
 //!
-//! A column's bits do not depend on the batch as long as the path is the same; wide and tall sum in
-//! a different order than blocked.
+//! On the wide and tall paths a column's bits do not depend on the batch; the blocked product adds
+//! in another order, so a large batch differs from its columns alone by rounding.
 
 use super::activation::Activation;
 use super::products::{Mat, add_rows, columns, dots, transpose};
@@ -42,7 +42,7 @@ enum Path {
 }
 
 /// Scratch of one dense layer, cut from the network's: `weight` for a rearranged W, `grad` for its
-/// cotangent, `rows` three vectors of `outputs`.
+/// cotangent, `rows` one entry for each output.
 pub(super) struct Room<'a, T> {
     pub weight: &'a mut [T],
     pub grad: &'a mut [T],
@@ -140,8 +140,8 @@ impl Dense {
         &packed[..self.inputs * self.outputs]
     }
 
-    /// ACCUMULATES the cotangents of W, b (into `theta_bar`) and, unless `x_bar` is `None`, of x
-    /// (`add`) or overwrites the latter; returns that of t.
+    /// ACCUMULATES the cotangents of W and b into `theta_bar`, and that of x into `x_bar`, or
+    /// overwrites the latter without `add`; returns that of t.
     pub fn reverse<T: Real>(
         &self,
         (t, x): (T, &[T]),
