@@ -257,7 +257,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             if let Some(log) = &mut log {
                 log.append(&record)?;
             }
-            if bar.length().is_some() {
+            if !bar.is_hidden() {
                 bar.set_message(message(&record));
                 bar.inc(1);
             }
