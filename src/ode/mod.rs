@@ -1,14 +1,18 @@
 //! Ordinary differential equations: explicit Runge–Kutta methods as data ([`tableau`],
 //! [`tableaux`]) and one step with its exact reverse.
 
+mod custom;
 mod ensemble;
 mod explicit;
 mod lanes;
 mod method;
+pub mod order;
 mod pullback;
 mod solve;
+mod stability;
 pub mod tableau;
 pub mod tableaux;
+pub mod trees;
 
 pub use ensemble::{Ensemble, TrajectoryStatistics, solve_ensemble};
 pub use explicit::ExplicitStepper;
