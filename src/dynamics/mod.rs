@@ -2,9 +2,58 @@
 //!
 //! A state is a column-major `dim × batch` slice; θ is one flat vector shared by the batch.
 //! [`Dynamics`] is what every integrator, adjoint and regulariser sees. Three ways to make one: a
-//! network (`model`), a type with one method generic over the scalar (`generic`), or
-//! hand-written derivatives (implement the trait). They compose (`compose`).
+//! network (`model`), a type with one method generic over the scalar ([`generic`]), or
+//! hand-written derivatives (implement the trait). They compose ([`compose`]), and
+//! [`check::check_gradient`] checks any of them.
+//!
+//! Hand-written derivatives, here of y' = θy·cos t:
+//!
+//! ```
+//! use odeon::dynamics::{Dynamics, Point, Tangent, check::{CheckOptions, check_gradient}};
+//!
+//! struct Growth;
+//! impl Dynamics<f64> for Growth {
+//!     type Scratch = ();
+//!     fn dim(&self) -> usize { 1 }
+//!     fn num_params(&self) -> usize { 1 }
+//!     fn scratch(&self, _batch: usize) {}
+//!     fn eval(&self, at: Point<'_, f64>, dy: &mut [f64], _: &mut ()) {
+//!         for (dy, y) in dy.iter_mut().zip(at.y) {
+//!             *dy = at.theta[0] * y * at.t.cos();
+//!         }
+//!     }
+//!     fn vjp(&self, at: Point<'_, f64>, dy_bar: &[f64], y_bar: &mut [f64], theta_bar: &mut [f64], _: &mut ()) -> f64 {
+//!         let (sin, cos) = at.t.sin_cos();
+//!         let mut t_bar = 0.0;
+//!         for ((bar, y), y_bar) in dy_bar.iter().zip(at.y).zip(y_bar) {
+//!             *y_bar += at.theta[0] * cos * bar;
+//!             theta_bar[0] += y * cos * bar;
+//!             t_bar -= at.theta[0] * y * sin * bar;
+//!         }
+//!         t_bar
+//!     }
+//!     fn jvp(&self, at: Point<'_, f64>, dot: Tangent<'_, f64>, dy_dot: &mut [f64], _: &mut ()) {
+//!         let (sin, cos) = at.t.sin_cos();
+//!         let theta_dot = dot.theta.first().copied().unwrap_or(0.0);
+//!         for ((out, y), y_dot) in dy_dot.iter_mut().zip(at.y).zip(dot.y) {
+//!             *out = (at.theta[0] * y_dot + theta_dot * y) * cos - at.theta[0] * y * sin * dot.t;
+//!         }
+//!     }
+//! }
+//!
+//! let report = check_gradient(&Growth, 0.3, &[1.0, 2.0], &[0.7], &CheckOptions::default())?;
+//! assert!(report.passed(), "{report}");
+//! # Ok::<(), odeon::Error>(())
+//! ```
 
+pub mod check;
+pub mod compose;
+pub mod dual;
+pub mod gallery;
+pub mod generic;
+pub mod tape;
+
+use crate::error::{Error, Result};
 use crate::num::{Lanes, Real};
 
 /// Where a right-hand side is evaluated.
@@ -88,6 +137,15 @@ pub trait Dynamics<T: Real>: Sync {
         unimplemented_lanes()
     }
 
+    /// Checks what the dynamics was built from (say, that the terms of a sum have the same rows).
+    /// Called by [`check_shapes`] before anything else.
+    ///
+    /// # Errors
+    /// What does not fit.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Names the part (say a network layer and unit) whose output first goes non-finite at `at`,
     /// for error messages.
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
@@ -96,7 +154,68 @@ pub trait Dynamics<T: Real>: Sync {
     }
 }
 
+/// Checks a state and parameters against `dynamics`, for the boundary of a solve; returns the number
+/// of columns.
+///
+/// # Errors
+/// A dynamics that does not fit together or has no rows; a state that is empty or not a whole number
+/// of columns; θ of the wrong length; a NaN or infinity in either.
+pub fn check_shapes<T: Real, D: Dynamics<T> + ?Sized>(
+    dynamics: &D,
+    y: &[T],
+    theta: &[T],
+) -> Result<usize> {
+    dynamics.validate()?;
+    let dim = dynamics.dim();
+    if dim == 0 {
+        let needed = "a right-hand side needs at least one row";
+        return Err(Error::invalid("dim of the dynamics", dim, needed));
+    }
+    if y.is_empty() || !y.len().is_multiple_of(dim) {
+        return Err(Error::Length {
+            what: "y",
+            given: y.len(),
+            needed: format!("a positive multiple of {dim} (dim × batch, column-major)"),
+        });
+    }
+    let why = "the number of parameters of the dynamics";
+    Error::check_len("theta", theta.len(), dynamics.num_params(), why)?;
+    Error::check_finite("y", y)?;
+    Error::check_finite("theta", theta)?;
+    Ok(y.len() / dim)
+}
+
 #[cold]
 fn unimplemented_lanes() {
     debug_assert!(false, "SIMD_LANES is set but eval_lanes is not implemented");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generic::Generic;
+    use super::*;
+
+    #[test]
+    fn shapes_are_checked_with_specific_errors() {
+        let f = Generic(gallery::Lorenz);
+        let say = |y: &[f64], theta: &[f64]| check_shapes(&f, y, theta).map_err(|e| e.to_string());
+        assert_eq!(say(&[1.0; 6], &[1.0; 3]), Ok(2));
+        let fails = |y: &[f64], theta: &[f64], part: &str| {
+            let message = say(y, theta).unwrap_err();
+            assert!(message.contains(part), "{message}");
+        };
+        fails(
+            &[],
+            &[1.0; 3],
+            "y has length 0, but a positive multiple of 3",
+        );
+        fails(&[1.0; 4], &[1.0; 3], "y has length 4");
+        fails(
+            &[1.0; 3],
+            &[1.0; 2],
+            "theta has length 2, but 3 (the number",
+        );
+        fails(&[1.0, f64::NAN, 1.0], &[1.0; 3], "y[1] is NaN");
+        fails(&[1.0; 3], &[1.0, 1.0, f64::INFINITY], "theta[2] is inf");
+    }
 }

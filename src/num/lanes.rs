@@ -109,6 +109,10 @@ impl<T: Real> Scalar for Lanes<T> {
         self.zip(other, Scalar::min)
     }
     #[inline(always)]
+    fn where_greater(self, other: Self, yes: Self, no: Self) -> Self {
+        Self::select(std::array::from_fn(|i| self.0[i] > other.0[i]), yes, no)
+    }
+    #[inline(always)]
     fn powi(self, n: i32) -> Self {
         power(self, n)
     }

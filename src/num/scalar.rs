@@ -9,7 +9,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 ///
 /// Implemented by `f32`, `f64`, [`Lanes`](super::Lanes) (eight trajectories at once), dual numbers
 /// (JVP) and tape variables (VJP). There is no ordering: a right-hand side that branches on values
-/// cannot run on lanes; use [`max`](Scalar::max), [`min`](Scalar::min) and [`abs`](Scalar::abs).
+/// cannot run on lanes; use [`max`](Scalar::max), [`min`](Scalar::min), [`abs`](Scalar::abs) and
+/// [`where_greater`](Scalar::where_greater).
 pub trait Scalar:
     Copy
     + Debug
@@ -45,6 +46,9 @@ pub trait Scalar:
     fn max(self, other: Self) -> Self;
     /// The smaller (derivative: of the smaller; of `self` when equal).
     fn min(self, other: Self) -> Self;
+    /// `yes` where `self > other`, `no` elsewhere, also where either is NaN (derivative: of the one
+    /// chosen): the branch that works on lanes. Both sides are computed.
+    fn where_greater(self, other: Self, yes: Self, no: Self) -> Self;
     /// Integer power.
     fn powi(self, n: i32) -> Self;
     /// Zero.
@@ -167,6 +171,10 @@ macro_rules! real {
             #[inline(always)]
             fn min(self, other: Self) -> Self {
                 if other < self { other } else { self }
+            }
+            #[inline(always)]
+            fn where_greater(self, other: Self, yes: Self, no: Self) -> Self {
+                if self > other { yes } else { no }
             }
             #[inline(always)]
             fn powi(self, n: i32) -> Self {

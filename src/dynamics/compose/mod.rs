@@ -1,0 +1,45 @@
+//! Combinators: dynamics made of dynamics.
+//!
+//! | | computes | θ |
+//! |---|---|---|
+//! | [`Sum`] | f + g: known physics plus a network | f's, then g's |
+//! | [`Scaled`] | c·f | f's |
+//! | [`Forced`] | f + u(t), an input signal | f's |
+//! | [`Frozen`] | f with some parameters bound | the rest, in order |
+//! | [`Embed`] | f acting on chosen rows of a larger state, 0 elsewhere | f's |
+//!
+//! A universal differential equation (Rackauckas et al., 2020) is `Sum(physics, Embed::new(network,
+//! dim, inputs, outputs))`. What does not fit is found by [`Dynamics::validate`](super::Dynamics::validate), which the
+//! solvers call.
+
+mod embed;
+mod forced;
+mod frozen;
+mod sum;
+
+pub use embed::Embed;
+pub use forced::{Forced, Sampled, Signal};
+pub use frozen::Frozen;
+pub use sum::{Scaled, Sum};
+
+use crate::num::{Lanes, Real};
+
+/// Calls `f` with `n` zeros of temporary memory: on the stack up to 64, which is where lanes are
+/// worth while; above, from the heap.
+#[inline(always)]
+fn with_memory<S: Copy, R>(zero: S, n: usize, f: impl FnOnce(&mut [S]) -> R) -> R {
+    match n {
+        0..=8 => f(&mut [zero; 8][..n]),
+        9..=64 => f(&mut [zero; 64][..n]),
+        _ => f(&mut vec![zero; n]),
+    }
+}
+
+/// [`with_memory`] of lanes.
+#[inline(always)]
+fn with_lanes<T: Real, R>(n: usize, f: impl FnOnce(&mut [Lanes<T>]) -> R) -> R {
+    with_memory(Lanes::splat(T::of(0.0)), n, f)
+}
+
+#[cfg(test)]
+mod tests;
