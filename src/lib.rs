@@ -9,5 +9,6 @@ pub mod error;
 pub mod integrate;
 pub mod num;
 pub mod ode;
+pub mod regularise;
 
 pub use error::{Error, Result};
