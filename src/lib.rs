@@ -4,11 +4,18 @@
 #![deny(missing_docs)]
 
 pub mod adjoint;
+pub mod dataset;
 pub mod dynamics;
 pub mod error;
+pub mod files;
 pub mod integrate;
+pub mod model;
+pub mod nn;
 pub mod num;
 pub mod ode;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod regularise;
+pub mod train;
 
 pub use error::{Error, Result};

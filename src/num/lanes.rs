@@ -1,5 +1,6 @@
 //! [`Lanes`]: eight scalars that move together, one per trajectory of an ensemble.
 
+use super::kernels::{cos_moderate, moderate, sin_moderate};
 use super::scalar::{Real, Scalar, power};
 use std::ops::{
     Add, AddAssign, Div, DivAssign, Index, IndexMut, Mul, MulAssign, Neg, Sub, SubAssign,
@@ -29,6 +30,11 @@ impl<T: Real> Lanes<T> {
     #[inline(always)]
     pub fn zip(self, other: Self, f: impl Fn(T, T) -> T) -> Self {
         Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+    /// Whether `condition` holds in every lane.
+    #[inline(always)]
+    pub fn all(self, condition: impl Fn(T) -> bool) -> bool {
+        self.0.iter().fold(true, |all, &x| all & condition(x))
     }
     /// Lane `i` of `self` where `mask[i]`, of `other` elsewhere.
     #[inline(always)]
@@ -99,7 +105,24 @@ impl<T: Real> Scalar for Lanes<T> {
     fn mul_add(self, a: Self, b: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i].mul_add(a.0[i], b.0[i])))
     }
-    each!(sqrt, exp, ln, sin, cos, tanh, abs);
+    each!(sqrt, exp, ln, tanh, sigmoid, softplus, silu, gelu, abs);
+    #[inline(always)]
+    fn sin(self) -> Self {
+        // The branch-free code where it serves every lane, so that the lanes move together.
+        if self.all(moderate) {
+            self.map(sin_moderate)
+        } else {
+            self.map(Scalar::sin)
+        }
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        if self.all(moderate) {
+            self.map(cos_moderate)
+        } else {
+            self.map(Scalar::cos)
+        }
+    }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         self.zip(other, Scalar::max)

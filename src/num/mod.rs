@@ -6,6 +6,7 @@
 //! are explicit and reductions use a fixed number of partial sums, results do not depend on the
 //! instruction set that was picked.
 
+pub mod kernels;
 mod lanes;
 mod norm;
 pub mod parallel;

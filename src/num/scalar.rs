@@ -1,6 +1,7 @@
 //! The two scalar traits: [`Scalar`], what a right-hand side may compute with, and [`Real`], the
 //! floating-point types the library stores and controls with.
 
+use super::kernels::{self, Elementary};
 use num_traits::{FromPrimitive, ToPrimitive};
 use std::fmt::{Debug, Display, LowerExp};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -61,6 +62,30 @@ pub trait Scalar:
     fn one() -> Self {
         Self::of(1.0)
     }
+    /// Logistic sigmoid 1/(1 + e⁻ˣ); by default (1 + tanh(x/2))/2, which never overflows but is
+    /// accurate only absolutely for x ≪ 0.
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        let half = Self::of(0.5);
+        half.mul_add((half * self).tanh(), half)
+    }
+    /// ln(1 + eˣ); by default max(x, 0) − ln σ(|x|), which never overflows but is accurate only
+    /// absolutely for x ≪ 0.
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.max(Self::zero()) - self.abs().sigmoid().ln()
+    }
+    /// x·σ(x).
+    #[inline(always)]
+    fn silu(self) -> Self {
+        self * self.sigmoid()
+    }
+    /// GELU x·Φ(x), the exact (erf) form; by default x/2 + |x|(1/2 − Φ(−|x|)), whose derivative is
+    /// right at 0 too, but which is accurate only absolutely for x ≪ 0.
+    #[inline(always)]
+    fn gelu(self) -> Self {
+        kernels::gelu_of_scalar(self)
+    }
     /// xᵖ for x > 0, as exp(p ln x).
     #[inline(always)]
     fn powf(self, p: Self) -> Self {
@@ -71,6 +96,7 @@ pub trait Scalar:
 /// A floating-point type that states, parameters and times are stored in: `f32` or `f64`.
 pub trait Real:
     Scalar
+    + Elementary
     + PartialOrd
     + Default
     + Display
@@ -101,11 +127,17 @@ pub trait Real:
     fn f64(self) -> f64;
     /// `sign(y)·|x|`.
     fn copysign(self, y: Self) -> Self;
-
     /// 2ˣ.
-    fn exp2(self) -> Self;
-    /// Base-2 logarithm.
-    fn log2(self) -> Self;
+    #[inline(always)]
+    fn exp2(self) -> Self {
+        kernels::exp2(self)
+    }
+    /// Base-two logarithm.
+    #[inline(always)]
+    fn log2(self) -> Self {
+        kernels::log2(self)
+    }
+
     /// The larger; the other one when one is NaN.
     #[inline(always)]
     fn max_number(self, other: Self) -> Self {
@@ -142,23 +174,39 @@ macro_rules! real {
             }
             #[inline(always)]
             fn exp(self) -> Self {
-                $t::exp(self)
+                kernels::exp(self)
             }
             #[inline(always)]
             fn ln(self) -> Self {
-                $t::ln(self)
+                kernels::ln(self)
             }
             #[inline(always)]
             fn sin(self) -> Self {
-                $t::sin(self)
+                kernels::sin(self)
             }
             #[inline(always)]
             fn cos(self) -> Self {
-                $t::cos(self)
+                kernels::cos(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {
-                $t::tanh(self)
+                kernels::tanh(self)
+            }
+            #[inline(always)]
+            fn sigmoid(self) -> Self {
+                kernels::sigmoid(self)
+            }
+            #[inline(always)]
+            fn softplus(self) -> Self {
+                kernels::softplus(self)
+            }
+            #[inline(always)]
+            fn silu(self) -> Self {
+                kernels::silu(self)
+            }
+            #[inline(always)]
+            fn gelu(self) -> Self {
+                kernels::gelu(self)
             }
             #[inline(always)]
             fn abs(self) -> Self {
@@ -200,14 +248,6 @@ macro_rules! real {
             #[inline(always)]
             fn copysign(self, y: Self) -> Self {
                 $t::copysign(self, y)
-            }
-            #[inline(always)]
-            fn exp2(self) -> Self {
-                $t::exp2(self)
-            }
-            #[inline(always)]
-            fn log2(self) -> Self {
-                $t::log2(self)
             }
             fn gemm(
                 [m, n, k]: [usize; 3],

@@ -1,5 +1,5 @@
 //! Ordinary differential equations: explicit Runge–Kutta methods as data ([`tableau`],
-//! [`tableaux`]) and one step with its exact reverse.
+//! [`tableaux`], checked by [`trees`]), one step with its exact reverse, solves and ensembles.
 
 mod custom;
 mod ensemble;

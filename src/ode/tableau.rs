@@ -2,8 +2,9 @@
 //!
 //! Stage i = 0..s:  g_i = y + h Σ_{j<i} a_ij k_j,  k_i = f(t + c_i h, g_i);
 //! y⁺ = y + h Σ b_i k_i;  local error estimate  ũ = h Σ b̃_i k_i,  b̃ = b − b̂.
-//! Dense output  y(t + ϑh) = y + h Σ_i b_i(ϑ) k_i,  b_i(ϑ) = Σ_{d≥1} dense[i][d−1] ϑ^d,  over the
-//! main stages and `extra` stages evaluated only in steps that are interpolated.
+//! Dense output  y(t + ϑh) = y + h Σ_i b_i(ϑ) k_i,  b_i(ϑ) = Σ_{d≥1} w_id ϑ^d  with the coefficients
+//! w_id in `dense.weights`, over the main stages and `extra` stages evaluated only in steps that are
+//! interpolated.
 
 use std::borrow::Cow;
 
@@ -29,7 +30,8 @@ pub struct Dense {
     pub order: usize,
     /// Abscissae of the extra stages.
     pub extra_c: Row,
-    /// Rows of a for the extra stages; extra row e has `stages + e` entries.
+    /// Rows of a for the extra stages; extra row e has `stages + e` entries. A first extra stage
+    /// with c = 1 and a row equal to b is f(t + h, y⁺), the next step's first stage.
     pub extra_a: Cow<'static, [Row]>,
     /// For every main and extra stage i, the coefficients of ϑ¹, ϑ², … in b_i(ϑ).
     pub weights: Cow<'static, [Row]>,
@@ -42,7 +44,9 @@ pub struct Tableau {
     pub name: Cow<'static, str>,
     /// Order of the advancing solution.
     pub order: usize,
-    /// Order of the embedded solution b̂; 0 when there is none.
+    /// Order of the embedded solution b̂; 0 when there is none. With `error_low`, the order of the
+    /// combined estimate: error E of order q and E_low of q_low give E²/E_low the order 2q − q_low
+    /// (DOP853: 2·5 − 3 = 7). A controller uses the exponent 1/(min(order, embedded_order) + 1).
     pub embedded_order: usize,
     /// Abscissae c_0..c_{s−1}; c_0 = 0.
     pub c: Row,

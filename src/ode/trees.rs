@@ -55,7 +55,7 @@ impl RootedTrees {
                             * trees[branch].density;
                         trees.push(Tree {
                             order: n,
-                            density: density.round(),
+                            density,
                             product: Some((trunk, branch)),
                         });
                     }
@@ -108,6 +108,20 @@ pub struct ElementaryWeights {
     phi: Vec<f64>,
     /// The same recursion over |a_ij|.
     scale: Vec<f64>,
+}
+
+/// A weight with the magnitude it was rounded at: |w|, or |b| + |b̃| for w = b − b̃.
+pub type SizedWeight = (f64, f64);
+
+/// Weights whose magnitudes are their own.
+pub fn sized(w: &[f64]) -> Vec<SizedWeight> {
+    w.iter().map(|w| (*w, w.abs())).collect()
+}
+
+/// The weights b − b̃.
+pub fn difference(b: &[f64], error: &[f64]) -> Vec<SizedWeight> {
+    let terms = b.iter().zip(error);
+    terms.map(|(b, e)| (b - e, b.abs() + e.abs())).collect()
 }
 
 /// One side of an order condition.
@@ -166,16 +180,21 @@ impl ElementaryWeights {
     }
 
     /// Residual of the condition of tree `k` for weights `w` (missing entries are zero) against
-    /// `required · 1/γ(t)`; `required` is 1 for an advancing formula, and 1 or 0 for the
-    /// coefficient of ϑ^d in dense weights.
-    pub fn residual(&self, k: usize, w: impl Iterator<Item = f64>, required: f64) -> Residual {
+    /// `required`/γ(t); `required` is 1 for an advancing formula, and 1 or 0 for the coefficient of
+    /// ϑ^d in dense weights.
+    pub fn residual(
+        &self,
+        k: usize,
+        w: impl Iterator<Item = SizedWeight>,
+        required: f64,
+    ) -> Residual {
         let s = self.stages;
         let target = required / self.trees.trees[k].density;
         let (mut sum, mut scale) = (0.0, target);
         let phi = &self.phi[k * s..(k + 1) * s];
-        for ((w, phi), size) in w.zip(phi).zip(&self.scale[k * s..(k + 1) * s]) {
+        for (((w, magnitude), phi), size) in w.zip(phi).zip(&self.scale[k * s..(k + 1) * s]) {
             sum += w * phi;
-            scale += w.abs() * size;
+            scale += magnitude * size;
         }
         let value = sum - target;
         // A condition with no terms at all (0 = 0) holds exactly.
@@ -193,7 +212,7 @@ impl ElementaryWeights {
 
     /// The first violated condition of weights `w` among the trees of `order`, if any.
     /// A NaN counts as violated.
-    pub fn violation(&self, w: &[f64], order: usize, tolerance: f64) -> Option<Residual> {
+    pub fn violation(&self, w: &[SizedWeight], order: usize, tolerance: f64) -> Option<Residual> {
         self.trees
             .of_order(order)
             .map(|k| self.residual(k, w.iter().copied(), 1.0))
@@ -212,7 +231,12 @@ impl ElementaryWeights {
         self.trees.of_order(order).find_map(|k| {
             (0..degree).find_map(|d| {
                 let required = if d + 1 == order { 1.0 } else { 0.0 };
-                let r = self.residual(k, rows.iter().map(|row| row.as_ref()[d]), required);
+                let r = self.residual(
+                    k,
+                    rows.iter()
+                        .map(|row| (row.as_ref()[d], row.as_ref()[d].abs())),
+                    required,
+                );
                 (r.relative.is_nan() || r.relative > tolerance).then_some((d + 1, r))
             })
         })
@@ -220,7 +244,7 @@ impl ElementaryWeights {
 
     /// The order the weights achieve: the largest q (up to the order generated) such that every
     /// condition of order 1..=q holds to `tolerance`.
-    pub fn order_of(&self, w: &[f64], tolerance: f64) -> usize {
+    pub fn order_of(&self, w: &[SizedWeight], tolerance: f64) -> usize {
         (1..=self.trees.max_order())
             .take_while(|&q| self.violation(w, q, tolerance).is_none())
             .count()
@@ -294,9 +318,9 @@ mod tests {
         // A stage that integrates exactly to abscissa c has φ(t) = c^{|t|-1}·|t|/γ(t): here c = 0.
         let rows: [&[f64]; 2] = [&[], &[0.5]];
         let w = ElementaryWeights::new(&rows, 4);
-        assert_eq!(w.order_of(&[0.0, 1.0], 1e-14), 2);
-        assert_eq!(w.order_of(&[0.5, 0.5], 1e-14), 1);
-        assert_eq!(w.order_of(&[0.5, 0.4], 1e-14), 0);
-        assert_eq!(w.order_of(&[f64::NAN, 0.4], 1e-14), 0);
+        assert_eq!(w.order_of(&sized(&[0.0, 1.0]), 1e-14), 2);
+        assert_eq!(w.order_of(&sized(&[0.5, 0.5]), 1e-14), 1);
+        assert_eq!(w.order_of(&sized(&[0.5, 0.4]), 1e-14), 0);
+        assert_eq!(w.order_of(&sized(&[f64::NAN, 0.4]), 1e-14), 0);
     }
 }

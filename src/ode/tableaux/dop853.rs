@@ -3,12 +3,13 @@
 //! Hairer, Nørsett & Wanner I, II.5 and II.6, Hairer's DOP853.
 
 use super::row;
-use crate::ode::tableau::{Dense, ExplicitRk, Row, StiffnessPair, Tableau};
+use crate::ode::tableau::{Dense, ExplicitRk, Row, Tableau};
 use std::borrow::Cow;
 
 /// Dormand–Prince 8(5,3), twelve stages, seventh-order dense output. The fifth- and third-order
 /// estimates combine to E = E₅²/√(E₅² + 0.01 E₃²), of order 7. The first extra stage is
-/// f(t + h, y⁺), which the next step reuses.
+/// f(t + h, y⁺), which the next step reuses; no two main stages share an abscissa, so there is no
+/// stiffness pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dop853;
 
@@ -29,11 +30,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&ERROR),
     error_low: row(&ERROR_LOW),
     fsal: false,
-    stiffness: Some(StiffnessPair {
-        first: 10,
-        second: 11,
-        stability_size: 6.3936515,
-    }),
+    stiffness: None,
     dense: Dense {
         order: 7,
         extra_c: row(&EXTRA_C),

@@ -1,6 +1,7 @@
 //! Forward Euler.
 //!
-//! Euler (1768). Dense output: cubic Hermite, through f(t + h, y⁺) (an extra stage that the next step reuses).
+//! Euler (1768).
+//! Dense output: cubic Hermite, through f(t + h, y⁺), an extra stage that the next step reuses.
 
 use super::row;
 use crate::ode::tableau::{Dense, ExplicitRk, Row, Tableau};

@@ -1,6 +1,7 @@
 //! Heun's second-order method.
 //!
-//! Heun (1900). Dense output: cubic Hermite, through f(t + h, y⁺) (an extra stage that the next step reuses).
+//! Heun (1900).
+//! Dense output: cubic Hermite, through f(t + h, y⁺), an extra stage that the next step reuses.
 
 use super::row;
 use crate::ode::tableau::{Dense, ExplicitRk, Row, Tableau};

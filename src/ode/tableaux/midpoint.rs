@@ -1,6 +1,7 @@
 //! Explicit midpoint rule.
 //!
-//! Runge (1895). Dense output: cubic Hermite, through f(t + h, y⁺) (an extra stage that the next step reuses).
+//! Runge (1895).
+//! Dense output: cubic Hermite, through f(t + h, y⁺), an extra stage that the next step reuses.
 
 use super::row;
 use crate::ode::tableau::{Dense, ExplicitRk, Row, Tableau};

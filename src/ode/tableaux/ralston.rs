@@ -1,6 +1,7 @@
 //! Ralston's second-order method.
 //!
-//! Ralston, Math. Comp. 16 (1962) 431–437. Dense output: cubic Hermite, through f(t + h, y⁺) (an extra stage that the next step reuses).
+//! Ralston, Math. Comp. 16 (1962) 431–437.
+//! Dense output: cubic Hermite, through f(t + h, y⁺), an extra stage that the next step reuses.
 
 use super::row;
 use crate::ode::tableau::{Dense, ExplicitRk, Row, Tableau};

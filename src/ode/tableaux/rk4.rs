@@ -1,6 +1,7 @@
 //! The classical Runge–Kutta method.
 //!
-//! Kutta (1901). Dense output: cubic Hermite, through f(t + h, y⁺) (an extra stage that the next step reuses).
+//! Kutta (1901).
+//! Dense output: cubic Hermite, through f(t + h, y⁺), an extra stage that the next step reuses.
 
 use super::row;
 use crate::ode::tableau::{Dense, ExplicitRk, Row, StiffnessPair, Tableau};

@@ -1,0 +1,97 @@
+//! Layer normalisation y = γ ⊙ (x − μ)/√(σ² + ε) + β per column, μ and σ² (divided by n) over the
+//! column's n rows (Ba, Kiros & Hinton 2016, eq. 4, as PyTorch's `LayerNorm`).
+
+use crate::num::Real;
+use std::ops::Range;
+
+/// Shape and parameter places of a layer normalisation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LayerNorm {
+    pub dim: usize,
+    pub epsilon: f64,
+    pub gain: Range<usize>,
+    pub shift: Range<usize>,
+}
+
+impl LayerNorm {
+    /// Mean and 1/√(σ² + ε) of a column, by two passes.
+    fn moments<T: Real>(&self, x: &[T]) -> (T, T) {
+        let n = T::of(self.dim as f64);
+        let mean = x.iter().copied().sum::<T>() / n;
+        let squares: T = x.iter().map(|&v| (v - mean) * (v - mean)).sum();
+        let variance = squares / n;
+        (mean, T::of(1.0) / (variance + T::of(self.epsilon)).sqrt())
+    }
+
+    /// `y` ← the normalised `x`.
+    pub fn forward<T: Real>(&self, x: &[T], theta: &[T], y: &mut [T]) {
+        let (gain, shift) = (&theta[self.gain.clone()], &theta[self.shift.clone()]);
+        for (x, y) in x.chunks_exact(self.dim).zip(y.chunks_exact_mut(self.dim)) {
+            let (mean, scale) = self.moments(x);
+            for i in 0..self.dim {
+                y[i] = gain[i].mul_add((x[i] - mean) * scale, shift[i]);
+            }
+        }
+    }
+
+    /// ACCUMULATES γ̄ and β̄ and overwrites `x_bar`: with x̂ the standardised column and
+    /// g = γ ⊙ ȳ, x̄ = (g − mean(g) − x̂ mean(g ⊙ x̂))/√(σ² + ε).
+    pub fn reverse<T: Real>(
+        &self,
+        x: &[T],
+        (theta, theta_bar): (&[T], &mut [T]),
+        y_bar: &[T],
+        x_bar: &mut [T],
+    ) {
+        let n = T::of(self.dim as f64);
+        let gain = &theta[self.gain.clone()];
+        for (start, x) in (0..).step_by(self.dim).zip(x.chunks_exact(self.dim)) {
+            let y_bar = &y_bar[start..start + self.dim];
+            let x_bar = &mut x_bar[start..start + self.dim];
+            let (mean, scale) = self.moments(x);
+            let (mut sum, mut along) = (T::of(0.0), T::of(0.0));
+            for i in 0..self.dim {
+                let standard = (x[i] - mean) * scale;
+                theta_bar[self.gain.start + i] += y_bar[i] * standard;
+                theta_bar[self.shift.start + i] += y_bar[i];
+                let g = gain[i] * y_bar[i];
+                sum += g;
+                along = g.mul_add(standard, along);
+            }
+            for i in 0..self.dim {
+                let standard = (x[i] - mean) * scale;
+                x_bar[i] = scale * (gain[i] * y_bar[i] - (sum + standard * along) / n);
+            }
+        }
+    }
+
+    /// `y_dot` ← γ ⊙ (ẋ − mean(ẋ) − x̂ mean(ẋ ⊙ x̂))/√(σ² + ε) + γ̇ ⊙ x̂ + β̇; an empty `theta_dot`
+    /// is zero.
+    pub fn tangent<T: Real>(
+        &self,
+        (x, x_dot): (&[T], &[T]),
+        (theta, theta_dot): (&[T], &[T]),
+        y_dot: &mut [T],
+    ) {
+        let n = T::of(self.dim as f64);
+        let gain = &theta[self.gain.clone()];
+        for (start, x) in (0..).step_by(self.dim).zip(x.chunks_exact(self.dim)) {
+            let x_dot = &x_dot[start..start + self.dim];
+            let y_dot = &mut y_dot[start..start + self.dim];
+            let (mean, scale) = self.moments(x);
+            let sum: T = x_dot.iter().copied().sum();
+            let mut along = T::of(0.0);
+            for i in 0..self.dim {
+                along = x_dot[i].mul_add((x[i] - mean) * scale, along);
+            }
+            for i in 0..self.dim {
+                let standard = (x[i] - mean) * scale;
+                y_dot[i] = gain[i] * scale * (x_dot[i] - (sum + standard * along) / n);
+                if !theta_dot.is_empty() {
+                    y_dot[i] += theta_dot[self.gain.start + i]
+                        .mul_add(standard, theta_dot[self.shift.start + i]);
+                }
+            }
+        }
+    }
+}

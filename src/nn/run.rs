@@ -1,0 +1,387 @@
+//! A network's forward pass, reverse (vjp), tangent (jvp) and the search for the unit that first
+//! went non-finite.
+
+use super::dense::{Dense, Room};
+use super::network::{Network, Op, Slot, Step};
+use crate::num::{Kernel, Real, dispatch};
+use crate::{Error, Result};
+
+/// Where a network is evaluated: time (read by layers after `concat_time` only), input and
+/// parameters. As a direction, an empty `theta` means zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a, T> {
+    /// Time.
+    pub t: T,
+    /// Input, column-major `input_dim × batch`.
+    pub x: &'a [T],
+    /// Parameters, laid out as [`Network::layout`] says.
+    pub theta: &'a [T],
+}
+
+/// Memory for passes of a [`Network`] over at most the batch it was made for.
+#[derive(Clone, Debug)]
+pub struct Scratch<T> {
+    values: Vec<T>,
+    /// Two cotangents (or tangents): of the current value and of the next.
+    pair: [Vec<T>; 2],
+    /// Cotangents waiting at the ends of residual blocks, one for each depth.
+    waiting: Vec<Vec<T>>,
+    weight: Vec<T>,
+    grad: Vec<T>,
+    rows: Vec<T>,
+}
+
+/// What a forward pass is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The output alone.
+    Output,
+    /// Every value that slopes need; the last output only when its own slope needs it.
+    Slopes,
+}
+
+impl Network {
+    /// Memory for batches of up to `batch` columns.
+    pub fn scratch<T: Real>(&self, batch: usize) -> Scratch<T> {
+        let zeros = |n| vec![T::of(0.0); n];
+        let widest = self.needs.widest * batch;
+        Scratch {
+            values: zeros(self.needs.kept * batch),
+            pair: [zeros(widest), zeros(widest)],
+            waiting: vec![zeros(widest); self.needs.depth],
+            weight: zeros(self.needs.weight),
+            grad: zeros(self.needs.weight),
+            rows: zeros(self.needs.units),
+        }
+    }
+
+    /// A checked point.
+    ///
+    /// # Errors
+    /// [`Error::Length`] when `x` is not a whole number of columns or `theta` has another length
+    /// than the layout.
+    pub fn at<'a, T: Real>(&self, t: T, x: &'a [T], theta: &'a [T]) -> Result<Input<'a, T>> {
+        if !x.len().is_multiple_of(self.inputs) {
+            let needed = format!("a multiple of {} (rows of the input)", self.inputs);
+            return Err(Error::Length {
+                what: "x",
+                given: x.len(),
+                needed,
+            });
+        }
+        self.layout.check_len("theta", theta.len())?;
+        Ok(Input { t, x, theta })
+    }
+
+    /// `out` (`output_dim × batch`) ← N(t, x; θ). Lengths are the caller's to check, see
+    /// [`at`](Network::at).
+    pub fn forward<T: Real>(&self, at: Input<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
+        self.pass(at, Purpose::Output, out, scratch);
+    }
+
+    /// ACCUMULATES the vector–Jacobian product: `x_bar` += (∂N/∂x)ᵀ `out_bar`, `theta_bar` +=
+    /// (∂N/∂θ)ᵀ `out_bar` (summed over the batch); returns (∂N/∂t)ᵀ `out_bar`.
+    pub fn vjp<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        out_bar: &[T],
+        x_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> T {
+        self.pass(at, Purpose::Slopes, &mut [], scratch);
+        let batch = at.x.len() / self.inputs;
+        let values = &scratch.values;
+        let [mut bar, mut next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
+        let mut room = Room {
+            weight: &mut scratch.weight,
+            grad: &mut scratch.grad,
+            rows: &mut scratch.rows,
+        };
+        bar[..out_bar.len()].copy_from_slice(out_bar);
+        let mut t_bar = T::of(0.0);
+        for (index, step) in self.steps.iter().enumerate().rev() {
+            let x = slot(values, at.x, step.input, [step.inputs, batch]);
+            let (bar_in, bar_out) = (step.inputs * batch, step.outputs * batch);
+            match &step.op {
+                Op::Dense(dense) => {
+                    let out_bar = &mut bar[..bar_out];
+                    scale_by_slope(step, values, out_bar);
+                    let theta = (at.theta, &mut *theta_bar);
+                    if index == 0 {
+                        let x_bar = (&mut x_bar[..bar_in], true);
+                        return t_bar + dense.reverse((at.t, x), theta, out_bar, x_bar, &mut room);
+                    }
+                    let into = (&mut next[..bar_in], false);
+                    t_bar += dense.reverse((at.t, x), theta, out_bar, into, &mut room);
+                    std::mem::swap(&mut bar, &mut next);
+                }
+                Op::Activate(activation) => {
+                    let output = slot(values, at.x, step.output, [step.outputs, batch]);
+                    let at = if activation.slope_from_output() {
+                        output
+                    } else {
+                        x
+                    };
+                    activation.scale_by_slope(at, &mut bar[..bar_out]);
+                }
+                Op::LayerNorm(norm) => {
+                    let theta = (at.theta, &mut *theta_bar);
+                    norm.reverse(x, theta, &bar[..bar_out], &mut next[..bar_in]);
+                    std::mem::swap(&mut bar, &mut next);
+                }
+                Op::Close(depth, _) => {
+                    scratch.waiting[*depth][..bar_out].copy_from_slice(&bar[..bar_out]);
+                }
+                Op::Open(depth) => add(&scratch.waiting[*depth][..bar_in], bar),
+            }
+        }
+        add(&bar[..at.x.len()], x_bar);
+        t_bar
+    }
+
+    /// `out_dot` ← (∂N/∂t) ṫ + (∂N/∂x) ẋ + (∂N/∂θ) θ̇ for `dot` = (ṫ, ẋ, θ̇).
+    pub fn jvp<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        dot: Input<'_, T>,
+        out_dot: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.pass(at, Purpose::Slopes, &mut [], scratch);
+        let batch = at.x.len() / self.inputs;
+        let values = &scratch.values;
+        let [mut now, mut next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
+        let mut room = Room {
+            weight: &mut scratch.weight,
+            grad: &mut scratch.grad,
+            rows: &mut scratch.rows,
+        };
+        now[..dot.x.len()].copy_from_slice(dot.x);
+        for step in &self.steps {
+            let (ins, outs) = (step.inputs * batch, step.outputs * batch);
+            let x = slot(values, at.x, step.input, [step.inputs, batch]);
+            match &step.op {
+                Op::Dense(dense) => {
+                    let along = Input {
+                        x: &now[..ins],
+                        ..dot
+                    };
+                    let z_dot = &mut next[..outs];
+                    dense_tangent(dense, Input { x, ..at }, along, z_dot, &mut room);
+                    scale_by_slope(step, values, z_dot);
+                    std::mem::swap(&mut now, &mut next);
+                }
+                Op::Activate(activation) => {
+                    let output = slot(values, at.x, step.output, [step.outputs, batch]);
+                    let at = if activation.slope_from_output() {
+                        output
+                    } else {
+                        x
+                    };
+                    activation.scale_by_slope(at, &mut now[..outs]);
+                }
+                Op::LayerNorm(norm) => {
+                    let theta = (at.theta, dot.theta);
+                    norm.tangent((x, &now[..ins]), theta, &mut next[..outs]);
+                    std::mem::swap(&mut now, &mut next);
+                }
+                Op::Open(depth) => scratch.waiting[*depth][..ins].copy_from_slice(&now[..ins]),
+                Op::Close(depth, _) => add(&scratch.waiting[*depth][..outs], now),
+            }
+        }
+        out_dot.copy_from_slice(&now[..out_dot.len()]);
+    }
+
+    /// Runs every step; with [`Purpose::Output`] the last writes `out`.
+    fn pass<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        purpose: Purpose,
+        out: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let batch = at.x.len() / self.inputs;
+        let mut room = Room {
+            weight: &mut scratch.weight,
+            grad: &mut scratch.grad,
+            rows: &mut scratch.rows,
+        };
+        let last = self.steps.len() - 1;
+        for (index, step) in self.steps.iter().enumerate() {
+            let Slot::Kept(start) = step.output else {
+                continue;
+            };
+            if matches!(step.op, Op::Open(_)) {
+                continue;
+            }
+            let start = step.before.unwrap_or(start) * batch;
+            let (earlier, place) = scratch.values.split_at_mut(start);
+            let size = step.outputs * batch;
+            if index == last && purpose == Purpose::Output {
+                apply(step, at, earlier, &mut *out, &mut room);
+            } else if purpose == Purpose::Output || step.before.is_none() {
+                let place = match step.before {
+                    Some(_) => &mut place[size..2 * size],
+                    None => &mut place[..size],
+                };
+                if index < last || last_output_is_needed(step) {
+                    apply(step, at, earlier, place, &mut room);
+                }
+            } else {
+                let (before, output) = place.split_at_mut(size);
+                apply(&step.without_activation(), at, earlier, before, &mut room);
+                if let (true, Some(activation)) = (index < last, step.activation) {
+                    let output = &mut output[..size];
+                    output.copy_from_slice(before);
+                    activation.in_place(output);
+                }
+            }
+        }
+    }
+
+    /// The layer and unit whose output first goes non-finite, "layer 3 (tanh), unit 17"; `None`
+    /// when all stay finite. Units of the earliest layer win, then the earliest column. Allocates:
+    /// for error messages.
+    pub fn locate_non_finite<T: Real>(&self, at: Input<'_, T>) -> Option<String> {
+        if let Some(index) = at.x.iter().position(|v| !v.is_finite()) {
+            return Some(format!("the network's input, row {}", index % self.inputs));
+        }
+        let batch = at.x.len() / self.inputs;
+        let mut scratch = self.scratch(batch);
+        for step in &self.steps {
+            let Slot::Kept(start) = step.output else {
+                continue;
+            };
+            if matches!(step.op, Op::Open(_)) {
+                continue;
+            }
+            let mut room = Room {
+                weight: &mut scratch.weight,
+                grad: &mut scratch.grad,
+                rows: &mut scratch.rows,
+            };
+            let (earlier, place) = scratch.values.split_at_mut(start * batch);
+            let place = &mut place[..step.outputs * batch];
+            let unit = |values: &[T], label: &str| {
+                let index = values.iter().position(|v| !v.is_finite())?;
+                Some(format!("{label}, unit {}", index % step.outputs))
+            };
+            apply(&step.without_activation(), at, earlier, place, &mut room);
+            if let Some(found) = unit(place, &step.label) {
+                return Some(found);
+            }
+            if let Some(activation) = step.activation {
+                activation.in_place(place);
+                if let Some(found) = unit(place, &step.activation_label) {
+                    return Some(found);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Step {
+    /// The operation alone. (Strings are left empty, so nothing is allocated.)
+    fn without_activation(&self) -> Self {
+        Self {
+            op: self.op.clone(),
+            activation: None,
+            label: String::new(),
+            activation_label: String::new(),
+            ..*self
+        }
+    }
+}
+
+/// Whether the reverse of the last step reads its output.
+fn last_output_is_needed(step: &Step) -> bool {
+    let activation = match step.op {
+        Op::Activate(activation) => Some(activation),
+        _ => step.activation,
+    };
+    activation.is_some_and(|a| a.slope_from_output())
+}
+
+/// The `rows × batch` value in `slot`.
+fn slot<'a, T>(values: &'a [T], x: &'a [T], slot: Slot, [rows, batch]: [usize; 2]) -> &'a [T] {
+    match slot {
+        Slot::Input => &x[..rows * batch],
+        Slot::Kept(start) => &values[start * batch..][..rows * batch],
+    }
+}
+
+/// One step: from its input, which lies in `earlier`, to `out`.
+fn apply<T: Real>(
+    step: &Step,
+    at: Input<'_, T>,
+    earlier: &[T],
+    out: &mut [T],
+    room: &mut Room<'_, T>,
+) {
+    let batch = out.len() / step.outputs;
+    let x = slot(earlier, at.x, step.input, [step.inputs, batch]);
+    match &step.op {
+        Op::Dense(dense) => {
+            dense.forward((at.t, x), at.theta, step.activation, false, out, room);
+        }
+        Op::Activate(activation) => {
+            out.copy_from_slice(x);
+            activation.in_place(out);
+        }
+        Op::LayerNorm(norm) => norm.forward(x, at.theta, out),
+        Op::Open(_) => {}
+        Op::Close(_, from) => {
+            out.copy_from_slice(x);
+            add(slot(earlier, at.x, *from, [step.outputs, batch]), out);
+        }
+    }
+}
+
+/// `bar` ← a′ ⊙ `bar` for the activation fused with a dense step, if any.
+fn scale_by_slope<T: Real>(step: &Step, values: &[T], bar: &mut [T]) {
+    let batch = bar.len() / step.outputs;
+    let kept = match (step.before, step.output) {
+        (Some(start), _) | (None, Slot::Kept(start)) => start * batch,
+        (None, Slot::Input) => return,
+    };
+    if let Some(activation) = step.activation {
+        activation.scale_by_slope(&values[kept..kept + bar.len()], bar);
+    }
+}
+
+/// `z_dot` ← W ẋ + w_t ṫ + Ẇ [x; t] + ḃ.
+fn dense_tangent<T: Real>(
+    dense: &Dense,
+    at: Input<'_, T>,
+    dot: Input<'_, T>,
+    z_dot: &mut [T],
+    room: &mut Room<'_, T>,
+) {
+    let linear = Dense {
+        bias: None,
+        weight: dense.weight.clone(),
+        ..*dense
+    };
+    let along_theta = !dot.theta.is_empty();
+    if along_theta {
+        dense.forward((at.t, at.x), dot.theta, None, false, z_dot, room);
+    }
+    linear.forward((dot.t, dot.x), at.theta, None, along_theta, z_dot, room);
+}
+
+/// `to` += `from`, as far as `from` goes.
+fn add<T: Real>(from: &[T], to: &mut [T]) {
+    struct Add<'a, T>(&'a [T], &'a mut [T]);
+    impl<T: Real> Kernel for Add<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run(self) {
+            for (to, &from) in self.1.iter_mut().zip(self.0) {
+                *to += from;
+            }
+        }
+    }
+    dispatch(Add(from, to));
+}

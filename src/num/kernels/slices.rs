@@ -1,0 +1,179 @@
+//! The functions over slices, under dispatch.
+
+use super::super::{Kernel, Real, dispatch};
+use super::function::{
+    Cos, Cube, Elementwise, Exp, Function, Gelu, Ln, Relu, Sigmoid, Silu, Sin, Softplus, Tanh,
+};
+use crate::error::{Error, Result};
+use std::marker::PhantomData;
+
+/// How many elements are looked at before choosing the branch-free loop.
+const CHUNK: usize = 64;
+
+/// Calls `$run::<F, T>($args)` with the type of `$function`.
+macro_rules! each_function {
+    ($function:expr, $run:ident($($arg:expr),*)) => {
+        match $function {
+            Function::Tanh => $run::<Tanh, T>($($arg),*),
+            Function::Relu => $run::<Relu, T>($($arg),*),
+            Function::Gelu => $run::<Gelu, T>($($arg),*),
+            Function::Silu => $run::<Silu, T>($($arg),*),
+            Function::Softplus => $run::<Softplus, T>($($arg),*),
+            Function::Sigmoid => $run::<Sigmoid, T>($($arg),*),
+            Function::Sin => $run::<Sin, T>($($arg),*),
+            Function::Cos => $run::<Cos, T>($($arg),*),
+            Function::Cube => $run::<Cube, T>($($arg),*),
+            Function::Exp => $run::<Exp, T>($($arg),*),
+            Function::Ln => $run::<Ln, T>($($arg),*),
+        }
+    };
+}
+
+/// x ← f(x), in place.
+pub fn apply<T: Real>(function: Function, x: &mut [T]) {
+    each_function!(function, apply_one(x));
+}
+
+/// y ← f(x).
+///
+/// # Errors
+/// [`Error::Length`] when the lengths differ; nothing is written then.
+pub fn map<T: Real>(function: Function, x: &[T], y: &mut [T]) -> Result<()> {
+    Error::check_len("y", y.len(), x.len(), "one value per entry of x")?;
+    each_function!(function, map_one(x, y));
+    Ok(())
+}
+
+/// x̄ ← ȳ·f′ in one pass; `saved` is x or y = f(x), as [`Function::saved`] says.
+///
+/// # Errors
+/// [`Error::Length`] when the lengths differ; nothing is written then.
+pub fn pullback<T: Real>(
+    function: Function,
+    saved: &[T],
+    y_bar: &[T],
+    x_bar: &mut [T],
+) -> Result<()> {
+    Error::check_len("y_bar", y_bar.len(), saved.len(), "one per saved value")?;
+    Error::check_len("x_bar", x_bar.len(), saved.len(), "one per saved value")?;
+    each_function!(function, pullback_one(saved, y_bar, x_bar));
+    Ok(())
+}
+
+/// [`pullback`] in place: on entry `bar` is ȳ, on return x̄.
+///
+/// # Errors
+/// [`Error::Length`] when the lengths differ; nothing is written then.
+pub fn pullback_in_place<T: Real>(function: Function, saved: &[T], bar: &mut [T]) -> Result<()> {
+    Error::check_len("bar", bar.len(), saved.len(), "one per saved value")?;
+    each_function!(function, pullback_in_place_one(saved, bar));
+    Ok(())
+}
+
+fn apply_one<F: Elementwise, T: Real>(x: &mut [T]) {
+    dispatch(Apply::<F, T>(x, PhantomData));
+}
+
+fn map_one<F: Elementwise, T: Real>(x: &[T], y: &mut [T]) {
+    dispatch(Map::<F, T>(x, y, PhantomData));
+}
+
+fn pullback_one<F: Elementwise, T: Real>(saved: &[T], y_bar: &[T], x_bar: &mut [T]) {
+    dispatch(Pullback::<F, T>(saved, y_bar, x_bar, PhantomData));
+}
+
+fn pullback_in_place_one<F: Elementwise, T: Real>(saved: &[T], bar: &mut [T]) {
+    dispatch(PullbackInPlace::<F, T>(saved, bar, PhantomData));
+}
+
+/// Whether the branch-free code serves the whole chunk.
+#[inline(always)]
+fn all_moderate<F: Elementwise, T: Real>(x: &[T]) -> bool {
+    let mut all = true;
+    for &x in x {
+        all &= F::moderate(x);
+    }
+    all
+}
+
+struct Apply<'a, F, T>(&'a mut [T], PhantomData<F>);
+
+impl<F: Elementwise, T: Real> Kernel for Apply<'_, F, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for chunk in self.0.chunks_mut(CHUNK) {
+            if all_moderate::<F, T>(chunk) {
+                for x in chunk {
+                    *x = F::value(*x);
+                }
+            } else {
+                for x in chunk {
+                    *x = F::any(*x);
+                }
+            }
+        }
+    }
+}
+
+struct Map<'a, F, T>(&'a [T], &'a mut [T], PhantomData<F>);
+
+impl<F: Elementwise, T: Real> Kernel for Map<'_, F, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (x, y) in self.0.chunks(CHUNK).zip(self.1.chunks_mut(CHUNK)) {
+            if all_moderate::<F, T>(x) {
+                for (x, y) in x.iter().zip(y) {
+                    *y = F::value(*x);
+                }
+            } else {
+                for (x, y) in x.iter().zip(y) {
+                    *y = F::any(*x);
+                }
+            }
+        }
+    }
+}
+
+struct Pullback<'a, F, T>(&'a [T], &'a [T], &'a mut [T], PhantomData<F>);
+
+impl<F: Elementwise, T: Real> Kernel for Pullback<'_, F, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let chunks = self.0.chunks(CHUNK).zip(self.1.chunks(CHUNK));
+        for ((saved, y_bar), x_bar) in chunks.zip(self.2.chunks_mut(CHUNK)) {
+            let entries = saved.iter().zip(y_bar).zip(x_bar);
+            if all_moderate::<F, T>(saved) {
+                for ((saved, y_bar), x_bar) in entries {
+                    *x_bar = *y_bar * F::slope(*saved);
+                }
+            } else {
+                for ((saved, y_bar), x_bar) in entries {
+                    *x_bar = *y_bar * F::any_slope(*saved);
+                }
+            }
+        }
+    }
+}
+
+struct PullbackInPlace<'a, F, T>(&'a [T], &'a mut [T], PhantomData<F>);
+
+impl<F: Elementwise, T: Real> Kernel for PullbackInPlace<'_, F, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (saved, bar) in self.0.chunks(CHUNK).zip(self.1.chunks_mut(CHUNK)) {
+            if all_moderate::<F, T>(saved) {
+                for (saved, bar) in saved.iter().zip(bar) {
+                    *bar *= F::slope(*saved);
+                }
+            } else {
+                for (saved, bar) in saved.iter().zip(bar) {
+                    *bar *= F::any_slope(*saved);
+                }
+            }
+        }
+    }
+}
