@@ -85,8 +85,11 @@ impl<T: Real> ExtraStep<T> {
                 }
             }
         };
-        let error = stepper.attempt((info.t, info.h), info.to_stop, u, &mut self.y1, norm);
-        let info = StepInfo { error, ..info };
+        let square = stepper.attempt((info.t, info.h), info.to_stop, u, &mut self.y1, norm);
+        let info = StepInfo {
+            error: square.sqrt(),
+            ..info
+        };
         self.info = Some(info);
         let value = heuristic.value(&view(stepper, &info, [u, &self.y1], norm), &mut self.work);
         if !value.is_finite() {
