@@ -10,7 +10,7 @@ use super::checkpoint::{Memory, Store};
 use crate::error::{Error, Result};
 use crate::integrate::{
     AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem,
-    Reverse, Solution, StepInfo, StepView, check_step, view,
+    Reverse, Solution, StepInfo, StepView, check_step, take, view,
 };
 use crate::num::{ErrorNorm, Real};
 
@@ -406,7 +406,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             stats,
             ..
         } = self;
-        crate::integrate::take(stepper, step, y0, end, norm);
+        take(stepper, step, y0, end, norm);
         stats.replayed += 1;
     }
 
@@ -529,8 +529,7 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
         }
         for info in &self.drive.solution.steps[from..step] {
             let y1 = &mut self.states[1];
-            self.stepper
-                .attempt((info.t, info.h), info.to_stop, out, y1, &self.norm);
+            take(&mut self.stepper, info, out, y1, &self.norm);
             match info.to_stop {
                 true => self.stepper.begin(info.t1, y1),
                 false => self.stepper.accept(info.t1, y1),

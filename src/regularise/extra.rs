@@ -1,7 +1,7 @@
 //! One step re-evaluated outside the solve, with its reverse: the core of local regularisation.
 
 use crate::error::{Error, Result};
-use crate::integrate::{Backward, Heuristic, Reverse, StepInfo, StepView, initial_step};
+use crate::integrate::{Backward, Heuristic, Reverse, StepInfo, StepView, initial_step, take};
 use crate::num::{ErrorNorm, Real};
 
 /// How long the extra step is.
@@ -85,7 +85,7 @@ impl<T: Real> ExtraStep<T> {
                 }
             }
         };
-        let square = stepper.attempt((info.t, info.h), info.to_stop, u, &mut self.y1, norm);
+        let square = take(stepper, &info, u, &mut self.y1, norm);
         let info = StepInfo {
             error: square.sqrt(),
             ..info
