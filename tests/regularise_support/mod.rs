@@ -164,9 +164,6 @@ pub fn gradient_error(
             x[i] = at;
             v
         });
-        if (whole[i] - want).abs() > 1e-5 {
-            println!("OFF {i} {:e} {want:e} plain {:e}", whole[i], plain[i]);
-        }
         largest = largest.max((whole[i] - want).abs());
     }
     let size = |g: &mut dyn Iterator<Item = f64>| g.fold(0.0f64, |a, x| a.max(x.abs()));
