@@ -296,7 +296,7 @@ fn rule_1_holds_for_every_setting() {
             "given first step",
             Setup {
                 options: Options {
-                    h0: Some(2.9),
+                    h0: Some(0.4),
                     ..base.options.clone()
                 },
                 ..base.clone()
