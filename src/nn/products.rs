@@ -4,7 +4,7 @@
 //! Both kernels add in an order that depends on the summed index alone, never on how rows and
 //! columns are tiled: an entry has the same bits whatever the batch.
 
-use crate::num::Real;
+use crate::num::{Kernel, Real, dispatch};
 
 /// A column-major matrix inside a slice: entry (i, j) is `data[i + j·ld]`.
 #[derive(Clone, Copy)]
@@ -185,6 +185,28 @@ pub(super) fn transpose<T: Real>([m, n]: [usize; 2], a: Mat<'_, T>, out: &mut [T
         let row = &mut out[i * ld..i * ld + n];
         for (j, o) in row.iter_mut().enumerate() {
             *o = a.data[i + j * a.ld];
+        }
+    }
+}
+
+/// `z` += `shift` in every column.
+pub(super) fn add_rows<T: Real>(z: &mut [T], shift: &[T]) {
+    dispatch(AddRows { z, shift });
+}
+
+struct AddRows<'a, T> {
+    z: &'a mut [T],
+    shift: &'a [T],
+}
+
+impl<T: Real> Kernel for AddRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for column in self.z.chunks_exact_mut(self.shift.len()) {
+            for (z, &s) in column.iter_mut().zip(self.shift) {
+                *z += s;
+            }
         }
     }
 }
