@@ -5,7 +5,7 @@
 //! steps, saves, failures) is done by the scalar code itself.
 
 use super::ensemble::{Part, Task, TrajectoryStatistics};
-use super::explicit::{ExplicitStepper, Step};
+use super::explicit::{ExplicitStepper, Field, Step};
 use super::method::Method;
 use super::solve::Solver;
 use super::tableau::Tableau;
@@ -339,6 +339,19 @@ impl<T: Real> State<T> {
 /// One attempt in every lane, compiled for this CPU.
 struct Attempt<'s, 'a, T: Real, D: Dynamics<T>>(&'s mut LaneSolver<'a, T, D>);
 
+/// [`Dynamics::eval_lanes`] with each lane's parameters.
+struct LaneField<'s, T, D> {
+    dynamics: &'s D,
+    theta: &'s [Lanes<T>],
+}
+
+impl<T: Real, D: Dynamics<T>> Field<Lanes<T>> for LaneField<'_, T, D> {
+    #[inline(always)]
+    fn eval(&mut self, t: Lanes<T>, y: &[Lanes<T>], dy: &mut [Lanes<T>]) {
+        self.dynamics.eval_lanes(t, y, self.theta, dy);
+    }
+}
+
 impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
     type Output = Verdict<T>;
     #[inline(always)]
@@ -363,17 +376,26 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
         } = lanes;
         let n = y.len();
         let options = task.options;
-        let end = task.problem.span[1];
+        let end = Lanes::splat(task.problem.span[1]);
         if let Some(largest) = options.dt_max {
-            *h = h.map(|h| h.abs().min(largest).copysign(h));
+            for l in 0..LANES {
+                h[l] = h[l].abs().min(largest).copysign(h[l]);
+            }
         }
-        let remaining = Lanes::splat(end) - *t;
-        let ended: [bool; LANES] = std::array::from_fn(|l| takes_remainder(h[l], remaining[l]));
+        let remaining = end - *t;
+        let mut ended = [false; LANES];
+        for l in 0..LANES {
+            ended[l] = takes_remainder(h[l], remaining[l]);
+        }
         let step = Lanes::select(ended, remaining, *h);
         let t_end = *t + step;
-        let t1 = Lanes::select(ended, Lanes::splat(end), t_end);
+        let t1 = Lanes::select(ended, end, t_end);
         let method = &stepper.method;
-        let mut taken = Step {
+        let mut field = LaneField {
+            dynamics: task.dynamics,
+            theta,
+        };
+        let error = Step {
             method,
             t: *t,
             h: step,
@@ -382,11 +404,8 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             y1,
             k,
             g,
-        };
-        let dynamics = task.dynamics;
-        let error = taken.run_single(&options.norm, |t, y, dy| {
-            dynamics.eval_lanes(t, y, theta, dy)
-        });
+        }
+        .run_single(&options.norm, &mut field);
         let power = method.error_power.unwrap_or(1);
         let (factor, accepted) = control(&options.controller, error, power, log1, log2, rejected);
         // Move on: y1 and y trade places where accepted; g[0] keeps the start time for saves.
@@ -424,20 +443,26 @@ fn control<T: Real>(
     log2: &mut Lanes<T>,
     rejected: &mut [bool; LANES],
 ) -> (Lanes<T>, [bool; LANES]) {
-    let accepted: [bool; LANES] = std::array::from_fn(|l| error[l] <= T::one());
-    let log = error.map(log_error);
-    let history: [History<T>; LANES] = std::array::from_fn(|l| History {
-        log1: log1[l],
-        log2: log2[l],
-        rejected: rejected[l],
-    });
-    let exponent = Lanes(std::array::from_fn(|l| {
-        controller.exponent(log[l], accepted[l], power, &history[l])
-    }));
-    let factor = exponent.map(Real::exp2);
-    let factor = Lanes(std::array::from_fn(|l| {
-        controller.bound(factor[l], error[l], accepted[l] && !history[l].rejected)
-    }));
+    let mut accepted = [false; LANES];
+    let (mut log, mut factor) = (error, error);
+    for l in 0..LANES {
+        accepted[l] = error[l] <= T::one();
+        log[l] = log_error(error[l]);
+    }
+    for l in 0..LANES {
+        let history = History {
+            log1: log1[l],
+            log2: log2[l],
+            rejected: rejected[l],
+        };
+        factor[l] = controller.exponent(log[l], accepted[l], power, &history);
+    }
+    for l in 0..LANES {
+        factor[l] = factor[l].exp2();
+    }
+    for l in 0..LANES {
+        factor[l] = controller.bound(factor[l], error[l], accepted[l] && !rejected[l]);
+    }
     *log2 = Lanes::select(accepted, *log1, *log2);
     *log1 = Lanes::select(accepted, log, *log1);
     for l in 0..LANES {
