@@ -68,20 +68,45 @@ impl<E: Scalar> Step<'_, E> {
         }
     }
 
-    /// Stages and end of the step; k_1 is there already. States of `N` rows stay in registers.
+    /// Stage i of a state of `N` rows, in registers; returns its argument g_i.
+    #[inline(always)]
+    fn small_stage<const N: usize>(
+        &mut self,
+        y: &[E; N],
+        i: usize,
+        row: &[f64],
+        f: &mut impl Field<E>,
+    ) -> [E; N] {
+        let t = self.time(i);
+        let (done, next) = self.k.split_at_mut(i * N);
+        let mut g = row_sum::<E, N>(row, done);
+        for c in 0..N {
+            g[c] = self.h.mul_add(g[c], y[c]);
+        }
+        f.eval(t, &g, &mut next[..N]);
+        g
+    }
+
+    /// Stages and end of the step; k_1 is there already.
     #[inline(always)]
     fn small<const N: usize>(&mut self, f: &mut impl Field<E>) {
         let method = self.method;
         let mut y = [E::zero(); N];
         y.copy_from_slice(&self.y[..N]);
-        for i in 1..method.stages {
-            let t = self.time(i);
-            let (done, next) = self.k.split_at_mut(i * N);
-            let mut g = row_sum::<E, N>(&method.a[i], done);
-            for c in 0..N {
-                g[c] = self.h.mul_add(g[c], y[c]);
+        if let Some(rows) = method.seven_rows() {
+            // The fifth-order workhorses (Tsit5, DP5), unrolled.
+            macro_rules! stage {
+                ($($i:literal)*) => {{ $(
+                    let row = &rows[$i * ($i - 1) / 2..$i * ($i + 1) / 2];
+                    let _g = self.small_stage(&y, $i, row, f);
+                )* _g }};
             }
-            f.eval(t, &g, &mut next[..N]);
+            let end = stage!(1 2 3 4 5 6);
+            self.y1[..N].copy_from_slice(&end);
+            return;
+        }
+        for i in 1..method.stages {
+            let g = self.small_stage(&y, i, &method.a[i], f);
             if method.fsal && i + 1 == method.stages {
                 self.y1[..N].copy_from_slice(&g);
             }
@@ -136,7 +161,7 @@ impl<E: Scalar> Step<'_, E> {
         norm.mean_square_inline(self.g, self.y, self.y1)
     }
 
-    /// E of a method without an estimate: 0, or NaN when the state is not finite.
+    /// E² of a method without an estimate: 0, or NaN when the state is not finite.
     #[inline(always)]
     fn no_error(&self) -> E {
         let mut sum = E::zero();
@@ -146,7 +171,7 @@ impl<E: Scalar> Step<'_, E> {
         sum
     }
 
-    /// Takes the step for one trajectory and returns E, all inlined: for small systems and lanes.
+    /// Takes the step for one trajectory and returns E², all inlined: for small systems and lanes.
     #[inline(always)]
     pub(crate) fn run_single<T: Real>(&mut self, norm: &ErrorNorm<T>, f: &mut impl Field<E>) -> E {
         let method = self.method;
@@ -160,10 +185,10 @@ impl<E: Scalar> Step<'_, E> {
                         }
                         let high = self.small_square::<T, $n>(&method.error, norm);
                         if method.error_low.is_empty() {
-                            return high.sqrt();
+                            return high;
                         }
                         let low = self.small_square::<T, $n>(&method.error_low, norm);
-                        error_square(high, low).sqrt()
+                        error_square(high, low)
                     })*
                     _ => {
                         self.large(f);
@@ -172,10 +197,10 @@ impl<E: Scalar> Step<'_, E> {
                         }
                         let high = self.large_square(&method.error, norm);
                         if method.error_low.is_empty() {
-                            return high.sqrt();
+                            return high;
                         }
                         let low = self.large_square(&method.error_low, norm);
-                        error_square(high, low).sqrt()
+                        error_square(high, low)
                     }
                 }
             };
@@ -264,10 +289,10 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
         combine_differences(step.g, h, &method.error, step.k);
         let high = norm.mean_square(step.g, y, step.y1, dim);
         if method.error_low.is_empty() {
-            return high.sqrt();
+            return high;
         }
         combine_differences(step.g, h, &method.error_low, step.k);
-        error_square(high, norm.mean_square(step.g, y, step.y1, dim)).sqrt()
+        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
     }
 }
 
