@@ -32,9 +32,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both blocks may exist while the contents move.
-        grown(size);
-        USED.fetch_sub(layout.size(), Relaxed);
+        // Large blocks are remapped by the system and not copied, so they never stand side by side.
+        if size > layout.size() {
+            grown(size - layout.size());
+        } else {
+            USED.fetch_sub(layout.size() - size, Relaxed);
+        }
         unsafe { System.realloc(at, layout, size) }
     }
 }
