@@ -7,7 +7,7 @@ use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
 use crate::integrate::{Estimates, Stepper, error_square};
-use crate::num::{ErrorNorm, Kernel, Real, Scalar, combine, combine_differences, dispatch};
+use crate::num::{ErrorNorm, Real, Scalar, combine, combine_differences};
 
 /// Explicit Runge–Kutta steps for one right-hand side.
 pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
@@ -97,7 +97,7 @@ impl<E: Scalar> Step<'_, E> {
         let method = self.method;
         let mut y = [E::zero(); N];
         y.copy_from_slice(&self.y[..N]);
-        if let Some(rows) = method.seven_rows() {
+        if let Some((rows, _)) = method.seven() {
             // The fifth-order workhorses (Tsit5, DP5), unrolled.
             macro_rules! stage {
                 ($($i:literal)*) => {{ $(
@@ -187,7 +187,11 @@ impl<E: Scalar> Step<'_, E> {
                         if method.error_power.is_none() {
                             return self.no_error();
                         }
-                        let high = self.small_square::<T, $n>(&method.error, norm);
+                        // The workhorses' weights as an array, so that the sum is unrolled.
+                        let high = match method.seven() {
+                            Some((_, error)) => self.small_square::<T, $n>(error, norm),
+                            None => self.small_square::<T, $n>(&method.error, norm),
+                        };
                         if method.error_low.is_empty() {
                             return high;
                         }
@@ -211,15 +215,6 @@ impl<E: Scalar> Step<'_, E> {
         }
         sized!(1 2 3 4)
     }
-}
-
-/// A step of one right-hand side, compiled for this CPU.
-struct Attempt<'s, 'a, T: Real, D: Dynamics<T>> {
-    stepper: &'s mut ExplicitStepper<'a, T, D>,
-    at: [T; 3],
-    y: &'s [T],
-    y1: &'s mut [T],
-    norm: &'s ErrorNorm<T>,
 }
 
 /// [`Dynamics::eval`] with its parameters and scratch.
@@ -252,65 +247,6 @@ impl<T: Real, D: Dynamics<T>> Field<T> for Bound<'_, T, D> {
     }
 }
 
-impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
-    type Output = T;
-    #[inline(always)]
-    fn run(self) -> T {
-        let Self {
-            stepper,
-            at: [t, h, t_end],
-            y,
-            y1,
-            norm,
-        } = self;
-        let ExplicitStepper {
-            method,
-            dynamics,
-            theta,
-            scratch,
-            k,
-            g,
-            tape,
-            taping,
-            ..
-        } = stepper;
-        let dim = dynamics.dim();
-        let tape_len = tape.len() / method.total_stages();
-        let mut f = Bound {
-            dynamics: *dynamics,
-            theta,
-            scratch,
-            tape: &mut tape[tape_len..],
-            tape_len,
-            taping: *taping,
-        };
-        let mut step = Step {
-            method,
-            t,
-            h,
-            t_end,
-            y,
-            y1,
-            k,
-            g,
-        };
-        if y.len() == dim {
-            return step.run_single(norm, &mut f);
-        }
-        step.large(&mut f);
-        if method.error_power.is_none() {
-            return step.no_error();
-        }
-        combine_differences(step.g, h, &method.error, step.k);
-        let high = norm.mean_square(step.g, y, step.y1, dim);
-        if method.error_low.is_empty() {
-            return high;
-        }
-        combine_differences(step.g, h, &method.error_low, step.k);
-        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
-    }
-}
-
 impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     /// Steps of `method` for `dynamics` on `batch` columns.
     pub fn new(dynamics: &'a D, method: &impl ExplicitRk, batch: usize) -> Self {
@@ -338,6 +274,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     }
 
     /// Time for stages at c = 1: t + h, or just before a discontinuity there.
+    #[inline(always)]
     pub(crate) fn end_time(t: T, h: T, to_stop: bool) -> T {
         let end = t + h;
         if !to_stop {
@@ -407,6 +344,11 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     }
 
     #[inline(always)]
+    fn error_power(&self) -> usize {
+        self.method.error_power.unwrap_or(1)
+    }
+
+    #[inline(always)]
     fn estimates(&self) -> &dyn Estimates<T> {
         &self.method
     }
@@ -426,7 +368,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn attempt(
         &mut self,
         (t, h): (T, T),
@@ -438,13 +380,55 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe += self.method.stages - 1;
         self.extra_done = false;
         let t_end = Self::end_time(t, h, to_stop);
-        dispatch(Attempt {
-            stepper: self,
-            at: [t, h, t_end],
+        let Self {
+            method,
+            dynamics,
+            theta,
+            scratch,
+            k,
+            g,
+            tape,
+            taping,
+            ..
+        } = self;
+        let dim = dynamics.dim();
+        let tape_len = if D::TAPED {
+            tape.len() / method.total_stages()
+        } else {
+            0
+        };
+        let mut f = Bound {
+            dynamics: *dynamics,
+            theta,
+            scratch,
+            tape: &mut tape[tape_len..],
+            tape_len,
+            taping: *taping,
+        };
+        let mut step = Step {
+            method,
+            t,
+            h,
+            t_end,
             y,
             y1,
-            norm,
-        })
+            k,
+            g,
+        };
+        if y.len() == dim {
+            return step.run_single(norm, &mut f);
+        }
+        step.large(&mut f);
+        if method.error_power.is_none() {
+            return step.no_error();
+        }
+        combine_differences(step.g, h, &method.error, step.k);
+        let high = norm.mean_square(step.g, y, step.y1, dim);
+        if method.error_low.is_empty() {
+            return high;
+        }
+        combine_differences(step.g, h, &method.error_low, step.k);
+        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
     }
 
     #[inline(always)]
@@ -474,9 +458,11 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         };
         if self.method.fsal || (self.extra_done && self.method.extra_is_end) {
             self.k.copy_within(last * n..(last + 1) * n, 0);
-            let length = self.tape.len() / self.method.total_stages();
-            let from = last * length;
-            self.tape.copy_within(from..from + length, 0);
+            if D::TAPED {
+                let length = self.tape.len() / self.method.total_stages();
+                let from = last * length;
+                self.tape.copy_within(from..from + length, 0);
+            }
         } else {
             self.eval(t1, y1, 0);
         }

@@ -79,6 +79,9 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
             if !self.stage_cotangent(step, i, carried, back) {
                 continue;
             }
+            if i == 0 && back.first_constant {
+                break;
+            }
             if i == 0 && self.method.fsal && !fresh {
                 back.carry.copy_from_slice(&back.k_bar);
                 back.carried = true;
@@ -111,9 +114,9 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
         let total = self.method.total_stages();
         let column = &self.method.transposed[i];
         let mut any = carried || back.touched[i];
-        for l in 0..total {
-            back.weights[l] = if back.live[l] { column[l] } else { 0.0 };
-            any |= back.weights[l] != 0.0;
+        for ((weight, &live), &a) in back.weights.iter_mut().zip(&back.live).zip(column) {
+            *weight = if live { a } else { 0.0 };
+            any |= *weight != 0.0;
         }
         back.weights[total] = column[total];
         if !(any || column[total] != 0.0) {
