@@ -52,6 +52,8 @@ pub struct AdjointStatistics {
 pub struct DiscreteAdjoint<T: Real, S> {
     stepper: S,
     memory: Memory,
+    /// Numbers that a step's stages keep for the reverse.
+    tape: usize,
     drive: Drive<T>,
     store: Store<T>,
     back: Backward<T>,
@@ -72,7 +74,7 @@ struct Recorder<'a, 'p, T> {
 
 impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
     fn accepted(&mut self, step: &StepView<'_, T>) {
-        self.store.push(step.y0, step.stages);
+        self.store.push(step.y0, step.stages, step.tape);
         for p in self.penalties.iter_mut() {
             p.penalty.observe(step, self.scratch);
         }
@@ -82,10 +84,11 @@ impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
 
 impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     /// Gradients through `stepper` within `memory`.
-    pub fn new(stepper: S, memory: Memory) -> Self {
+    pub fn new(mut stepper: S, memory: Memory) -> Self {
         let n = stepper.len();
         Self {
             memory,
+            tape: stepper.keep_tape(),
             drive: Drive::new(n),
             store: Store::default(),
             back: Backward::new(n, stepper.total_stages(), false),
@@ -182,7 +185,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             ));
         }
         self.store
-            .start(n, self.stepper.main_stages() * n, capacity)?;
+            .start(n, [self.stepper.main_stages() * n, self.tape], capacity)?;
         self.stepper.set_theta(problem.theta);
         self.norm = options.norm.clone();
         self.stats = AdjointStatistics {
@@ -381,9 +384,9 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     /// Makes step `j` the stepper's step in hand, its start in `states[0]`.
     fn bring_back(&mut self, j: usize) {
         let [y0, _] = &mut self.states;
-        if let Some((y, stages)) = self.store.stages(j) {
+        if let Some([y, stages, tape]) = self.store.stages(j) {
             y0.copy_from_slice(y);
-            self.stepper.restore(stages);
+            self.stepper.restore(stages, tape);
             return;
         }
         if let Some(y) = self.store.state(j) {

@@ -541,6 +541,7 @@ pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
         y0,
         y1,
         stages: stepper.stages(),
+        tape: stepper.tape(),
         error: info.error,
         norm,
         estimates: stepper.estimates(),

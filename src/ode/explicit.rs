@@ -17,6 +17,10 @@ pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
     pub(crate) scratch: D::Scratch,
     /// Stage derivatives, extra stages last.
     pub(crate) k: Vec<T>,
+    /// What the evaluations of the stages kept for the reverse ([`Dynamics::eval_taped`]), when
+    /// `taping`: for each stage as many numbers.
+    pub(crate) tape: Vec<T>,
+    pub(crate) taping: bool,
     /// A stage's argument; then the error vector.
     pub(crate) g: Vec<T>,
     pub(crate) nfe: usize,
@@ -221,20 +225,25 @@ where
     dynamics: &'s D,
     theta: &'s [T],
     scratch: &'s mut D::Scratch,
+    /// The tapes of the stages still to come, each `tape_len` long.
+    tape: &'s mut [T],
+    tape_len: usize,
+    taping: bool,
 }
 
 impl<T: Real, D: Dynamics<T>> Field<T> for Bound<'_, T, D> {
     #[inline(always)]
     fn eval(&mut self, t: T, y: &[T], dy: &mut [T]) {
-        self.dynamics.eval(
-            Point {
-                t,
-                y,
-                theta: self.theta,
-            },
-            dy,
-            self.scratch,
-        );
+        let theta = self.theta;
+        let at = Point { t, y, theta };
+        if D::TAPED && self.taping {
+            let rest = std::mem::take(&mut self.tape);
+            let (tape, rest) = rest.split_at_mut(self.tape_len);
+            self.dynamics.eval_taped(at, dy, tape, self.scratch);
+            self.tape = rest;
+        } else {
+            self.dynamics.eval(at, dy, self.scratch);
+        }
     }
 }
 
@@ -247,6 +256,8 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
             scratch: dynamics.scratch(batch),
             theta: vec![T::zero(); dynamics.num_params()],
             k: vec![T::zero(); method.total_stages() * n],
+            tape: Vec::new(),
+            taping: false,
             g: vec![T::zero(); n],
             nfe: 0,
             nvjp: 0,
@@ -275,12 +286,16 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
 
     fn eval(&mut self, t: T, y: &[T], slot: usize) {
         let n = y.len();
-        let (theta, scratch) = (&self.theta, &mut self.scratch);
-        self.dynamics.eval(
-            Point { t, y, theta },
-            &mut self.k[slot * n..(slot + 1) * n],
-            scratch,
-        );
+        let theta = &self.theta;
+        let at = Point { t, y, theta };
+        let dy = &mut self.k[slot * n..(slot + 1) * n];
+        if D::TAPED && self.taping {
+            let length = self.tape.len() / self.method.total_stages();
+            let tape = &mut self.tape[slot * length..(slot + 1) * length];
+            self.dynamics.eval_taped(at, dy, tape, &mut self.scratch);
+        } else {
+            self.dynamics.eval(at, dy, &mut self.scratch);
+        }
         self.nfe += 1;
     }
 
@@ -320,7 +335,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
 
     fn bytes(&self) -> usize {
         let batch = self.g.len() / self.dynamics.dim();
-        (self.theta.len() + self.k.len() + self.g.len()) * size_of::<T>()
+        (self.theta.len() + self.k.len() + self.tape.len() + self.g.len()) * size_of::<T>()
             + self.dynamics.scratch_bytes(batch)
     }
 
@@ -372,13 +387,23 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
             scratch,
             k,
             g,
+            tape,
+            taping,
             ..
         } = self;
         let dim = dynamics.dim();
+        let tape_len = if D::TAPED {
+            tape.len() / method.total_stages()
+        } else {
+            0
+        };
         let mut f = Bound {
             dynamics: *dynamics,
             theta,
             scratch,
+            tape: &mut tape[tape_len..],
+            tape_len,
+            taping: *taping,
         };
         let mut step = Step {
             method,
@@ -411,6 +436,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         &self.k
     }
 
+    fn tape(&self) -> &[T] {
+        &self.tape
+    }
+
     fn interpolate(&mut self, step: (T, T), theta: T, [y, _]: [&[T]; 2], out: &mut [T]) {
         self.extra_stages(step, y);
         for (w, poly) in self.dense_weights.iter_mut().zip(&self.method.dense) {
@@ -429,6 +458,11 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         };
         if self.method.fsal || (self.extra_done && self.method.extra_is_end) {
             self.k.copy_within(last * n..(last + 1) * n, 0);
+            if D::TAPED {
+                let length = self.tape.len() / self.method.total_stages();
+                let from = last * length;
+                self.tape.copy_within(from..from + length, 0);
+            }
         } else {
             self.eval(t1, y1, 0);
         }
