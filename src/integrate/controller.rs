@@ -219,7 +219,7 @@ mod tests {
         let c = Controller::pi();
         let start = History::default();
         let (factor, accepted, next) = c.factor(32.0, 5, &start);
-        assert!(!accepted && (factor - 0.45).abs() < 1e-14);
+        assert!(!accepted && (factor - 0.45f64).abs() < 1e-14);
         assert_eq!((next.log1, next.rejected), (0.0, true));
         let (factor, accepted, _) = c.factor(1e-6, 5, &next);
         assert!(accepted && factor == 1.0);
