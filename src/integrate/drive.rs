@@ -52,6 +52,8 @@ struct Cursor<T> {
     stops: Vec<T>,
     next_stop: usize,
     next_save: usize,
+    /// Evaluations before this solve, which its budget does not count.
+    nfe0: usize,
     attempts: usize,
     non_finite: usize,
     history: History<T>,
@@ -101,6 +103,7 @@ impl<T: Real> Drive<T> {
         let nfe0 = stepper.nfe();
         self.reset(stepper, y0, options);
         let below = options.check(span[0], span[1], stepper.dim())?;
+        check_estimate(options, stepper.estimates().error_power())?;
         if below {
             let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
             self.solution
@@ -109,6 +112,9 @@ impl<T: Real> Drive<T> {
                 .push(Warning::BelowResolution { rtol, epsilon });
         }
         let outcome = self.integrate(stepper, span, options, observer);
+        if outcome.is_err() {
+            self.keep_reached(span[0], options);
+        }
         self.solution.stats.nfe = stepper.nfe() - nfe0;
         self.solution.stats.time = clock.elapsed();
         outcome
@@ -143,6 +149,10 @@ impl<T: Real> Drive<T> {
         observer: &mut O,
     ) -> Result<()> {
         let [t0, t1] = span;
+        if options.save == Save::EveryStep || options.save == Save::Dense {
+            self.save(t0, Located::start());
+        }
+        let nfe0 = stepper.nfe();
         stepper.begin(t0, &self.y);
         let mut at = Cursor {
             t: t0,
@@ -151,6 +161,7 @@ impl<T: Real> Drive<T> {
             stops: sorted_stops(&options.tstops, span),
             next_stop: 0,
             next_save: 0,
+            nfe0,
             attempts: 0,
             non_finite: 0,
             history: History::default(),
@@ -171,29 +182,42 @@ impl<T: Real> Drive<T> {
         };
         self.solution.stats.first_h = first.min((t1 - t0).abs()).f64();
         at.h = first.copysign(t1 - t0);
-        if options.save == Save::EveryStep || options.save == Save::Dense {
-            self.save(
-                t0,
-                Located {
-                    step: 0,
-                    theta: T::zero(),
-                },
-            );
-        }
         while at.t != t1 {
             self.advance(stepper, &mut at, options, observer)?;
         }
         if options.save == Save::End {
-            let step = self.solution.steps.len() - 1;
-            self.save(
-                t1,
-                Located {
-                    step,
-                    theta: T::one(),
-                },
-            );
+            self.save(t1, self.reached());
         }
         Ok(())
+    }
+
+    /// Where the current state lies.
+    fn reached(&self) -> Located<T> {
+        match self.solution.steps.len() {
+            0 => Located::start(),
+            n => Located {
+                step: n - 1,
+                theta: T::one(),
+            },
+        }
+    }
+
+    /// Completes the saved states of a solve that stopped early: the state it reached where the end
+    /// was asked for, the initial state where that was asked for and no step was taken.
+    #[cold]
+    fn keep_reached(&mut self, t0: T, options: &Options<T>) {
+        match &options.save {
+            Save::End => {
+                let t = self.solution.steps.last().map_or(t0, |s| s.t1);
+                self.save(t, self.reached());
+            }
+            Save::At(times) if self.solution.steps.is_empty() => {
+                for &t in times.iter().take_while(|&&t| t == t0) {
+                    self.save(t, Located::start());
+                }
+            }
+            _ => {}
+        }
     }
 
     /// One attempt, accepted or not.
@@ -208,7 +232,7 @@ impl<T: Real> Drive<T> {
         if at.attempts >= options.max_steps {
             return Err(self.post_mortem(stepper, Failure::MaxSteps, at, options));
         }
-        if stepper.nfe() >= options.max_nfe {
+        if stepper.nfe() - at.nfe0 >= options.max_nfe {
             return Err(self.post_mortem(stepper, Failure::MaxNfe, at, options));
         }
         if let Some(largest) = options.dt_max {
@@ -455,17 +479,16 @@ impl<T: Real> Drive<T> {
             _ if at.attempts == 0 => None,
             _ => self.dominant(stepper, at, &options.norm),
         };
+        let h = history.last().map_or(at.h.f64(), |a| a.h);
         let part = match failure {
-            Failure::NonFinite => stepper
-                .locate_non_finite(at.t, &self.y)
-                .or_else(|| stepper.locate_non_finite(at.t, &self.y1)),
+            Failure::NonFinite => stepper.locate_non_finite((at.t, T::of(h)), &self.y),
             _ => None,
         };
         Error::Solve(Box::new(PostMortem {
             failure,
             t: at.t.f64(),
             step: at.attempts,
-            h: history.last().map_or(at.h.f64(), |a| a.h),
+            h,
             component: worst.map(|i| i % dim),
             trajectory: worst.filter(|_| self.y.len() > dim).map(|i| i / dim),
             part,
@@ -570,7 +593,20 @@ impl<T: Real> Drive<T> {
 /// so that no sliver of a step is left.
 #[inline(always)]
 pub(crate) fn takes_remainder<T: Real>(h: T, remaining: T) -> bool {
-    h.abs() * T::of(1.0 + 1e-9) >= remaining.abs()
+    let slack = T::of(1e-9).max(T::of(1000.0) * T::EPSILON);
+    h.abs() * (T::one() + slack) >= remaining.abs()
+}
+
+/// Checks that a controller that judges steps by their error has an error to judge by.
+pub(crate) fn check_estimate<T: Real>(
+    options: &Options<T>,
+    error_power: Option<usize>,
+) -> Result<()> {
+    if error_power.is_some() || !options.controller.is_adaptive() {
+        return Ok(());
+    }
+    let needed = "this method has no error estimate: take fixed steps (Options::fixed), or a method with one";
+    Err(Error::invalid("the controller", "adaptive", needed))
 }
 
 /// The step size below which the solve gives up.

@@ -71,6 +71,16 @@ pub struct Located<T> {
     pub theta: T,
 }
 
+impl<T: Real> Located<T> {
+    /// The start of the first step.
+    pub(crate) fn start() -> Self {
+        Self {
+            step: 0,
+            theta: T::zero(),
+        }
+    }
+}
+
 /// The result of a solve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Solution<T> {
@@ -112,9 +122,10 @@ impl<T: Real> Solution<T> {
         &self.y[i * n..(i + 1) * n]
     }
 
-    /// The last saved state.
+    /// The last saved state; empty when nothing was saved.
     pub fn last(&self) -> &[T] {
-        self.state(self.t.len() - 1)
+        let n = self.dim * self.batch;
+        &self.y[self.y.len().saturating_sub(n)..]
     }
 
     /// y(t) of a solution saved densely.

@@ -434,10 +434,15 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe
     }
 
-    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String> {
+    fn locate_non_finite(&self, (t, h): (T, T), y: &[T]) -> Option<String> {
+        let n = y.len();
+        let finite = |i: usize| self.k[i * n..(i + 1) * n].iter().all(|k| k.is_finite());
+        let i = (0..self.method.stages).find(|&i| !finite(i))?;
+        let mut g = y.to_vec();
+        combine(&mut g, y, h, &self.method.a[i], &self.k[..i * n]);
         self.dynamics.locate_non_finite(Point {
-            t,
-            y,
+            t: h.mul_add(T::of(self.method.c[i]), t),
+            y: &g,
             theta: &self.theta,
         })
     }

@@ -182,18 +182,8 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
     ) {
         let mut solver = Solver::new(task.dynamics, tableau, 1);
         let outcome = solver.run(&task.single(trajectory), task.options, &mut Silent);
-        let solution = &solver.drive.solution;
-        let slot = trajectory - first;
-        part.y[slot * task.length..][..solution.y.len()].copy_from_slice(&solution.y);
-        let s = &solution.stats;
-        part.stats[slot] = TrajectoryStatistics {
-            nfe: s.nfe,
-            accepted: s.accepted,
-            rejected: s.rejected,
-        };
-        if let Err(partial) = outcome {
-            part.failures.push((trajectory, partial.error));
-        }
+        let at = (trajectory - first, trajectory);
+        part.enter(at, &solver.drive.solution, outcome, &task.options.save);
     }
 
     /// Bookkeeping after an attempt: saves, ends, failures.
