@@ -338,7 +338,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                     p.penalty.pullback(&view, p.weight, &mut back.cotangent());
                 }
             }
-            let fresh = j == 0 || steps[j - 1].to_stop;
+            let fresh = j == 0 || step.from_stop;
             stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
             self.states.swap(0, 1);
         }
@@ -393,7 +393,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             self.reach(j);
         }
         let step = self.drive.solution.steps[j];
-        self.stepper.begin(step.t, &self.states[0]);
+        self.stepper.begin(step.start(), &self.states[0]);
         self.take(&step);
     }
 
@@ -425,12 +425,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             let target = self.store.next_checkpoint(from, j);
             let to = target.unwrap_or(j);
             self.stepper
-                .begin(self.drive.solution.steps[from].t, &self.states[0]);
+                .begin(self.drive.solution.steps[from].start(), &self.states[0]);
             for i in from..to {
                 let step = self.drive.solution.steps[i];
                 self.take(&step);
                 match step.to_stop {
-                    true => self.stepper.begin(step.t1, &self.end),
+                    true => self.stepper.begin(step.beyond(), &self.end),
                     false => self.stepper.accept(step.t1, &self.end),
                 }
                 self.states[0].copy_from_slice(&self.end);

@@ -51,6 +51,7 @@ struct Cursor<T> {
     span: [T; 2],
     stops: Vec<T>,
     next_stop: usize,
+    from_stop: bool,
     next_save: usize,
     /// Evaluations before this solve, which its budget does not count.
     nfe0: usize,
@@ -160,6 +161,7 @@ impl<T: Real> Drive<T> {
             span,
             stops: sorted_stops(&options.tstops, span),
             next_stop: 0,
+            from_stop: false,
             next_save: 0,
             nfe0,
             attempts: 0,
@@ -250,7 +252,14 @@ impl<T: Real> Drive<T> {
             dispatch(Judge(&options.controller, error, power, &at.history));
         self.note(at, h, error, accepted);
         at.attempts += 1;
-        at.history = history;
+        // A step cut short by a stop says nothing about the error's course.
+        at.history = match clipped && accepted {
+            true => History {
+                rejected: false,
+                ..at.history
+            },
+            false => history,
+        };
         let wanted = at.h;
         at.h = h * factor;
         if options.diagnostics {
@@ -266,6 +275,7 @@ impl<T: Real> Drive<T> {
             h,
             t1,
             to_stop,
+            from_stop: at.from_stop,
             error,
         };
         self.accepted(stepper, at, info, options, observer);
@@ -273,6 +283,7 @@ impl<T: Real> Drive<T> {
             at.next_stop += 1;
             at.h = at.h.abs().max(wanted.abs()).copysign(h);
         }
+        at.from_stop = to_stop;
         at.t = t1;
         Ok(())
     }
@@ -317,7 +328,7 @@ impl<T: Real> Drive<T> {
             ));
         }
         match info.to_stop {
-            true => stepper.begin(info.t1, &self.y1),
+            true => stepper.begin(info.beyond(), &self.y1),
             false => stepper.accept(info.t1, &self.y1),
         }
         std::mem::swap(&mut self.y, &mut self.y1);
@@ -438,6 +449,7 @@ impl<T: Real> Drive<T> {
             h,
             t1: t + h,
             to_stop: false,
+            from_stop: false,
             error,
         };
         let index = self.solution.steps.len();
@@ -509,6 +521,7 @@ impl<T: Real> Drive<T> {
             h: at.h,
             t1: at.t,
             to_stop: false,
+            from_stop: false,
             error: T::zero(),
         };
         let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
@@ -575,7 +588,7 @@ impl<T: Real> Drive<T> {
                 observer.accepted(&view(stepper, j, &info, [&self.y, &self.y1], &options.norm));
             }
             match info.to_stop {
-                true => stepper.begin(info.t1, &self.y1),
+                true => stepper.begin(info.beyond(), &self.y1),
                 false => stepper.accept(info.t1, &self.y1),
             }
             std::mem::swap(&mut self.y, &mut self.y1);

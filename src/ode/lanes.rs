@@ -282,7 +282,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
                 self.stepper.set_theta(&theta);
                 self.stepper.extra_done = false;
                 let before = self.stepper.nfe;
-                self.stepper.extra_stages((t, h), &y0);
+                self.stepper.extra_stages((t, h), &y0, None);
                 job.nfe += self.stepper.nfe - before;
             }
             let method: &Method = &self.stepper.method;
