@@ -340,7 +340,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                     p.penalty.pullback(&view, p.weight, &mut back.cotangent());
                 }
             }
-            let fresh = j == 0 || steps[j - 1].to_stop;
+            let fresh = j == 0 || step.from_stop;
             stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
             self.states.swap(0, 1);
         }
@@ -395,7 +395,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             self.reach(j);
         }
         let step = self.drive.solution.steps[j];
-        self.stepper.begin(step.t, &self.states[0]);
+        self.stepper.begin(step.start(), &self.states[0]);
         self.take(&step);
     }
 
@@ -427,12 +427,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             let target = self.store.next_checkpoint(from, j);
             let to = target.unwrap_or(j);
             self.stepper
-                .begin(self.drive.solution.steps[from].t, &self.states[0]);
+                .begin(self.drive.solution.steps[from].start(), &self.states[0]);
             for i in from..to {
                 let step = self.drive.solution.steps[i];
                 self.take(&step);
                 match step.to_stop {
-                    true => self.stepper.begin(step.t1, &self.end),
+                    true => self.stepper.begin(step.beyond(), &self.end),
                     false => self.stepper.accept(step.t1, &self.end),
                 }
                 self.states[0].copy_from_slice(&self.end);
@@ -528,13 +528,14 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
         };
         out.copy_from_slice(y);
         if from < step {
-            self.stepper.begin(self.drive.solution.steps[from].t, out);
+            self.stepper
+                .begin(self.drive.solution.steps[from].start(), out);
         }
         for info in &self.drive.solution.steps[from..step] {
             let y1 = &mut self.states[1];
             take(&mut self.stepper, info, out, y1, &self.norm);
             match info.to_stop {
-                true => self.stepper.begin(info.t1, y1),
+                true => self.stepper.begin(info.beyond(), y1),
                 false => self.stepper.accept(info.t1, y1),
             }
             out.copy_from_slice(y1);

@@ -191,8 +191,9 @@ pub trait Stepper<T: Real> {
     /// Evaluations of the right-hand side so far.
     fn nfe(&self) -> usize;
 
-    /// Names the part of the model that first goes non-finite at (t, y).
-    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String>;
+    /// Names the part of the model that first went non-finite in the last attempt, of size h from
+    /// (t, y).
+    fn locate_non_finite(&self, at: (T, T), y: &[T]) -> Option<String>;
 }
 
 struct Take<'a, T, S> {

@@ -26,6 +26,8 @@ pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
     pub(crate) nfe: usize,
     pub(crate) nvjp: usize,
     pub(crate) extra_done: bool,
+    /// Whether the step in hand ends at a discontinuity.
+    pub(crate) to_stop: bool,
     /// Weights b_i(ϑ), filled at each interpolation.
     pub(crate) dense_weights: Vec<f64>,
 }
@@ -262,6 +264,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
             nfe: 0,
             nvjp: 0,
             extra_done: false,
+            to_stop: false,
             dense_weights: vec![0.0; method.total_stages()],
             dynamics,
             method,
@@ -299,16 +302,31 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
         self.nfe += 1;
     }
 
-    /// Evaluates the extra stages of the dense output of the step from (t, y), once a step.
-    pub(crate) fn extra_stages(&mut self, (t, h): (T, T), y: &[T]) {
+    /// Time at which stage i of a step is evaluated.
+    pub(crate) fn stage_time(&self, (t, h): (T, T), i: usize, to_stop: bool) -> T {
+        let c = self.method.c[i];
+        if c == 1.0 {
+            Self::end_time(t, h, to_stop)
+        } else {
+            h.mul_add(T::of(c), t)
+        }
+    }
+
+    /// Evaluates the extra stages of the dense output of the step from (t, y), once a step. With `y1`
+    /// given, an extra stage at the step's end is evaluated at just that state, so that the next
+    /// step can start from it with the bits of an evaluation of its own.
+    pub(crate) fn extra_stages(&mut self, step: (T, T), y: &[T], y1: Option<&[T]>) {
         if self.extra_done {
             return;
         }
         let n = y.len();
         for i in self.method.stages..self.method.total_stages() {
             let mut g = std::mem::take(&mut self.g);
-            combine(&mut g, y, h, &self.method.a[i], &self.k[..i * n]);
-            self.eval(h.mul_add(T::of(self.method.c[i]), t), &g, i);
+            match y1.filter(|_| self.method.extra_is_end && i == self.method.stages) {
+                Some(y1) => g.copy_from_slice(y1),
+                None => combine(&mut g, y, step.1, &self.method.a[i], &self.k[..i * n]),
+            }
+            self.eval(self.stage_time(step, i, self.to_stop), &g, i);
             self.g = g;
         }
         self.extra_done = true;
@@ -379,6 +397,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     ) -> T {
         self.nfe += self.method.stages - 1;
         self.extra_done = false;
+        self.to_stop = to_stop;
         let t_end = Self::end_time(t, h, to_stop);
         let Self {
             method,
@@ -440,8 +459,8 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         &self.tape
     }
 
-    fn interpolate(&mut self, step: (T, T), theta: T, [y, _]: [&[T]; 2], out: &mut [T]) {
-        self.extra_stages(step, y);
+    fn interpolate(&mut self, step: (T, T), theta: T, [y, y1]: [&[T]; 2], out: &mut [T]) {
+        self.extra_stages(step, y, Some(y1));
         for (w, poly) in self.dense_weights.iter_mut().zip(&self.method.dense) {
             *w = crate::integrate::polynomial(poly, theta.f64());
         }
@@ -473,10 +492,15 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe
     }
 
-    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String> {
+    fn locate_non_finite(&self, (t, h): (T, T), y: &[T]) -> Option<String> {
+        let n = y.len();
+        let finite = |i: usize| self.k[i * n..(i + 1) * n].iter().all(|k| k.is_finite());
+        let i = (0..self.method.stages).find(|&i| !finite(i))?;
+        let mut g = y.to_vec();
+        combine(&mut g, y, h, &self.method.a[i], &self.k[..i * n]);
         self.dynamics.locate_non_finite(Point {
-            t,
-            y,
+            t: self.stage_time((t, h), i, self.to_stop),
+            y: &g,
             theta: &self.theta,
         })
     }

@@ -23,7 +23,8 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
     }
 
     fn prepare_interpolation(&mut self, step: &StepInfo<T>, y0: &[T]) {
-        self.extra_stages((step.t, step.h), y0);
+        self.to_stop = step.to_stop;
+        self.extra_stages((step.t, step.h), y0, None);
     }
 
     fn keep_tape(&mut self) -> usize {
@@ -159,10 +160,9 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
             combine(&mut self.g, y0, step.h, &method.a[i], &self.k[..i * n]);
             &self.g
         };
-        let c = method.c[i];
-        let t = match c == 1.0 && i < method.stages {
-            true => Self::end_time(step.t, step.h, step.to_stop),
-            false => step.h.mul_add(T::of(c), step.t),
+        let t = match i {
+            0 => step.start(),
+            _ => self.stage_time((step.t, step.h), i, step.to_stop),
         };
         let g_bar = &mut back.grads[i * n..(i + 1) * n];
         g_bar.fill(T::zero());

@@ -29,17 +29,16 @@ impl<T: Real> Drive<T> {
             _ if at.attempts == 0 => None,
             _ => self.dominant(stepper, at, &options.norm),
         };
+        let h = history.last().map_or(at.h.f64(), |a| a.h);
         let part = match failure {
-            Failure::NonFinite => stepper
-                .locate_non_finite(at.t, &self.y)
-                .or_else(|| stepper.locate_non_finite(at.t, &self.y1)),
+            Failure::NonFinite => stepper.locate_non_finite((at.t, T::of(h)), &self.y),
             _ => None,
         };
         Error::Solve(Box::new(PostMortem {
             failure,
             t: at.t.f64(),
             step: at.attempts,
-            h: history.last().map_or(at.h.f64(), |a| a.h),
+            h,
             component: worst.map(|i| i % dim),
             trajectory: worst.filter(|_| self.y.len() > dim).map(|i| i / dim),
             part,
@@ -60,6 +59,7 @@ impl<T: Real> Drive<T> {
             h: at.h,
             t1: at.t,
             to_stop: false,
+            from_stop: false,
             error: T::zero(),
         };
         let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
