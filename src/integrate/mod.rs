@@ -11,6 +11,8 @@ mod step;
 
 pub(crate) use controller::log_error;
 pub use controller::{Controller, History};
+#[cfg(feature = "diffsol")]
+pub(crate) use drive::sorted_stops;
 pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
 pub(crate) use drive::{NON_FINITE_TRIES, smallest_step, takes_remainder};
