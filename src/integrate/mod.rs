@@ -9,8 +9,8 @@ mod options;
 mod solution;
 mod step;
 
-pub(crate) use controller::log_error;
 pub use controller::{Controller, History};
+pub(crate) use controller::{exp2, log_error};
 #[cfg(feature = "diffsol")]
 pub(crate) use drive::sorted_stops;
 pub(crate) use drive::view;
