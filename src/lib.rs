@@ -9,6 +9,7 @@ pub mod dynamics;
 pub mod error;
 pub mod files;
 pub mod integrate;
+pub mod interop;
 pub mod model;
 pub mod nn;
 pub mod num;

@@ -1,4 +1,4 @@
-//! Implicit reference methods for stiff forward solves, from the [`diffsol`](::diffsol) crate (feature `diffsol`).
+//! Implicit reference methods for stiff forward solves, from the crate [`::diffsol`] (feature `diffsol`).
 //!
 //! [`solve`] takes any [`Dynamics<f64>`](Dynamics), the same [`Problem`] and [`Options`] as
 //! [`ode::solve`](super::solve) and gives the same [`Solution`]. Jacobians are dense and come from
