@@ -23,5 +23,5 @@ pub use options::{BelowResolution, Options, Problem, Save};
 pub(crate) use solution::polynomial;
 pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub use step::{
-    Backward, Estimates, Penalty, Reverse, StepCotangent, StepView, Stepper, StiffnessForms,
+    Backward, Estimates, Penalty, Reverse, StepCotangent, StepView, Stepper, StiffnessForms, take,
 };
