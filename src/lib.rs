@@ -19,3 +19,8 @@ pub mod plot;
 pub mod train;
 
 pub use error::{Error, Result};
+
+/// The programs of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
