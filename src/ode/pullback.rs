@@ -101,9 +101,10 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
         let total = self.method.total_stages();
         let column = &self.method.transposed[i];
         let mut any = carried || back.touched[i];
-        for l in 0..total {
-            back.weights[l] = if back.live[l] { column[l] } else { 0.0 };
-            any |= back.weights[l] != 0.0;
+        let live = column.iter().zip(&back.live).take(total);
+        for (weight, (&entry, &live)) in back.weights.iter_mut().zip(live) {
+            *weight = if live { entry } else { 0.0 };
+            any |= *weight != 0.0;
         }
         back.weights[total] = column[total];
         if !(any || column[total] != 0.0) {
