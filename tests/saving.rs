@@ -135,8 +135,9 @@ fn dense_solutions_are_accurate_everywhere() -> Result<()> {
                 assert!(error < bound(method), "{} {t} {error:e}", method.name);
             }
             for (i, &t) in at.t.iter().enumerate() {
-                // Vern6, whose extra stages have weights up to 3800, loses digits to rounding.
-                let rounding = if method.name == "Vern6" { 1e-11 } else { 1e-13 };
+                // Verner's interpolants cancel large terms and lose digits to rounding.
+                let rough = ["Vern6", "Vern9"].contains(&&*method.name);
+                let rounding = if rough { 1e-11 } else { 1e-13 };
                 for (a, b) in dense.at(t)?.iter().zip(at.state(i)) {
                     assert!((a - b).abs() < rounding, "{} {t}", method.name);
                 }

@@ -285,7 +285,20 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             self.drive.solution.y.len(),
             "one for each saved number",
         )?;
+        let steps = self.drive.solution.steps.len();
+        if steps == 0 {
+            let needed = "a forward pass must come first";
+            return Err(Error::invalid("the forward pass", "missing", needed));
+        }
         for injection in injections {
+            if injection.step >= steps {
+                let needed = format!("the solve has {steps} accepted steps");
+                return Err(Error::invalid(
+                    "an injection's step",
+                    injection.step,
+                    needed,
+                ));
+            }
             Error::check_len(
                 "an injected cotangent",
                 injection.y_bar.len(),
