@@ -227,6 +227,7 @@ fn published_form_holds_the_first_stage_constant() {
         h: 0.4,
         t1: 0.6,
         to_stop: false,
+        from_stop: false,
         error: 0.0,
     };
     let gradient = |first, fsal: bool| {

@@ -13,7 +13,7 @@ pub use controller::{Controller, History};
 pub(crate) use controller::{exp2, log_error};
 pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
-pub(crate) use drive::{NON_FINITE_TRIES, smallest_step, takes_remainder};
+pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, smallest_step, takes_remainder};
 pub(crate) use heuristic::error_square;
 pub use heuristic::{ErrorEstimate, Heuristic, Stiffness, StiffnessKind};
 pub use initial::initial_step;
@@ -23,5 +23,5 @@ pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub(crate) use step::check_step;
 pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent,
-    StepView, Stepper, StiffnessForms,
+    StepView, Stepper, StiffnessForms, take,
 };

@@ -4,7 +4,7 @@
 
 use super::solution::{Solution, StepInfo};
 use crate::error::{Error, Result};
-use crate::num::{ErrorNorm, Real};
+use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 
 /// An accepted step: from (t, y0) to (t + h, y1) with stage derivatives.
 #[derive(Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct StepView<'a, T> {
     pub y1: &'a [T],
     /// Stage derivatives k_1, k_2, …, one after the other, each of the state's length.
     pub stages: &'a [T],
+    /// What the evaluations kept for the reverse; empty unless a discrete adjoint asked for it.
+    pub tape: &'a [T],
     /// The controller's error estimate E (0 for a method without one).
     pub error: T,
     /// The norm E was measured in.
@@ -144,6 +146,9 @@ pub trait Stepper<T: Real> {
     /// Order of the advancing solution.
     fn order(&self) -> usize;
 
+    /// [`Estimates::error_power`], or 1 for a method without an estimate.
+    fn error_power(&self) -> usize;
+
     /// The method's estimates.
     fn estimates(&self) -> &dyn Estimates<T>;
 
@@ -158,7 +163,8 @@ pub trait Stepper<T: Real> {
 
     /// Takes a step of size h from (t, y) to `y1`; returns E² in `norm` (0 for a method without
     /// an estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
-    /// stages at c = 1 are evaluated just before it.
+    /// stages at c = 1 are evaluated just before it. `#[inline(always)]`, and called inside
+    /// [`dispatch`](crate::num::dispatch) by [`take`].
     fn attempt(
         &mut self,
         at: (T, T),
@@ -171,6 +177,11 @@ pub trait Stepper<T: Real> {
     /// The stages of the last attempt.
     fn stages(&self) -> &[T];
 
+    /// What the last attempt's evaluations kept for the reverse.
+    fn tape(&self) -> &[T] {
+        &[]
+    }
+
     /// `out` ← y(t + ϑh) of the last attempt by the method's dense output.
     fn interpolate(&mut self, at: (T, T), theta: T, y: [&[T]; 2], out: &mut [T]);
 
@@ -180,8 +191,46 @@ pub trait Stepper<T: Real> {
     /// Evaluations of the right-hand side so far.
     fn nfe(&self) -> usize;
 
-    /// Names the part of the model that first goes non-finite at (t, y).
-    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String>;
+    /// Names the part of the model that first went non-finite in the last attempt, of size h from
+    /// (t, y).
+    fn locate_non_finite(&self, at: (T, T), y: &[T]) -> Option<String>;
+}
+
+struct Take<'a, T, S> {
+    stepper: &'a mut S,
+    at: (T, T),
+    to_stop: bool,
+    y: &'a [T],
+    y1: &'a mut [T],
+    norm: &'a ErrorNorm<T>,
+}
+
+impl<T: Real, S: Stepper<T>> Kernel for Take<'_, T, S> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        self.stepper
+            .attempt(self.at, self.to_stop, self.y, self.y1, self.norm)
+    }
+}
+
+/// Takes a recorded step from `y` to `y1`, compiled for this CPU; returns E².
+pub fn take<T: Real, S: Stepper<T>>(
+    stepper: &mut S,
+    step: &StepInfo<T>,
+    y: &[T],
+    y1: &mut [T],
+    norm: &ErrorNorm<T>,
+) -> T {
+    let (at, to_stop) = ((step.t, step.h), step.to_stop);
+    dispatch(Take {
+        stepper,
+        at,
+        to_stop,
+        y,
+        y1,
+        norm,
+    })
 }
 
 /// Cotangents carried backward from step to step, and the work space of a step's reverse.
@@ -312,8 +361,12 @@ pub trait Reverse<T: Real>: Stepper<T> {
     /// Evaluates the extra stages of the dense output of the step in hand.
     fn prepare_interpolation(&mut self, step: &StepInfo<T>, y0: &[T]);
 
-    /// Brings back stored stages as the step in hand.
-    fn restore(&mut self, stages: &[T]);
+    /// From now on evaluations also keep what spares the reverse the evaluation, if the right-hand
+    /// side can; returns the numbers a step's main stages keep.
+    fn keep_tape(&mut self) -> usize;
+
+    /// Brings back stored main stages and their tape as the step in hand.
+    fn restore(&mut self, stages: &[T], tape: &[T]);
 
     /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
     fn interpolate_pullback(
