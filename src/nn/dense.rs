@@ -12,7 +12,7 @@
 //! a different order than blocked.
 
 use super::activation::Activation;
-use super::products::{Mat, columns, dots, transpose};
+use super::products::{Mat, add_rows, columns, dots, transpose};
 use crate::num::{Kernel, Real, dispatch};
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ pub(super) struct Dense {
 }
 
 /// Products of at most this many multiply-adds run on the direct kernels (see `benches/nn.rs`).
-const DIRECT_WORK: usize = 24_000;
+const DIRECT_WORK: usize = 600;
 /// Below this inner or outer extent a blocked product wastes its registers.
 const SKINNY: usize = 8;
 /// Skinny products stay direct up to this many multiply-adds.
@@ -90,13 +90,12 @@ impl Dense {
                 T::gemm(dims, T::of(1.0), (weight, true), (x, false), beta, z);
                 match activation {
                     Some(activation) => activation.after_bias(z, shift),
-                    None => dispatch(AddRows { z, shift }),
+                    None => add_rows(z, shift),
                 }
             }
             path => {
                 if add {
-                    let z = &mut *z;
-                    dispatch(AddRows { z, shift });
+                    add_rows(z, shift);
                 }
                 let init = (!add).then_some(&*shift);
                 dispatch(Forward {
@@ -212,24 +211,6 @@ impl Dense {
             }
         }
         t_bar
-    }
-}
-
-/// `z` += shift in every column.
-struct AddRows<'a, T> {
-    z: &'a mut [T],
-    shift: &'a [T],
-}
-
-impl<T: Real> Kernel for AddRows<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        for column in self.z.chunks_exact_mut(self.shift.len()) {
-            for (z, &s) in column.iter_mut().zip(self.shift) {
-                *z += s;
-            }
-        }
     }
 }
 
