@@ -2,7 +2,7 @@
 
 use odeon::dataset::{Batches, Missing, Table};
 use odeon::train::{
-    Batch, Checkpoint, Evaluation, Objective, Optimizer, Outcome, Settings, Trainer,
+    Batch, Checkpoint, Evaluation, Objective, Optimize, Outcome, Settings, Trainer,
 };
 use odeon::{Error, Result};
 use std::path::Path;
@@ -15,8 +15,13 @@ struct Adam {
     v: Vec<f64>,
 }
 
-impl Optimizer<f64> for Adam {
-    fn step(&mut self, params: &mut [f64], gradient: &[f64], rate: f64) -> Result<()> {
+impl Optimize<f64> for Adam {
+    fn learning_rate(&self) -> f64 {
+        0.05 / (1.0 + 0.02 * f64::from(self.t))
+    }
+
+    fn step(&mut self, params: &mut [f64], gradient: &[f64]) -> Result<()> {
+        let rate = self.learning_rate();
         self.t += 1;
         self.m.resize(params.len(), 0.0);
         self.v.resize(params.len(), 0.0);
@@ -148,9 +153,8 @@ fn train(
     resume: bool,
 ) -> Result<Outcome> {
     let mut adam = Adam::default();
-    let schedule = |k: u64| 0.05 / (1.0 + 0.02 * k as f64);
     let batches = Batches::new(SAMPLES, 5)?.shuffled(9);
-    let trainer = Trainer::new(objective, &mut adam, &schedule, batches, settings)?;
+    let trainer = Trainer::new(objective, &mut adam, batches, settings)?;
     if resume {
         trainer.resume(params)
     } else {
@@ -314,7 +318,7 @@ fn non_finite_losses_end_the_run_before_the_update() {
         progress: false,
         ..Settings::new(10)
     };
-    let trainer = Trainer::new(&mut objective, &mut adam, &|_| 0.1, batches, quiet).expect("fine");
+    let trainer = Trainer::new(&mut objective, &mut adam, batches, quiet).expect("fine");
     let mut params = vec![1.0, 2.0];
     let message = trainer.run(&mut params).expect_err("NaN").to_string();
     assert!(
@@ -329,8 +333,11 @@ fn non_finite_losses_end_the_run_before_the_update() {
 #[test]
 fn clipping_bounds_the_update() {
     struct Plain(Vec<f64>);
-    impl Optimizer<f64> for Plain {
-        fn step(&mut self, _: &mut [f64], gradient: &[f64], _: f64) -> Result<()> {
+    impl Optimize<f64> for Plain {
+        fn learning_rate(&self) -> f64 {
+            1.0
+        }
+        fn step(&mut self, _: &mut [f64], gradient: &[f64]) -> Result<()> {
             self.0 = gradient.to_vec();
             Ok(())
         }
@@ -353,7 +360,7 @@ fn clipping_bounds_the_update() {
         };
         let mut rule = Plain(Vec::new());
         let batches = Batches::new(1, 1).expect("sizes");
-        let trainer = Trainer::new(&mut objective, &mut rule, &|_| 1.0, batches, settings);
+        let trainer = Trainer::new(&mut objective, &mut rule, batches, settings);
         let outcome = trainer.expect("fine").run(&mut [0.0, 0.0]).expect("trains");
         assert_eq!(outcome.records[0].gradient_norm, 5.0);
         assert_eq!(rule.0, want);
@@ -368,7 +375,7 @@ fn foreign_and_corrupt_checkpoints_are_refused_untouched() {
         let (mut line, mut adam) = (Line::new(None), Adam::default());
         let batches = Batches::new(SAMPLES, size)?.shuffled(9);
         let settings = settings(dir.path(), 20);
-        Trainer::new(&mut line, &mut adam, &|_| 0.1, batches, settings)?.resume(params)
+        Trainer::new(&mut line, &mut adam, batches, settings)?.resume(params)
     };
     let mut three = [1.0, 2.0, 3.0];
     let message = resume(&mut three, 5).expect_err("three").to_string();
@@ -396,7 +403,7 @@ fn bad_settings_say_what_is_needed() {
     let try_with = |settings: Settings| {
         let (mut line, mut adam) = (Line::new(None), Adam::default());
         let batches = Batches::new(SAMPLES, 5)?;
-        Trainer::new(&mut line, &mut adam, &|_| 0.1, batches, settings)?.resume(&mut [0.0, 0.0])
+        Trainer::new(&mut line, &mut adam, batches, settings)?.resume(&mut [0.0, 0.0])
     };
     let base = Settings {
         progress: false,
@@ -447,6 +454,6 @@ fn bad_settings_say_what_is_needed() {
         progress: false,
         ..Settings::new(3)
     };
-    let trainer = Trainer::new(&mut line, &mut adam, &|_| 0.1, batches, quiet).expect("fine");
+    let trainer = Trainer::new(&mut line, &mut adam, batches, quiet).expect("fine");
     assert!(trainer.run(&mut [0.0, f64::NAN]).is_err());
 }

@@ -1,7 +1,7 @@
 //! The loop.
 
 use super::checkpoint::State;
-use super::{Batch, Checkpoint, CsvLog, Evaluation, Objective, Optimizer, Record};
+use super::{Batch, Checkpoint, CsvLog, Evaluation, Objective, Optimize, Record};
 use crate::dataset::{BatchState, Batches};
 use crate::num::Real;
 use crate::{Error, Result};
@@ -89,11 +89,10 @@ pub struct Outcome {
     pub stopped_early: bool,
 }
 
-/// A training run: objective, optimiser, learning-rate schedule, batches.
+/// A training run: objective, optimiser, batches, settings.
 pub struct Trainer<'a, T> {
     objective: &'a mut dyn Objective<T>,
-    optimizer: &'a mut dyn Optimizer<T>,
-    schedule: &'a dyn Fn(u64) -> f64,
+    optimizer: &'a mut dyn Optimize<T>,
     batches: Batches,
     /// The current batch (kept, so that steps do not allocate).
     indices: Vec<usize>,
@@ -109,14 +108,13 @@ struct Standing<T> {
 }
 
 impl<'a, T: Real> Trainer<'a, T> {
-    /// A run; `schedule(k)` is the learning rate after k steps.
+    /// A run that starts at the place of `batches`.
     ///
     /// # Errors
     /// Settings out of range.
     pub fn new(
         objective: &'a mut dyn Objective<T>,
-        optimizer: &'a mut dyn Optimizer<T>,
-        schedule: &'a dyn Fn(u64) -> f64,
+        optimizer: &'a mut dyn Optimize<T>,
         batches: Batches,
         settings: Settings,
     ) -> Result<Self> {
@@ -124,7 +122,6 @@ impl<'a, T: Real> Trainer<'a, T> {
         Ok(Self {
             objective,
             optimizer,
-            schedule,
             indices: Vec::with_capacity(batches.state().size),
             batches,
             settings,
@@ -260,7 +257,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             if let Some(log) = &mut log {
                 log.append(&record)?;
             }
-            if bar.length().is_some() {
+            if !bar.is_hidden() {
                 bar.set_message(message(&record));
                 bar.inc(1);
             }
@@ -307,7 +304,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             .map(|g| g.f64() * g.f64())
             .sum::<f64>()
             .sqrt();
-        let rate = (self.schedule)(iteration);
+        let rate = self.optimizer.learning_rate();
         let advice = "it must be finite: lower the learning rate, clip gradients, or start nearer";
         let numbers = [
             ("the loss", loss),
@@ -323,7 +320,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             let factor = T::of(clip / gradient_norm);
             gradient.iter_mut().for_each(|g| *g *= factor);
         }
-        self.optimizer.step(params, gradient, rate)?;
+        self.optimizer.step(params, gradient)?;
         Ok(Record {
             iteration: iteration + 1,
             epoch,
