@@ -1,6 +1,7 @@
 //! The training loop against itself: interrupted and resumed runs end with the same bits.
 
 use odeon::dataset::{Batches, Missing, Table};
+use odeon::nn::{Clip, Layout, Optimizer, Role, Rule, Schedule};
 use odeon::train::{
     Batch, Checkpoint, Evaluation, Objective, Optimize, Outcome, Settings, Trainer,
 };
@@ -136,7 +137,7 @@ impl Objective<f64> for Line {
 
 fn settings(dir: &Path, iterations: u64) -> Settings {
     Settings {
-        clip: Some(5.0),
+        clip: Some(Clip::Norm(5.0)),
         validate_every: 4,
         log: Some(dir.join("log.csv")),
         checkpoint: Some(dir.join("run.safetensors")),
@@ -354,7 +355,7 @@ fn clipping_bounds_the_update() {
     };
     for (clip, want) in [(2.5, [1.5, 2.0]), (6.0, [3.0, 4.0])] {
         let settings = Settings {
-            clip: Some(clip),
+            clip: Some(Clip::Norm(clip)),
             progress: false,
             ..Settings::new(1)
         };
@@ -412,10 +413,10 @@ fn bad_settings_say_what_is_needed() {
     let cases = [
         (
             Settings {
-                clip: Some(0.0),
+                clip: Some(Clip::Norm(0.0)),
                 ..base.clone()
             },
-            "clip is 0",
+            "clipping bound is 0",
         ),
         (
             Settings {
@@ -456,4 +457,58 @@ fn bad_settings_say_what_is_needed() {
     };
     let trainer = Trainer::new(&mut line, &mut adam, batches, quiet).expect("fine");
     assert!(trainer.run(&mut [0.0, f64::NAN]).is_err());
+}
+
+/// The library's own optimisers, in f32, resumed through their checkpoint files.
+#[test]
+fn every_rule_resumes_with_the_same_bits() {
+    let mut layout = Layout::new();
+    layout
+        .push("weight", &[3], Role::Bias { fan_in: 1 })
+        .expect("a first name");
+    let rules = [
+        Rule::sgd(),
+        Rule::momentum(0.9),
+        Rule::adam(),
+        Rule::adamw(0.01),
+        Rule::adabelief(),
+        Rule::adamax(),
+        Rule::rmsprop(),
+    ];
+
+    for rule in rules {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let run = |iterations: u64, file: &str| {
+            let mut objective = |b: &Batch<'_>, p: &[f32], g: &mut [f32]| -> Result<Evaluation> {
+                let target = b.indices[0] as f32;
+                g.iter_mut().zip(p).for_each(|(g, p)| *g = p - target);
+                Ok(Evaluation {
+                    loss: f64::from(g[0] * g[0]),
+                    ..Evaluation::default()
+                })
+            };
+            let (initial, last) = (0.02, 0.001);
+            let schedule = Schedule::Cosine {
+                initial,
+                last,
+                over: 30,
+            };
+            let mut optimizer = Optimizer::new(rule, schedule, layout.clone()).expect("valid");
+            let checkpoint = Some(dir.path().join(file));
+            let settings = Settings {
+                checkpoint,
+                progress: false,
+                ..Settings::new(iterations)
+            };
+            let batches = Batches::new(4, 1).expect("sizes").shuffled(2);
+            let trainer = Trainer::new(&mut objective, &mut optimizer, batches, settings);
+            let mut params = [0.5f32, -0.25, 1.0];
+            trainer.expect("fine").resume(&mut params).expect("trains");
+            params.map(f32::to_bits)
+        };
+        let whole = run(25, "whole");
+        run(11, "parts");
+        assert_eq!(run(25, "parts"), whole, "{rule:?}");
+        assert_ne!(run(24, "shorter"), whole, "{rule:?}");
+    }
 }

@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod objective;
+mod optimizer;
 mod record;
 mod trainer;
 

@@ -3,6 +3,7 @@
 use super::checkpoint::State;
 use super::{Batch, Checkpoint, CsvLog, Evaluation, Objective, Optimize, Record};
 use crate::dataset::{BatchState, Batches};
+use crate::nn::Clip;
 use crate::num::Real;
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,8 +15,8 @@ use std::time::Instant;
 pub struct Settings {
     /// Optimiser steps in all (a resumed run counts those before).
     pub iterations: u64,
-    /// Largest Euclidean norm of a gradient; longer ones are scaled down.
-    pub clip: Option<f64>,
+    /// Bound on the gradient; none without.
+    pub clip: Option<Clip>,
     /// Steps between validations; 0 for none.
     pub validate_every: u64,
     /// Stop after this many validations in a row without a new lowest loss.
@@ -49,14 +50,8 @@ impl Settings {
     }
 
     fn check(&self) -> Result<()> {
-        if let Some(clip) = self.clip
-            && !(clip > 0.0 && clip.is_finite())
-        {
-            return Err(Error::invalid(
-                "clip",
-                clip,
-                "it must be positive and finite",
-            ));
+        if let Some(clip) = self.clip {
+            clip.apply::<f64>(&mut [])?;
         }
         if !(self.min_delta >= 0.0 && self.min_delta.is_finite()) {
             return Err(Error::invalid(
@@ -316,9 +311,8 @@ impl<'a, T: Real> Trainer<'a, T> {
             let what = format!("{name} in iteration {}", iteration + 1);
             return Err(Error::invalid(what, value, advice));
         }
-        if let Some(clip) = self.settings.clip.filter(|&clip| gradient_norm > clip) {
-            let factor = T::of(clip / gradient_norm);
-            gradient.iter_mut().for_each(|g| *g *= factor);
+        if let Some(clip) = self.settings.clip {
+            clip.apply(gradient)?;
         }
         self.optimizer.step(params, gradient)?;
         Ok(Record {
