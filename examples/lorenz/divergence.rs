@@ -19,7 +19,7 @@ const LINEAR: f64 = 0.01;
 /// Largest Lyapunov exponent at the usual parameters (D. Viswanath, thesis, Cornell 1998).
 pub const LYAPUNOV: f64 = 0.905_63;
 /// Times of the cloud's snapshots.
-pub const SNAPSHOTS: [f64; 4] = [2.0, 6.0, 10.0, 16.0];
+pub const SNAPSHOTS: [f64; 4] = [4.0, 8.0, 10.0, 16.0];
 
 /// Distances within pairs over time.
 pub struct Divergence {
@@ -111,12 +111,20 @@ impl Divergence {
     }
 }
 
-/// Where `count` random starts have got to when their transient is over.
+/// Where `count` random starts around the attractor have got to when their transient is over (it
+/// is long for those near the unstable foci).
 fn settled(setup: &Setup, count: usize, random: &mut ChaCha8Rng) -> Result<Vec<f64>> {
-    let y0: Vec<f64> = (0..3 * count)
-        .map(|_| StandardNormal.sample(random))
-        .collect();
-    Ok(over_time(setup, &y0, &[20.0])?.y)
+    let mut y0 = Vec::with_capacity(3 * count);
+    for _ in 0..count {
+        let direction: [f64; 3] = std::array::from_fn(|_| StandardNormal.sample(random));
+        y0.extend(
+            [0.0, 0.0, 25.0]
+                .iter()
+                .zip(direction)
+                .map(|(c, d)| c + 10.0 * d),
+        );
+    }
+    Ok(over_time(setup, &y0, &[30.0])?.y)
 }
 
 /// The ensemble that starts at `y0`, saved at `t`.

@@ -42,7 +42,7 @@ struct Arguments {
     trajectories: Option<u32>,
 
     /// Relative and absolute tolerance
-    #[arg(long, value_name = "TOL", default_value_t = 1e-8)]
+    #[arg(long, value_name = "TOL", default_value_t = 1e-8, allow_negative_numbers = true)]
     tol: f64,
 
     /// Explicit method by name
@@ -126,7 +126,7 @@ fn orbit(setup: &Setup, session: &mut Session) -> Result<Solution<f64>> {
         span: [0.0, 110.0],
         theta: &Lorenz::THETA,
     };
-    let options = setup.options().save_at(times(10.0, 110.0, 10_000));
+    let options = setup.options().save_at(times(10.0, 110.0, 20_000));
     let orbit = solve(&setup.dynamics, setup.method, &problem, &options)?;
     let (x, y, z) = (row(&orbit.y, 0), row(&orbit.y, 1), row(&orbit.y, 2));
     session.curves("orbit", &[("t", &orbit.t), ("x", &x), ("y", &y), ("z", &z)])?;

@@ -31,9 +31,9 @@ pub fn draw(session: &mut Session, results: &Results<'_>) -> Result<()> {
 
 fn attractor(orbit: &Solution<f64>) -> Result<Figure> {
     let (x, z) = (row(&orbit.y, 0), row(&orbit.y, 2));
-    let shown = x.len().min(6001);
+    let shown = x.len().min(12_001);
     let mut panel = Panel::new("Lorenz attractor, ρ = 28");
-    let style = Style::default().color(Color::Blue).size(0.6);
+    let style = Style::default().color(Color::Blue).size(0.7);
     panel
         .x_label("x")
         .y_label("z")
@@ -70,6 +70,8 @@ fn cloud(orbit: &Solution<f64>, snapshots: &[[Vec<f64>; 2]]) -> Result<Figure> {
     let mut figure = Figure::new(1000, 860)?.titled(title).columns(2);
     for (t, [cx, cz]) in SNAPSHOTS.iter().zip(snapshots) {
         let mut panel = Panel::new(format!("t = {t}"));
+        panel.x_axis().range = Some((-22.0, 22.0));
+        panel.y_axis().range = Some((0.0, 50.0));
         panel
             .x_label("x")
             .y_label("z")
