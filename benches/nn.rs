@@ -45,7 +45,7 @@ fn networks(c: &mut Criterion) {
         .dense(2)
         .build()
         .expect("valid network");
-    passes::<f64>(c, "spiral 2-50-2 f64", &spiral, &[1, 20]);
+    passes::<f64>(c, "spiral 2-50-2 f64", &spiral, &[1, 20, 512]);
     let image = Network::builder(784)
         .concat_time()
         .dense(100)

@@ -220,10 +220,11 @@ impl<T: Real> Drive<T> {
         let h = if clipped { remaining } else { at.h };
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
-        let error = stepper.attempt((at.t, h), to_stop, &self.y, &mut self.y1, &options.norm);
+        let square = stepper.attempt((at.t, h), to_stop, &self.y, &mut self.y1, &options.norm);
         let power = stepper.estimates().error_power().unwrap_or(1);
         let (factor, accepted, history) =
-            dispatch(Judge(&options.controller, error, power, &at.history));
+            dispatch(Judge(&options.controller, square, power, &at.history));
+        let error = square.sqrt();
         self.note(at, h, error, accepted);
         at.attempts += 1;
         at.history = history;
@@ -536,14 +537,17 @@ impl<T: Real> Drive<T> {
         stepper.begin(first.t, &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
-            let error = stepper.attempt(
+            let square = stepper.attempt(
                 (info.t, info.h),
                 info.to_stop,
                 &self.y,
                 &mut self.y1,
                 &options.norm,
             );
-            let info = StepInfo { error, ..*info };
+            let info = StepInfo {
+                error: square.sqrt(),
+                ..*info
+            };
             while located.get(saved).is_some_and(|l| l.step == j) {
                 self.save_inside(stepper, times[saved], located[saved], (info.t, info.h));
                 saved += 1;

@@ -9,8 +9,8 @@ mod options;
 mod solution;
 mod step;
 
-pub(crate) use controller::log_error;
 pub use controller::{Controller, History};
+pub(crate) use controller::{exp2, log_error};
 pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
 pub(crate) use drive::{NON_FINITE_TRIES, smallest_step, takes_remainder};

@@ -155,8 +155,8 @@ pub trait Stepper<T: Real> {
     /// f(t, y) into `dy`, counted as an evaluation, leaving the step's stages alone.
     fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]);
 
-    /// Takes a step of size h from (t, y) to `y1`; returns E in `norm` (0 for a method without an
-    /// estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
+    /// Takes a step of size h from (t, y) to `y1`; returns E² in `norm` (0 for a method without
+    /// an estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
     /// stages at c = 1 are evaluated just before it.
     fn attempt(
         &mut self,

@@ -363,90 +363,35 @@ impl<T: Real> Kernel for Update<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let rate = T::of(self.rate);
-        // Corrections in f64: 1 − βᵏ cancels for small k.
-        let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
         match self.rule {
             Rule::Sgd {
                 momentum,
                 nesterov,
                 weight_decay,
-            } => {
-                if momentum == 0.0 {
-                    let decay = T::of(weight_decay);
-                    for (theta, &g) in self.theta.iter_mut().zip(self.gradient) {
-                        *theta -= rate * decay.mul_add(*theta, g);
-                    }
-                    return;
-                }
-                let momentum = T::of(momentum);
-                self.each_one(weight_decay, |theta, g, v| {
-                    *v = momentum.mul_add(*v, g);
-                    let along = if nesterov {
-                        momentum.mul_add(*v, g)
-                    } else {
-                        *v
-                    };
-                    *theta -= rate * along;
-                });
-            }
+            } => self.sgd(T::of(momentum), nesterov, weight_decay),
             Rule::Adam {
                 betas,
                 epsilon,
                 weight_decay,
-            }
-            | Rule::AdamW {
+            } => self.adam(betas, epsilon, (1.0, weight_decay)),
+            Rule::AdamW {
                 betas,
                 epsilon,
                 weight_decay,
             } => {
-                let apart = matches!(self.rule, Rule::AdamW { .. });
-                let keep = T::of(if apart {
-                    1.0 - self.rate * weight_decay
-                } else {
-                    1.0
-                });
-                let decay = if apart { 0.0 } else { weight_decay };
-                let (b1, b2, epsilon) = (T::of(betas.0), T::of(betas.1), T::of(epsilon));
-                let (c1, c2) = (T::of(1.0 - betas.0), T::of(1.0 - betas.1));
-                let step = T::of(self.rate / correction(betas.0));
-                let root = T::of(correction(betas.1).sqrt());
-                self.each(decay, |theta, g, m, v| {
-                    *m = b1.mul_add(*m, c1 * g);
-                    *v = b2.mul_add(*v, c2 * g * g);
-                    *theta = *theta * keep - step * *m / (v.sqrt() / root + epsilon);
-                });
+                let keep = 1.0 - self.rate * weight_decay;
+                self.adam(betas, epsilon, (keep, 0.0));
             }
             Rule::AdaBelief {
                 betas,
                 epsilon,
                 weight_decay,
-            } => {
-                let (b1, b2, epsilon) = (T::of(betas.0), T::of(betas.1), T::of(epsilon));
-                let (c1, c2) = (T::of(1.0 - betas.0), T::of(1.0 - betas.1));
-                let step = T::of(self.rate / correction(betas.0));
-                let root = T::of(correction(betas.1).sqrt());
-                self.each(weight_decay, |theta, g, m, s| {
-                    *m = b1.mul_add(*m, c1 * g);
-                    let off = g - *m;
-                    *s = b2.mul_add(*s, c2 * off * off) + epsilon;
-                    *theta -= step * *m / (s.sqrt() / root + epsilon);
-                });
-            }
+            } => self.adabelief(betas, epsilon, weight_decay),
             Rule::Adamax {
                 betas,
                 epsilon,
                 weight_decay,
-            } => {
-                let (b1, b2, epsilon) = (T::of(betas.0), T::of(betas.1), T::of(epsilon));
-                let c1 = T::of(1.0 - betas.0);
-                let step = T::of(self.rate / correction(betas.0));
-                self.each(weight_decay, |theta, g, m, u| {
-                    *m = b1.mul_add(*m, c1 * g);
-                    *u = (b2 * *u).max(g.abs() + epsilon);
-                    *theta -= step * *m / *u;
-                });
-            }
+            } => self.adamax(betas, epsilon, weight_decay),
             Rule::RmsProp {
                 alpha,
                 epsilon,
@@ -454,8 +399,7 @@ impl<T: Real> Kernel for Update<'_, T> {
                 momentum,
                 weight_decay,
             } => {
-                let (keep, add) = (T::of(alpha), T::of(1.0 - alpha));
-                let epsilon = T::of(epsilon);
+                let (keep, add, epsilon) = (T::of(alpha), T::of(1.0 - alpha), T::of(epsilon));
                 let direction = |g: T, v: &mut T| {
                     *v = keep.mul_add(*v, add * g * g);
                     match epsilon_in_root {
@@ -463,21 +407,94 @@ impl<T: Real> Kernel for Update<'_, T> {
                         false => g / (v.sqrt() + epsilon),
                     }
                 };
-                if momentum == 0.0 {
-                    self.each_one(weight_decay, |theta, g, v| *theta -= rate * direction(g, v));
-                    return;
-                }
-                let momentum = T::of(momentum);
-                self.each(weight_decay, |theta, g, v, b| {
-                    *b = momentum.mul_add(*b, direction(g, v));
-                    *theta -= rate * *b;
-                });
+                self.rmsprop(direction, T::of(momentum), weight_decay);
             }
         }
     }
 }
 
 impl<T: Real> Update<'_, T> {
+    #[inline(always)]
+    fn sgd(self, momentum: T, nesterov: bool, weight_decay: f64) {
+        let rate = T::of(self.rate);
+        if self.first.is_empty() {
+            let decay = T::of(weight_decay);
+            for (theta, &g) in self.theta.iter_mut().zip(self.gradient) {
+                *theta -= rate * decay.mul_add(*theta, g);
+            }
+            return;
+        }
+        self.each_one(weight_decay, |theta, g, v| {
+            *v = momentum.mul_add(*v, g);
+            let along = if nesterov {
+                momentum.mul_add(*v, g)
+            } else {
+                *v
+            };
+            *theta -= rate * along;
+        });
+    }
+
+    /// η/(1 − β₁ᵏ) and √(1 − β₂ᵏ), from f64: 1 − βᵏ cancels for small k.
+    #[inline(always)]
+    fn corrections(&self, betas: (f64, f64)) -> (T, T) {
+        let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
+        let step = self.rate / correction(betas.0);
+        (T::of(step), T::of(correction(betas.1).sqrt()))
+    }
+
+    /// Adam, θ multiplied by `keep` first.
+    #[inline(always)]
+    fn adam(self, betas: (f64, f64), epsilon: f64, (keep, weight_decay): (f64, f64)) {
+        let (step, root) = self.corrections(betas);
+        let (b1, b2) = (T::of(betas.0), T::of(betas.1));
+        let (c1, c2) = (T::of(1.0 - betas.0), T::of(1.0 - betas.1));
+        let (keep, epsilon) = (T::of(keep), T::of(epsilon));
+        self.each(weight_decay, |theta, g, m, v| {
+            *m = b1.mul_add(*m, c1 * g);
+            *v = b2.mul_add(*v, c2 * g * g);
+            *theta = *theta * keep - step * *m / (v.sqrt() / root + epsilon);
+        });
+    }
+
+    #[inline(always)]
+    fn adabelief(self, betas: (f64, f64), epsilon: f64, weight_decay: f64) {
+        let (step, root) = self.corrections(betas);
+        let (b1, b2, epsilon) = (T::of(betas.0), T::of(betas.1), T::of(epsilon));
+        let (c1, c2) = (T::of(1.0 - betas.0), T::of(1.0 - betas.1));
+        self.each(weight_decay, |theta, g, m, s| {
+            *m = b1.mul_add(*m, c1 * g);
+            let off = g - *m;
+            *s = b2.mul_add(*s, c2 * off * off) + epsilon;
+            *theta -= step * *m / (s.sqrt() / root + epsilon);
+        });
+    }
+
+    #[inline(always)]
+    fn adamax(self, betas: (f64, f64), epsilon: f64, weight_decay: f64) {
+        let (step, _) = self.corrections(betas);
+        let (b1, b2, epsilon) = (T::of(betas.0), T::of(betas.1), T::of(epsilon));
+        let c1 = T::of(1.0 - betas.0);
+        self.each(weight_decay, |theta, g, m, u| {
+            *m = b1.mul_add(*m, c1 * g);
+            *u = (b2 * *u).max(g.abs() + epsilon);
+            *theta -= step * *m / *u;
+        });
+    }
+
+    #[inline(always)]
+    fn rmsprop(self, direction: impl Fn(T, &mut T) -> T, momentum: T, weight_decay: f64) {
+        let rate = T::of(self.rate);
+        if self.second.is_empty() {
+            self.each_one(weight_decay, |theta, g, v| *theta -= rate * direction(g, v));
+            return;
+        }
+        self.each(weight_decay, |theta, g, v, b| {
+            *b = momentum.mul_add(*b, direction(g, v));
+            *theta -= rate * *b;
+        });
+    }
+
     /// `f` of each (θ, g + λθ, first, second).
     #[inline(always)]
     fn each(self, decay: f64, f: impl Fn(&mut T, T, &mut T, &mut T)) {

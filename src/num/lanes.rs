@@ -1,4 +1,4 @@
-//! [`Lanes`]: eight scalars that move together, one per trajectory of an ensemble.
+//! [`Lanes`]: sixteen scalars that move together, one per trajectory of an ensemble.
 
 use super::kernels::{cos_moderate, moderate, sin_moderate};
 use super::scalar::{Real, Scalar, power};
@@ -7,9 +7,10 @@ use std::ops::{
 };
 
 /// How many trajectories a [`Lanes`] holds.
-pub const LANES: usize = 8;
+pub const LANES: usize = 16;
 
-/// Eight scalars; every operation acts on each lane exactly as it would on the scalar alone, so a
+/// Sixteen scalars (two AVX-512 registers in f64, so that the latency of one hides behind the
+/// other); every operation acts on each lane exactly as it would on the scalar alone, so a
 /// trajectory integrated in a lane has the same bits as one integrated by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(align(64))]
@@ -24,12 +25,20 @@ impl<T: Real> Lanes<T> {
     /// `f` of each lane.
     #[inline(always)]
     pub fn map(self, f: impl Fn(T) -> T) -> Self {
-        Self(std::array::from_fn(|i| f(self.0[i])))
+        let mut out = self;
+        for x in &mut out.0 {
+            *x = f(*x);
+        }
+        out
     }
     /// `f` of each pair of lanes.
     #[inline(always)]
     pub fn zip(self, other: Self, f: impl Fn(T, T) -> T) -> Self {
-        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+        let mut out = self;
+        for i in 0..LANES {
+            out.0[i] = f(self.0[i], other.0[i]);
+        }
+        out
     }
     /// Whether `condition` holds in every lane.
     #[inline(always)]
@@ -39,9 +48,11 @@ impl<T: Real> Lanes<T> {
     /// Lane `i` of `self` where `mask[i]`, of `other` elsewhere.
     #[inline(always)]
     pub fn select(mask: [bool; LANES], yes: Self, no: Self) -> Self {
-        Self(std::array::from_fn(|i| {
-            if mask[i] { yes.0[i] } else { no.0[i] }
-        }))
+        let mut out = no;
+        for i in 0..LANES {
+            out.0[i] = if mask[i] { yes.0[i] } else { no.0[i] };
+        }
+        out
     }
 }
 
@@ -103,7 +114,11 @@ impl<T: Real> Scalar for Lanes<T> {
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i].mul_add(a.0[i], b.0[i])))
+        let mut out = b;
+        for i in 0..LANES {
+            out.0[i] = self.0[i].mul_add(a.0[i], b.0[i]);
+        }
+        out
     }
     each!(sqrt, exp, ln, tanh, sigmoid, softplus, silu, gelu, abs);
     #[inline(always)]
@@ -133,7 +148,15 @@ impl<T: Real> Scalar for Lanes<T> {
     }
     #[inline(always)]
     fn where_greater(self, other: Self, yes: Self, no: Self) -> Self {
-        Self::select(std::array::from_fn(|i| self.0[i] > other.0[i]), yes, no)
+        let mut out = no;
+        for i in 0..LANES {
+            out.0[i] = if self.0[i] > other.0[i] {
+                yes.0[i]
+            } else {
+                no.0[i]
+            };
+        }
+        out
     }
     #[inline(always)]
     fn powi(self, n: i32) -> Self {

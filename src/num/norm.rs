@@ -50,10 +50,24 @@ pub struct ErrorNorm<T> {
 const PARTIALS: usize = 16;
 const BLOCK: usize = 2048;
 
-/// Σ term(i), i < n, in sixteen partial sums a block.
+/// The terms of a sum. A trait and not a closure: closures cannot be `#[inline(always)]`, and one
+/// that is not inlined is compiled without the CPU's instructions.
+trait Terms<E> {
+    fn len(&self) -> usize;
+    fn term(&self, i: usize) -> E;
+}
+
+/// Σ term(i) in sixteen partial sums a block.
 #[inline(always)]
-fn sum<E: Scalar>(n: usize, term: impl Fn(usize) -> E) -> E {
+fn sum<E: Scalar>(terms: impl Terms<E>) -> E {
+    let n = terms.len();
     let mut total = E::zero();
+    if n < PARTIALS {
+        for i in 0..n {
+            total += terms.term(i);
+        }
+        return total;
+    }
     let mut start = 0;
     while start < n {
         let end = (start + BLOCK).min(n);
@@ -61,15 +75,15 @@ fn sum<E: Scalar>(n: usize, term: impl Fn(usize) -> E) -> E {
         let mut i = start;
         while i + PARTIALS <= end {
             for (l, p) in partial.iter_mut().enumerate() {
-                *p += term(i + l);
+                *p += terms.term(i + l);
             }
             i += PARTIALS;
         }
-        for l in 0..end - i {
-            partial[l] += term(i + l);
+        for (l, p) in partial.iter_mut().enumerate().take(end - i) {
+            *p += terms.term(i + l);
         }
-        for p in partial.iter().take(end - start) {
-            total += *p;
+        for p in partial {
+            total += p;
         }
         start = end;
     }
@@ -82,28 +96,9 @@ fn scaled<E: Scalar>(u: E, y0: E, y1: E, rtol: E, atol: E) -> E {
     y1.mul_add(E::zero(), u / rtol.mul_add(y0.abs().max(y1.abs()), atol))
 }
 
-/// Mean of squares of the scaled entries, for a slice with one absolute tolerance or one each.
-#[inline(always)]
-fn mean_square<E: Scalar>(u: &[E], y0: &[E], y1: &[E], rtol: E, atol: &[E]) -> E {
-    let n = u.len();
-    let (y0, y1) = (&y0[..n], &y1[..n]);
-    let total = match *atol {
-        [atol] => sum(n, |i| {
-            let r = scaled(u[i], y0[i], y1[i], rtol, atol);
-            r * r
-        }),
-        _ => {
-            let atol = &atol[..n];
-            sum(n, |i| {
-                let r = scaled(u[i], y0[i], y1[i], rtol, atol[i]);
-                r * r
-            })
-        }
-    };
-    total / E::of(n as f64)
-}
-
-struct MeanSquare<'a, E> {
+/// Squares of scaled entries with one absolute tolerance, or one each.
+#[derive(Clone, Copy)]
+struct Scaled<'a, E> {
     u: &'a [E],
     y0: &'a [E],
     y1: &'a [E],
@@ -111,11 +106,89 @@ struct MeanSquare<'a, E> {
     atol: &'a [E],
 }
 
+impl<E: Scalar> Terms<E> for Scaled<'_, E> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.u.len()
+    }
+    #[inline(always)]
+    fn term(&self, i: usize) -> E {
+        let atol = if self.atol.len() == 1 {
+            self.atol[0]
+        } else {
+            self.atol[i]
+        };
+        let r = scaled(self.u[i], self.y0[i], self.y1[i], self.rtol, atol);
+        r * r
+    }
+}
+
+/// The same with the tolerances of another scalar type (lanes share one set).
+struct ScaledRows<'a, E, T> {
+    u: &'a [E],
+    y0: &'a [E],
+    y1: &'a [E],
+    rtol: E,
+    atol: &'a [T],
+}
+
+impl<E: Scalar, T: Real> Terms<E> for ScaledRows<'_, E, T> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.u.len()
+    }
+    #[inline(always)]
+    fn term(&self, i: usize) -> E {
+        let r = scaled(
+            self.u[i],
+            self.y0[i],
+            self.y1[i],
+            self.rtol,
+            E::of(self.atol[i].f64()),
+        );
+        r * r
+    }
+}
+
+/// Mean of squares of the scaled entries.
+#[inline(always)]
+fn mean_square<E: Scalar>(entries: Scaled<'_, E>) -> E {
+    let n = entries.u.len();
+    let Scaled {
+        u,
+        y0,
+        y1,
+        rtol,
+        atol,
+    } = entries;
+    let (y0, y1) = (&y0[..n], &y1[..n]);
+    // One bound check for all, and a loop for each kind of tolerance.
+    let total = match atol.len() {
+        1 => sum(Scaled {
+            u,
+            y0,
+            y1,
+            rtol,
+            atol: &atol[..1],
+        }),
+        _ => sum(Scaled {
+            u,
+            y0,
+            y1,
+            rtol,
+            atol: &atol[..n],
+        }),
+    };
+    total / E::of(n as f64)
+}
+
+struct MeanSquare<'a, E>(Scaled<'a, E>);
+
 impl<E: Scalar> Kernel for MeanSquare<'_, E> {
     type Output = E;
     #[inline(always)]
     fn run(self) -> E {
-        mean_square(self.u, self.y0, self.y1, self.rtol, self.atol)
+        mean_square(self.0)
     }
 }
 
@@ -189,13 +262,13 @@ impl<T: Real> ErrorNorm<T> {
                 .zip(y0.chunks_exact(rows))
                 .zip(y1.chunks_exact(rows));
             parts.map(|((u, y0), y1)| {
-                dispatch(MeanSquare {
+                dispatch(MeanSquare(Scaled {
                     u,
                     y0,
                     y1,
                     rtol: self.rtol,
                     atol,
-                })
+                }))
             })
         };
         match (self.over, &self.atol) {
@@ -220,14 +293,23 @@ impl<T: Real> ErrorNorm<T> {
     pub(crate) fn mean_square_inline<E: Scalar>(&self, u: &[E], y0: &[E], y1: &[E]) -> E {
         let rtol = E::of(self.rtol.f64());
         match &self.atol {
-            Atol::Scalar(a) => mean_square(u, y0, y1, rtol, &[E::of(a.f64())]),
+            Atol::Scalar(a) => mean_square(Scaled {
+                u,
+                y0,
+                y1,
+                rtol,
+                atol: &[E::of(a.f64())],
+            }),
             Atol::PerRow(rows) => {
                 let n = u.len();
-                let total = sum(n, |i| {
-                    let r = scaled(u[i], y0[i], y1[i], rtol, E::of(rows[i].f64()));
-                    r * r
-                });
-                total / E::of(n as f64)
+                let (y0, y1, atol) = (&y0[..n], &y1[..n], &rows[..n]);
+                sum(ScaledRows {
+                    u,
+                    y0,
+                    y1,
+                    rtol,
+                    atol,
+                }) / E::of(n as f64)
             }
         }
     }
@@ -285,16 +367,29 @@ impl<T: Real> ErrorNorm<T> {
     }
 }
 
+struct Squares<'a, T>(&'a [T]);
+
+impl<T: Real> Terms<T> for &Squares<'_, T> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    #[inline(always)]
+    fn term(&self, i: usize) -> T {
+        self.0[i] * self.0[i]
+    }
+}
+
+impl<T: Real> Kernel for Squares<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        sum(&self)
+    }
+}
+
 /// Root mean square of a slice.
 pub fn rms<T: Real>(x: &[T]) -> T {
-    struct Squares<'a, T>(&'a [T]);
-    impl<T: Real> Kernel for Squares<'_, T> {
-        type Output = T;
-        #[inline(always)]
-        fn run(self) -> T {
-            sum(self.0.len(), |i| self.0[i] * self.0[i])
-        }
-    }
     (dispatch(Squares(x)) / T::of(x.len().max(1) as f64)).sqrt()
 }
 
@@ -310,44 +405,54 @@ struct Combine<'a, E, const J: usize> {
     terms: [&'a [E]; J],
 }
 
+impl<E: Scalar, const J: usize> Combine<'_, E, J> {
+    /// Σ_j w_j terms_j[i].
+    #[inline(always)]
+    fn dot(w: &[E; J], terms: &[&[E]; J], i: usize) -> E {
+        let mut acc = w[0] * terms[0][i];
+        for j in 1..J {
+            acc = w[j].mul_add(terms[j][i], acc);
+        }
+        acc
+    }
+
+    /// Σ_j w_j (terms_j[i] − x).
+    #[inline(always)]
+    fn dot_minus(w: &[E; J], terms: &[&[E]; J], x: E, i: usize) -> E {
+        let mut acc = w[0] * (terms[0][i] - x);
+        for j in 1..J {
+            acc = w[j].mul_add(terms[j][i] - x, acc);
+        }
+        acc
+    }
+}
+
 impl<E: Scalar, const J: usize> Kernel for Combine<'_, E, J> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
         let n = self.out.len();
-        let (w, scale) = (self.weights, self.scale);
-        let terms: [&[E]; J] = std::array::from_fn(|j| &self.terms[j][..n]);
+        let (w, scale, out) = (self.weights, self.scale, self.out);
+        let mut terms = self.terms;
+        for term in &mut terms {
+            *term = &term[..n];
+        }
         match (self.base, self.minus) {
-            (base, None) => {
-                let dot = |i: usize| {
-                    let mut acc = w[0] * terms[0][i];
-                    for j in 1..J {
-                        acc = w[j].mul_add(terms[j][i], acc);
-                    }
-                    acc
-                };
-                match base {
-                    Some(base) => {
-                        let base = &base[..n];
-                        for i in 0..n {
-                            self.out[i] = scale.mul_add(dot(i), base[i]);
-                        }
-                    }
-                    None => {
-                        for i in 0..n {
-                            self.out[i] = scale.mul_add(dot(i), self.out[i]);
-                        }
-                    }
+            (Some(base), None) => {
+                let base = &base[..n];
+                for i in 0..n {
+                    out[i] = scale.mul_add(Self::dot(&w, &terms, i), base[i]);
+                }
+            }
+            (None, None) => {
+                for i in 0..n {
+                    out[i] = scale.mul_add(Self::dot(&w, &terms, i), out[i]);
                 }
             }
             (_, Some(minus)) => {
                 let minus = &minus[..n];
                 for i in 0..n {
-                    let mut acc = w[0] * (terms[0][i] - minus[i]);
-                    for j in 1..J {
-                        acc = w[j].mul_add(terms[j][i] - minus[i], acc);
-                    }
-                    self.out[i] = scale.mul_add(acc, self.out[i]);
+                    out[i] = scale.mul_add(Self::dot_minus(&w, &terms, minus[i], i), out[i]);
                 }
             }
         }

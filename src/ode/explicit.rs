@@ -6,7 +6,7 @@
 use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
-use crate::integrate::{Estimates, Stepper};
+use crate::integrate::{Estimates, Stepper, error_square};
 use crate::num::{ErrorNorm, Kernel, Real, Scalar, combine, combine_differences, dispatch};
 
 /// Explicit Runge–Kutta steps for one right-hand side.
@@ -38,6 +38,25 @@ pub(crate) struct Step<'a, E> {
     pub g: &'a mut [E],
 }
 
+/// A right-hand side as the step sees it. A trait and not a closure: closures cannot be
+/// `#[inline(always)]`, and one that is not inlined is compiled without the CPU's instructions.
+pub(crate) trait Field<E> {
+    fn eval(&mut self, t: E, y: &[E], dy: &mut [E]);
+}
+
+/// Σ_j row_j k_j for states of `N` rows.
+#[inline(always)]
+fn row_sum<E: Scalar, const N: usize>(row: &[f64], k: &[E]) -> [E; N] {
+    let mut acc = [E::zero(); N];
+    for (w, k) in row.iter().zip(k.chunks_exact(N)) {
+        let w = E::of(*w);
+        for c in 0..N {
+            acc[c] = w.mul_add(k[c], acc[c]);
+        }
+    }
+    acc
+}
+
 impl<E: Scalar> Step<'_, E> {
     #[inline(always)]
     fn time(&self, i: usize) -> E {
@@ -49,44 +68,60 @@ impl<E: Scalar> Step<'_, E> {
         }
     }
 
-    /// Stages and end of the step; k_1 is there already. States of `N` rows stay in registers.
+    /// Stage i of a state of `N` rows, in registers; returns its argument g_i.
     #[inline(always)]
-    fn small<const N: usize>(&mut self, mut f: impl FnMut(E, &[E], &mut [E])) {
+    fn small_stage<const N: usize>(
+        &mut self,
+        y: &[E; N],
+        i: usize,
+        row: &[f64],
+        f: &mut impl Field<E>,
+    ) -> [E; N] {
+        let t = self.time(i);
+        let (done, next) = self.k.split_at_mut(i * N);
+        let mut g = row_sum::<E, N>(row, done);
+        for c in 0..N {
+            g[c] = self.h.mul_add(g[c], y[c]);
+        }
+        f.eval(t, &g, &mut next[..N]);
+        g
+    }
+
+    /// Stages and end of the step; k_1 is there already.
+    #[inline(always)]
+    fn small<const N: usize>(&mut self, f: &mut impl Field<E>) {
         let method = self.method;
-        let y: [E; N] = std::array::from_fn(|c| self.y[c]);
-        let sum = |row: &[f64], k: &[E]| {
-            let mut acc = [E::zero(); N];
-            for (w, k) in row.iter().zip(k.chunks_exact(N)) {
-                let w = E::of(*w);
-                for (a, k) in acc.iter_mut().zip(k) {
-                    *a = w.mul_add(*k, *a);
-                }
+        let mut y = [E::zero(); N];
+        y.copy_from_slice(&self.y[..N]);
+        if let Some(rows) = method.seven_rows() {
+            // The fifth-order workhorses (Tsit5, DP5), unrolled.
+            macro_rules! stage {
+                ($($i:literal)*) => {{ $(
+                    let row = &rows[$i * ($i - 1) / 2..$i * ($i + 1) / 2];
+                    let _g = self.small_stage(&y, $i, row, f);
+                )* _g }};
             }
-            acc
-        };
+            let end = stage!(1 2 3 4 5 6);
+            self.y1[..N].copy_from_slice(&end);
+            return;
+        }
         for i in 1..method.stages {
-            let t = self.time(i);
-            let (done, next) = self.k.split_at_mut(i * N);
-            let acc = sum(&method.a[i], done);
-            let g: [E; N] = std::array::from_fn(|c| self.h.mul_add(acc[c], y[c]));
-            let mut dy = [E::zero(); N];
-            f(t, &g, &mut dy);
-            next[..N].copy_from_slice(&dy);
+            let g = self.small_stage(&y, i, &method.a[i], f);
             if method.fsal && i + 1 == method.stages {
-                self.y1.copy_from_slice(&g);
+                self.y1[..N].copy_from_slice(&g);
             }
         }
         if !method.fsal {
-            let acc = sum(&method.b, self.k);
+            let sum = row_sum::<E, N>(&method.b, self.k);
             for c in 0..N {
-                self.y1[c] = self.h.mul_add(acc[c], y[c]);
+                self.y1[c] = self.h.mul_add(sum[c], y[c]);
             }
         }
     }
 
     /// The same for any length.
     #[inline(always)]
-    fn large(&mut self, mut f: impl FnMut(E, &[E], &mut [E])) {
+    fn large(&mut self, f: &mut impl Field<E>) {
         let n = self.y.len();
         let method = self.method;
         for i in 1..method.stages {
@@ -95,7 +130,7 @@ impl<E: Scalar> Step<'_, E> {
             let last = method.fsal && i + 1 == method.stages;
             let g = if last { &mut *self.y1 } else { &mut *self.g };
             combine(g, self.y, self.h, &method.a[i], done);
-            f(t, g, &mut next[..n]);
+            f.eval(t, g, &mut next[..n]);
         }
         if !method.fsal {
             combine(self.y1, self.y, self.h, &method.b, self.k);
@@ -104,63 +139,73 @@ impl<E: Scalar> Step<'_, E> {
 
     /// Mean square of the scaled error estimate for one trajectory of `N` rows.
     #[inline(always)]
-    fn small_error<T: Real, const N: usize>(&self, weights: &[f64], norm: &ErrorNorm<T>) -> E {
+    fn small_square<T: Real, const N: usize>(&self, weights: &[f64], norm: &ErrorNorm<T>) -> E {
         let (first, rest) = self.k.split_at(N);
-        let mut acc = [E::zero(); N];
+        let mut u = [E::zero(); N];
         for (w, k) in weights[1..].iter().zip(rest.chunks_exact(N)) {
             let w = E::of(*w);
             for c in 0..N {
-                acc[c] = w.mul_add(k[c] - first[c], acc[c]);
+                u[c] = w.mul_add(k[c] - first[c], u[c]);
             }
         }
-        let u: [E; N] = std::array::from_fn(|c| self.h * acc[c]);
-        norm.mean_square_inline(&u, self.y, self.y1)
+        for u in &mut u {
+            *u *= self.h;
+        }
+        norm.mean_square_inline(&u, &self.y[..N], &self.y1[..N])
     }
 
-    /// Takes the step for one trajectory and returns E, all inlined: for small systems and lanes.
+    /// The same for one trajectory of any length.
     #[inline(always)]
-    pub(crate) fn run_single<T: Real>(
-        &mut self,
-        norm: &ErrorNorm<T>,
-        f: impl FnMut(E, &[E], &mut [E]),
-    ) -> E {
+    fn large_square<T: Real>(&mut self, weights: &[f64], norm: &ErrorNorm<T>) -> E {
+        combine_differences(self.g, self.h, weights, self.k);
+        norm.mean_square_inline(self.g, self.y, self.y1)
+    }
+
+    /// E² of a method without an estimate: 0, or NaN when the state is not finite.
+    #[inline(always)]
+    fn no_error(&self) -> E {
+        let mut sum = E::zero();
+        for y in self.y1.iter() {
+            sum = y.mul_add(E::zero(), sum);
+        }
+        sum
+    }
+
+    /// Takes the step for one trajectory and returns E², all inlined: for small systems and lanes.
+    #[inline(always)]
+    pub(crate) fn run_single<T: Real>(&mut self, norm: &ErrorNorm<T>, f: &mut impl Field<E>) -> E {
+        let method = self.method;
         macro_rules! sized {
             ($($n:literal)*) => {
                 match self.y.len() {
                     $($n => {
                         self.small::<$n>(f);
-                        self.error(|s, w| s.small_error::<T, $n>(w, norm))
+                        if method.error_power.is_none() {
+                            return self.no_error();
+                        }
+                        let high = self.small_square::<T, $n>(&method.error, norm);
+                        if method.error_low.is_empty() {
+                            return high;
+                        }
+                        let low = self.small_square::<T, $n>(&method.error_low, norm);
+                        error_square(high, low)
                     })*
-                    n => {
+                    _ => {
                         self.large(f);
-                        self.error(|s, w| {
-                            combine_differences(&mut s.g[..n], s.h, w, s.k);
-                            norm.mean_square_inline(s.g, s.y, s.y1)
-                        })
+                        if method.error_power.is_none() {
+                            return self.no_error();
+                        }
+                        let high = self.large_square(&method.error, norm);
+                        if method.error_low.is_empty() {
+                            return high;
+                        }
+                        let low = self.large_square(&method.error_low, norm);
+                        error_square(high, low)
                     }
                 }
             };
         }
         sized!(1 2 3 4)
-    }
-
-    /// E from the mean squares that `mean_square` gives for a set of weights.
-    #[inline(always)]
-    fn error(&mut self, mut mean_square: impl FnMut(&mut Self, &[f64]) -> E) -> E {
-        let method = self.method;
-        if method.error_power.is_none() {
-            // No estimate: 0, or NaN when the state is not finite.
-            return self
-                .y1
-                .iter()
-                .fold(E::zero(), |a, y| y.mul_add(E::zero(), a));
-        }
-        let high = mean_square(self, &method.error);
-        if method.error_low.is_empty() {
-            return high.sqrt();
-        }
-        let low = mean_square(self, &method.error_low);
-        crate::integrate::error_square(high, low).sqrt()
     }
 }
 
@@ -171,6 +216,31 @@ struct Attempt<'s, 'a, T: Real, D: Dynamics<T>> {
     y: &'s [T],
     y1: &'s mut [T],
     norm: &'s ErrorNorm<T>,
+}
+
+/// [`Dynamics::eval`] with its parameters and scratch.
+struct Bound<'s, T, D: Dynamics<T>>
+where
+    T: Real,
+{
+    dynamics: &'s D,
+    theta: &'s [T],
+    scratch: &'s mut D::Scratch,
+}
+
+impl<T: Real, D: Dynamics<T>> Field<T> for Bound<'_, T, D> {
+    #[inline(always)]
+    fn eval(&mut self, t: T, y: &[T], dy: &mut [T]) {
+        self.dynamics.eval(
+            Point {
+                t,
+                y,
+                theta: self.theta,
+            },
+            dy,
+            self.scratch,
+        );
+    }
 }
 
 impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
@@ -194,6 +264,11 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             ..
         } = stepper;
         let dim = dynamics.dim();
+        let mut f = Bound {
+            dynamics: *dynamics,
+            theta,
+            scratch,
+        };
         let mut step = Step {
             method,
             t,
@@ -204,15 +279,20 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             k,
             g,
         };
-        let f = |t: T, y: &[T], dy: &mut [T]| dynamics.eval(Point { t, y, theta }, dy, scratch);
         if y.len() == dim {
-            return step.run_single(norm, f);
+            return step.run_single(norm, &mut f);
         }
-        step.large(f);
-        step.error(|s, w| {
-            combine_differences(s.g, s.h, w, s.k);
-            norm.mean_square(s.g, s.y, s.y1, dim)
-        })
+        step.large(&mut f);
+        if method.error_power.is_none() {
+            return step.no_error();
+        }
+        combine_differences(step.g, h, &method.error, step.k);
+        let high = norm.mean_square(step.g, y, step.y1, dim);
+        if method.error_low.is_empty() {
+            return high;
+        }
+        combine_differences(step.g, h, &method.error_low, step.k);
+        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
     }
 }
 

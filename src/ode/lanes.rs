@@ -1,18 +1,18 @@
-//! Eight trajectories of a small system in SIMD lanes, each at its own time with its own step.
+//! Sixteen trajectories of a small system in SIMD lanes, each at its own time with its own step.
 //!
 //! A lane that finishes takes the next trajectory of the chunk. Every operation is the scalar
 //! solver's, lane by lane, so a trajectory's bits are those of solving it alone; what is rare (first
 //! steps, saves, failures) is done by the scalar code itself.
 
 use super::ensemble::{Part, Task, TrajectoryStatistics};
-use super::explicit::{ExplicitStepper, Step};
+use super::explicit::{ExplicitStepper, Field, Step};
 use super::method::Method;
 use super::solve::Solver;
 use super::tableau::Tableau;
 use crate::dynamics::Dynamics;
 use crate::integrate::{
-    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, initial_step, log_error,
-    polynomial, smallest_step, takes_remainder,
+    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, exp2, initial_step,
+    log_error, polynomial, smallest_step, takes_remainder,
 };
 use crate::num::{Kernel, LANES, Lanes, Real, combine, dispatch};
 use std::ops::Range;
@@ -30,6 +30,8 @@ pub(crate) struct LaneSolver<'a, T: Real, D: Dynamics<T>> {
     lanes: State<T>,
     /// What each lane is at; `None` when it idles.
     jobs: [Option<Job>; LANES],
+    /// Whether a lane's last attempt was not finite, or it is near its limit of steps.
+    troubled: bool,
 }
 
 /// The lanes' numbers.
@@ -44,14 +46,15 @@ struct State<T> {
     log1: Lanes<T>,
     log2: Lanes<T>,
     rejected: [bool; LANES],
+    /// Attempted and accepted steps of each lane's trajectory.
+    attempts: [u32; LANES],
+    accepted: [u32; LANES],
 }
 
 #[derive(Clone, Copy, Default)]
 struct Job {
     trajectory: usize,
     next_save: usize,
-    attempts: usize,
-    accepted: usize,
     non_finite: usize,
     nfe: usize,
 }
@@ -63,6 +66,8 @@ struct Verdict<T> {
     error: Lanes<T>,
     accepted: [bool; LANES],
     ended: [bool; LANES],
+    /// Whether any lane ended or was rejected, so that bookkeeping is due.
+    event: bool,
 }
 
 impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
@@ -91,6 +96,8 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             log1: Lanes::default(),
             log2: Lanes::default(),
             rejected: [false; LANES],
+            attempts: [0; LANES],
+            accepted: [0; LANES],
         };
         Self {
             part: Part::new(range.len(), task.length),
@@ -98,6 +105,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             first: range.start,
             waiting: range,
             jobs: [None; LANES],
+            troubled: false,
             task,
             tableau,
             stepper,
@@ -109,9 +117,15 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
         for lane in 0..LANES {
             self.load(lane);
         }
+        let saves = matches!(self.task.options.save, Save::At(_));
         while self.jobs.iter().any(Option::is_some) {
             let verdict = dispatch(Attempt(&mut self));
-            self.judge(&verdict);
+            if saves {
+                self.save(&verdict);
+            }
+            if verdict.event || self.troubled {
+                self.judge(&verdict);
+            }
         }
         self.part.failures.sort_by_key(|f| f.0);
         self.part
@@ -162,6 +176,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             lanes.log1[lane] = T::zero();
             lanes.log2[lane] = T::zero();
             lanes.rejected[lane] = false;
+            (lanes.attempts[lane], lanes.accepted[lane]) = (0, 0);
             self.jobs[lane] = Some(Job {
                 trajectory,
                 nfe: stepper.nfe() - nfe0,
@@ -196,34 +211,25 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
         }
     }
 
-    /// Bookkeeping after an attempt: saves, ends, failures.
+    /// Bookkeeping after an attempt in which something happened: ends, rejections, failures.
     fn judge(&mut self, verdict: &Verdict<T>) {
         let options = self.task.options;
-        let stages = self.stepper.method.stages;
-        self.save(verdict);
+        self.troubled = false;
         for lane in 0..LANES {
             let Some(job) = &mut self.jobs[lane] else {
                 continue;
             };
-            job.attempts += 1;
-            job.nfe += stages - 1;
-            if verdict.accepted[lane] {
-                job.accepted += 1;
-                job.non_finite = 0;
-            }
             let finite = verdict.error[lane].is_finite();
             job.non_finite = if finite { 0 } else { job.non_finite + 1 };
-            let h = self.lanes.h[lane].abs();
-            let small = !verdict.accepted[lane]
-                && h < smallest_step(self.lanes.t[lane], self.task.problem.span[1], options);
+            self.troubled |= !finite;
+            let (t, h) = (self.lanes.t[lane], self.lanes.h[lane].abs());
+            let small =
+                !verdict.accepted[lane] && h < smallest_step(t, self.task.problem.span[1], options);
+            let spent = self.lanes.attempts[lane] as usize >= options.max_steps;
             let job = *job;
-            let ended = verdict.accepted[lane] && verdict.ended[lane];
-            if ended {
+            if verdict.accepted[lane] && verdict.ended[lane] {
                 self.finish(lane, &job);
-            } else if small
-                || job.non_finite > NON_FINITE_TRIES
-                || job.attempts >= options.max_steps
-            {
+            } else if small || spent || job.non_finite > NON_FINITE_TRIES {
                 Self::alone(
                     self.task,
                     self.tableau,
@@ -236,9 +242,6 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             }
             self.load(lane);
         }
-        if self.jobs.iter().all(Option::is_some) {
-            return;
-        }
         // Idle lanes keep computing on harmless numbers.
         if let Some(busy) = self.jobs.iter().position(Option::is_some) {
             for lane in (0..LANES).filter(|&l| self.jobs[l].is_none()) {
@@ -249,11 +252,15 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
 
     fn finish(&mut self, lane: usize, job: &Job) {
         let slot = job.trajectory - self.first;
-        let (nfe, accepted) = (job.nfe, job.accepted);
+        let (attempts, accepted) = (
+            self.lanes.attempts[lane] as usize,
+            self.lanes.accepted[lane] as usize,
+        );
+        let nfe = job.nfe + attempts * (self.stepper.method.stages - 1);
         self.part.stats[slot] = TrajectoryStatistics {
             nfe,
             accepted,
-            rejected: job.attempts - accepted,
+            rejected: attempts - accepted,
         };
         if self.task.options.save == Save::End {
             let out = &mut self.part.y[slot * self.task.length..(slot + 1) * self.task.length];
@@ -339,6 +346,19 @@ impl<T: Real> State<T> {
 /// One attempt in every lane, compiled for this CPU.
 struct Attempt<'s, 'a, T: Real, D: Dynamics<T>>(&'s mut LaneSolver<'a, T, D>);
 
+/// [`Dynamics::eval_lanes`] with each lane's parameters.
+struct LaneField<'s, T, D> {
+    dynamics: &'s D,
+    theta: &'s [Lanes<T>],
+}
+
+impl<T: Real, D: Dynamics<T>> Field<Lanes<T>> for LaneField<'_, T, D> {
+    #[inline(always)]
+    fn eval(&mut self, t: Lanes<T>, y: &[Lanes<T>], dy: &mut [Lanes<T>]) {
+        self.dynamics.eval_lanes(t, y, self.theta, dy);
+    }
+}
+
 impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
     type Output = Verdict<T>;
     #[inline(always)]
@@ -360,20 +380,31 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             log1,
             log2,
             rejected,
+            attempts,
+            accepted: taken,
         } = lanes;
         let n = y.len();
         let options = task.options;
-        let end = task.problem.span[1];
+        let end = Lanes::splat(task.problem.span[1]);
         if let Some(largest) = options.dt_max {
-            *h = h.map(|h| h.abs().min(largest).copysign(h));
+            for l in 0..LANES {
+                h[l] = h[l].abs().min(largest).copysign(h[l]);
+            }
         }
-        let remaining = Lanes::splat(end) - *t;
-        let ended: [bool; LANES] = std::array::from_fn(|l| takes_remainder(h[l], remaining[l]));
+        let remaining = end - *t;
+        let mut ended = [false; LANES];
+        for l in 0..LANES {
+            ended[l] = takes_remainder(h[l], remaining[l]);
+        }
         let step = Lanes::select(ended, remaining, *h);
         let t_end = *t + step;
-        let t1 = Lanes::select(ended, Lanes::splat(end), t_end);
+        let t1 = Lanes::select(ended, end, t_end);
         let method = &stepper.method;
-        let mut taken = Step {
+        let mut field = LaneField {
+            dynamics: task.dynamics,
+            theta,
+        };
+        let error = Step {
             method,
             t: *t,
             h: step,
@@ -382,11 +413,8 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             y1,
             k,
             g,
-        };
-        let dynamics = task.dynamics;
-        let error = taken.run_single(&options.norm, |t, y, dy| {
-            dynamics.eval_lanes(t, y, theta, dy)
-        });
+        }
+        .run_single(&options.norm, &mut field);
         let power = method.error_power.unwrap_or(1);
         let (factor, accepted) = control(&options.controller, error, power, log1, log2, rejected);
         // Move on: y1 and y trade places where accepted; g[0] keeps the start time for saves.
@@ -404,12 +432,20 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
         }
         *t = Lanes::select(accepted, t1, *t);
         *h = step * factor;
+        let limit = options.max_steps.min(u32::MAX as usize) as u32;
+        let mut event = false;
+        for l in 0..LANES {
+            attempts[l] += 1;
+            taken[l] += u32::from(accepted[l]);
+            event |= !accepted[l] | ended[l] | (attempts[l] >= limit);
+        }
         Verdict {
             h: step,
             t1,
             error,
             accepted,
             ended,
+            event,
         }
     }
 }
@@ -424,20 +460,26 @@ fn control<T: Real>(
     log2: &mut Lanes<T>,
     rejected: &mut [bool; LANES],
 ) -> (Lanes<T>, [bool; LANES]) {
-    let accepted: [bool; LANES] = std::array::from_fn(|l| error[l] <= T::one());
-    let log = error.map(log_error);
-    let history: [History<T>; LANES] = std::array::from_fn(|l| History {
-        log1: log1[l],
-        log2: log2[l],
-        rejected: rejected[l],
-    });
-    let exponent = Lanes(std::array::from_fn(|l| {
-        controller.exponent(log[l], accepted[l], power, &history[l])
-    }));
-    let factor = exponent.map(Real::exp2);
-    let factor = Lanes(std::array::from_fn(|l| {
-        controller.bound(factor[l], error[l], accepted[l] && !history[l].rejected)
-    }));
+    let mut accepted = [false; LANES];
+    let (mut log, mut factor) = (error, error);
+    for l in 0..LANES {
+        accepted[l] = error[l] <= T::one();
+        log[l] = log_error(error[l]);
+    }
+    for l in 0..LANES {
+        let history = History {
+            log1: log1[l],
+            log2: log2[l],
+            rejected: rejected[l],
+        };
+        factor[l] = controller.exponent(log[l], accepted[l], power, &history);
+    }
+    for l in 0..LANES {
+        factor[l] = exp2(factor[l]);
+    }
+    for l in 0..LANES {
+        factor[l] = controller.bound(factor[l], error[l], accepted[l] && !rejected[l]);
+    }
     *log2 = Lanes::select(accepted, *log1, *log2);
     *log1 = Lanes::select(accepted, log, *log1);
     for l in 0..LANES {

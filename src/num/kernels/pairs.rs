@@ -60,7 +60,7 @@ pub(super) fn even_odd<T: Real>(c: &[T], x: T) -> T {
     let mut i = c.len();
     while i > 0 {
         i -= 1;
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             even = even * square + c[i];
         } else {
             odd = odd * square + c[i];
