@@ -42,7 +42,12 @@ struct Arguments {
     trajectories: Option<u32>,
 
     /// Relative and absolute tolerance
-    #[arg(long, value_name = "TOL", default_value_t = 1e-8, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "TOL",
+        default_value_t = 1e-8,
+        allow_negative_numbers = true
+    )]
     tol: f64,
 
     /// Explicit method by name
