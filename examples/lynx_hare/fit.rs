@@ -3,6 +3,7 @@
 
 use crate::common::{Session, timed};
 use crate::data::Pelts;
+use crate::models::RATES;
 use odeon::adjoint::{DiscreteAdjoint, Memory};
 use odeon::dataset::Batches;
 use odeon::dynamics::Dynamics;
@@ -12,10 +13,13 @@ use odeon::ode::tableaux::Tsit5;
 use odeon::ode::{ExplicitStepper, solve};
 use odeon::train::{Batch, Evaluation, Objective, Settings, Trainer};
 use odeon::{Error, Result};
+use std::ops::Range;
 
 /// How long and how to train.
 pub struct Plan {
     iterations: u64,
+    /// Weight of the squared weights and biases of a network in the loss.
+    pub ridge: f64,
     /// Learning rate at the start and the end (cosine).
     rate: (f64, f64),
     /// Part of the iterations over which the fitted years grow from the first [`YEARS`] to all.
@@ -31,12 +35,20 @@ const TOL: f64 = 1e-6;
 
 impl Plan {
     /// The plan all models follow.
-    pub fn new(iterations: u64) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A ridge that is negative or not finite.
+    pub fn new(iterations: u64, ridge: f64) -> Result<Self> {
+        if !(ridge >= 0.0 && ridge.is_finite()) {
+            let needed = "it weighs squared parameters in the loss and must be finite and ≥ 0";
+            return Err(Error::invalid("--ridge", ridge, needed));
+        }
+        Ok(Self {
             iterations,
+            ridge,
             rate: (0.02, 2e-4),
             growth: 0.4,
-        }
+        })
     }
 
     /// Years fitted in iteration `k`, of `all`.
@@ -55,7 +67,7 @@ pub struct Model<D> {
     pub theta: Vec<f64>,
     /// Initial state.
     pub start: Vec<f64>,
-    /// Weight of the squared weights and biases of the network in the loss.
+    /// [`Plan::ridge`], or 0 without a network.
     pub ridge: f64,
     pub seed: u64,
 }
@@ -95,24 +107,14 @@ impl<D: Dynamics<f64>> Model<D> {
                 ExplicitStepper::new(&self.dynamics, &Tsit5, 1),
                 Memory::Unlimited,
             ),
-            network: self
-                .layout
-                .entries()
-                .iter()
-                .position(|e| e.name != "log_rates")
-                .map_or(0, |i| self.layout.entries()[i].offset)
-                ..self.theta.len(),
+            network: network(&self.layout),
             time: &time,
             data: &pelts.log,
             fitted: pelts.fitted,
             plan,
             ridge: self.ridge,
         };
-        let label = format!(
-            "{}_{}",
-            self.name.replace([' ', '–'], "_").to_lowercase(),
-            self.seed
-        );
+        let label = format!("{}_{}", file_name(self.name), self.seed);
         let settings = Settings {
             clip: Some(Clip::Norm(CLIP)),
             log: Some(session.path(&format!("training_{label}.csv"))),
@@ -154,11 +156,22 @@ impl<D: Dynamics<f64>> Model<D> {
     }
 }
 
+/// A model's name in file names and JSON.
+pub fn file_name(name: &str) -> String {
+    name.replace([' ', '–'], "_").to_lowercase()
+}
+
+/// Where the network's parameters lie: behind the rates, if there are any.
+fn network(layout: &Layout) -> Range<usize> {
+    let rates = layout.get(RATES).map_or(0, |e| e.range().end);
+    rates..layout.len()
+}
+
 /// The training loss: mean squared error of the logarithms, plus ridge · |network's parameters|².
 struct Fit<'a, D: Dynamics<f64>> {
     adjoint: DiscreteAdjoint<f64, ExplicitStepper<'a, f64, D>>,
     /// The network's place in θ.
-    network: std::ops::Range<usize>,
+    network: Range<usize>,
     time: &'a [f64],
     data: &'a [f64],
     fitted: usize,

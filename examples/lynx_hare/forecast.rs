@@ -3,6 +3,7 @@
 use crate::Fitted;
 use crate::common::{Row, Session, Table};
 use crate::data::Pelts;
+use crate::fit::file_name;
 use odeon::Result;
 
 /// A fitted model's populations and errors.
@@ -75,7 +76,7 @@ impl Forecast {
             ],
         };
         session.record(Row {
-            method: (*name).to_string(),
+            method: file_name(name),
             seed: *seed,
             loss: Some(forecast.rmse[0].log.powi(2)),
             nfe: monthly.stats.nfe,
@@ -84,7 +85,7 @@ impl Forecast {
             train_s: fitted.train_s,
             predict_s: fitted.predict_s,
         });
-        let file = format!("{}_{seed}", name.replace([' ', '–'], "_").to_lowercase());
+        let file = format!("{}_{seed}", file_name(name));
         let columns = [
             ("year", &forecast.year[..]),
             ("hare", &forecast.hare),

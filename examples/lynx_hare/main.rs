@@ -49,6 +49,15 @@ struct Arguments {
     /// Optimiser steps of each fit [default: 3000, with --quick 400]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     iterations: Option<u64>,
+
+    /// Weight of the squared parameters of a network in the loss
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        default_value_t = 1e-3,
+        allow_negative_numbers = true
+    )]
+    ridge: f64,
 }
 
 fn main() -> ExitCode {
@@ -71,7 +80,7 @@ fn lynx_hare(arguments: &Arguments, session: &mut Session) -> Result<()> {
         pelts.year.len() - pelts.fitted
     ))?;
 
-    let plan = Plan::new(iterations);
+    let plan = Plan::new(iterations, arguments.ridge)?;
     let mut forecasts = Vec::new();
     let classical = models::classical(&pelts, &plan, session)?;
     forecasts.push(Forecast::new(&classical, &pelts, session)?);

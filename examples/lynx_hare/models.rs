@@ -29,7 +29,10 @@ impl VectorField for LogLotkaVolterra {
     }
 }
 
-/// What all models do: one period takes about ten years in this record.
+/// Name of the rates in the layout of the parameters.
+pub const RATES: &str = "log_rates";
+
+/// One period takes about ten years in this record.
 const PERIOD: f64 = 10.0;
 
 /// Lotka–Volterra. The fit starts from an orbit about the mean populations whose small
@@ -70,7 +73,7 @@ pub fn hybrid(
         layout,
         theta,
         start: classical.start.clone(),
-        ridge: 3e-4,
+        ridge: plan.ridge,
         seed,
     }
     .fit(pelts, plan, session)
@@ -86,14 +89,14 @@ pub fn neural(pelts: &Pelts, plan: &Plan, seed: u64, session: &Session) -> Resul
         dynamics: NeuralOde::new(network)?,
         theta,
         start: pelts.log[..2].to_vec(),
-        ridge: 3e-4,
+        ridge: plan.ridge,
         seed,
     }
     .fit(pelts, plan, session)
 }
 
 fn rates(layout: &mut Layout) -> Result<()> {
-    layout.push("log_rates", &[4], Role::Shift)?;
+    layout.push(RATES, &[4], Role::Shift)?;
     Ok(())
 }
 
