@@ -142,6 +142,21 @@ impl<T: Real> Store<T> {
         (self.mode == Mode::States).then(|| &self.data[j * self.n..(j + 1) * self.n])
     }
 
+    /// The latest kept state at or before step `j`, nothing dropped.
+    pub fn nearest(&self, j: usize) -> Option<(usize, &[T])> {
+        if let Some((y, _)) = self.stages(j) {
+            return Some((j, y));
+        }
+        if let Some(y) = self.state(j) {
+            return Some((j, y));
+        }
+        let slot = self.kept.partition_point(|&k| k <= j).checked_sub(1)?;
+        Some((
+            self.kept[slot],
+            &self.data[slot * self.n..(slot + 1) * self.n],
+        ))
+    }
+
     /// The latest kept state at or before step `j`, dropping later ones.
     pub fn latest(&mut self, j: usize) -> Option<(usize, &[T])> {
         while self.kept.last().is_some_and(|&k| k > j) {

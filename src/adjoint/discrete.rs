@@ -9,8 +9,8 @@
 use super::checkpoint::{Memory, Store};
 use crate::error::{Error, Result};
 use crate::integrate::{
-    Backward, Drive, Observer, Options, Partial, Penalty, Problem, Reverse, Solution, StepInfo,
-    StepView, view,
+    AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem,
+    Reverse, Solution, StepInfo, StepView, check_step, view,
 };
 use crate::num::{ErrorNorm, Real};
 
@@ -20,15 +20,6 @@ pub struct Weighted<'a, T> {
     pub weight: T,
     /// R.
     pub penalty: &'a mut dyn Penalty<T>,
-}
-
-/// A cotangent of the state at the start of an accepted step, from outside the solve.
-#[derive(Clone, Copy, Debug)]
-pub struct Injection<'a, T> {
-    /// Index of the step.
-    pub step: usize,
-    /// Cotangent of y_j.
-    pub y_bar: &'a [T],
 }
 
 /// Loss, penalties and their weighted sum.
@@ -298,6 +289,14 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                 n,
                 "the state's length",
             )?;
+            check_step(injection.step, self.drive.solution.steps.len())?;
+            if !(injection.theta >= T::zero() && injection.theta <= T::one()) {
+                return Err(Error::invalid(
+                    "an injection's theta",
+                    injection.theta,
+                    "it must lie in [0, 1]",
+                ));
+            }
         }
         if self.stats.nvjp > 0 {
             return Err(Error::invalid(
@@ -306,10 +305,10 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                 "call forward again first",
             ));
         }
-        let located = &self.drive.solution.located;
+        let located = self.drive.solution.located.iter().map(|l| l.theta);
         let inside = located
-            .iter()
-            .any(|l| l.theta != T::zero() && l.theta != T::one());
+            .chain(injections.iter().map(|i| i.theta))
+            .any(|theta| theta != T::zero() && theta != T::one());
         if inside || !penalties.is_empty() {
             self.back.seed_stages();
         }
@@ -365,17 +364,17 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             *saved -= 1;
             let theta = located[*saved].theta;
             let bar = &y_bar[*saved * n..(*saved + 1) * n];
-            if theta == T::one() {
-                add(&mut back.y, bar);
-            } else if theta == T::zero() {
-                add(&mut back.y0, bar);
-            } else {
-                stepper.prepare_interpolation(&steps[j], y0);
-                stepper.interpolate_pullback(&steps[j], theta, bar, back);
-            }
+            scatter(stepper, &steps[j], y0, theta, bar, back);
         }
         for injection in injections.iter().filter(|i| i.step == j) {
-            add(&mut back.y0, injection.y_bar);
+            scatter(
+                stepper,
+                &steps[j],
+                y0,
+                injection.theta,
+                injection.y_bar,
+                back,
+            );
         }
     }
 
@@ -475,6 +474,71 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             penalties: values,
             total,
         })
+    }
+}
+
+/// ACCUMULATES the cotangent `bar` of y(t + ϑh) in the step in hand into the seeds.
+fn scatter<T: Real, S: Reverse<T>>(
+    stepper: &mut S,
+    step: &StepInfo<T>,
+    y0: &[T],
+    theta: T,
+    bar: &[T],
+    back: &mut Backward<T>,
+) {
+    if theta == T::one() {
+        add(&mut back.y, bar);
+    } else if theta == T::zero() {
+        add(&mut back.y0, bar);
+    } else {
+        stepper.prepare_interpolation(step, y0);
+        stepper.interpolate_pullback(step, theta, bar, back);
+    }
+}
+
+impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
+    type Stepper = S;
+
+    fn parts(&mut self) -> (&Solution<T>, &mut S, &ErrorNorm<T>) {
+        (&self.drive.solution, &mut self.stepper, &self.norm)
+    }
+
+    /// Between [`forward`](DiscreteAdjoint::forward) and [`reverse`](DiscreteAdjoint::reverse):
+    /// copied from the checkpoints, or replayed from the nearest where they were thinned.
+    fn step_start(&mut self, step: usize, out: &mut [T]) -> Result<()> {
+        let n = self.end.len();
+        check_step(step, self.drive.solution.steps.len())?;
+        Error::check_len("the state's place", out.len(), n, "the state's length")?;
+        if self.stats.nvjp > 0 {
+            return Err(Error::invalid(
+                "the forward pass",
+                "already reversed",
+                "its checkpoints are consumed: call forward again first",
+            ));
+        }
+        let Some((from, y)) = self.store.nearest(step) else {
+            return Err(Error::invalid(
+                "the forward pass",
+                "missing",
+                "call forward first",
+            ));
+        };
+        out.copy_from_slice(y);
+        if from < step {
+            self.stepper.begin(self.drive.solution.steps[from].t, out);
+        }
+        for info in &self.drive.solution.steps[from..step] {
+            let y1 = &mut self.states[1];
+            self.stepper
+                .attempt((info.t, info.h), info.to_stop, out, y1, &self.norm);
+            match info.to_stop {
+                true => self.stepper.begin(info.t1, y1),
+                false => self.stepper.accept(info.t1, y1),
+            }
+            out.copy_from_slice(y1);
+            self.stats.replayed += 1;
+        }
+        Ok(())
     }
 }
 

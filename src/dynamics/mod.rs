@@ -51,7 +51,10 @@ pub mod compose;
 pub mod dual;
 pub mod gallery;
 pub mod generic;
+mod second_order;
 pub mod tape;
+
+pub use second_order::{SecondOrder, SecondOrderMemory};
 
 use crate::error::{Error, Result};
 use crate::num::{Lanes, Real};

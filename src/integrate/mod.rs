@@ -20,6 +20,8 @@ pub use initial::initial_step;
 pub use options::{BelowResolution, Options, Problem, Save};
 pub(crate) use solution::polynomial;
 pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
+pub(crate) use step::check_step;
 pub use step::{
-    Backward, Estimates, Penalty, Reverse, StepCotangent, StepView, Stepper, StiffnessForms,
+    AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent,
+    StepView, Stepper, StiffnessForms,
 };

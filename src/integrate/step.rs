@@ -2,7 +2,8 @@
 //! accepted step leaves behind for heuristics and observers) and [`StepCotangent`] (where
 //! heuristics put their derivatives).
 
-use super::solution::StepInfo;
+use super::solution::{Solution, StepInfo};
+use crate::error::{Error, Result};
 use crate::num::{ErrorNorm, Real};
 
 /// An accepted step: from (t, y0) to (t + h, y1) with stage derivatives.
@@ -198,6 +199,9 @@ pub struct Backward<T> {
     pub carry: Vec<T>,
     /// Whether `carry` holds anything.
     pub carried: bool,
+    /// k_1 is a constant: its cotangent goes nowhere (published local regularisation). False after
+    /// [`new`](Self::new).
+    pub first_constant: bool,
     /// Free memory of two states.
     pub scratch: Vec<T>,
     /// Cotangents of the stages' arguments, then of y1.
@@ -238,6 +242,7 @@ impl<T: Real> Backward<T> {
             touched: vec![false; stages],
             carry: zeros(n),
             carried: false,
+            first_constant: false,
             scratch: zeros(2 * n),
             grads: zeros((stages + 1) * n),
             k_bar: zeros(n),
@@ -333,4 +338,84 @@ pub trait Reverse<T: Real>: Stepper<T> {
 
     /// Vector–Jacobian products so far.
     fn nvjp(&self) -> usize;
+}
+
+/// A cotangent of the state at a point of an accepted step, from outside the solve.
+#[derive(Clone, Copy, Debug)]
+pub struct Injection<'a, T> {
+    /// Index of the step.
+    pub step: usize,
+    /// ϑ ∈ [0, 1]: the state is y(t_j + ϑh_j) by dense output; 0 is the step's start.
+    pub theta: T,
+    /// Cotangent of that state.
+    pub y_bar: &'a [T],
+}
+
+/// A finished solve whose accepted steps can be visited again: what local regularisation samples.
+pub trait AcceptedSteps<T: Real> {
+    /// What took the steps.
+    type Stepper: Reverse<T>;
+
+    /// The solution, the stepper with the solve's parameters, and the controller's norm.
+    fn parts(&mut self) -> (&Solution<T>, &mut Self::Stepper, &ErrorNorm<T>);
+
+    /// `out` ← y_j, the state at the start of accepted step `step`, with the solve's own bits.
+    ///
+    /// # Errors
+    /// A step that was not taken, or states that were not kept.
+    fn step_start(&mut self, step: usize, out: &mut [T]) -> Result<()>;
+}
+
+/// A solution saved with [`Save::EveryStep`](super::Save::EveryStep) or
+/// [`Save::Dense`](super::Save::Dense) beside a stepper: [`AcceptedSteps`] for any adjoint.
+pub struct SavedSteps<'a, T, S> {
+    /// The solution.
+    pub solution: &'a Solution<T>,
+    /// A stepper holding the solve's parameters.
+    pub stepper: &'a mut S,
+    /// The norm that the solve measured E in.
+    pub norm: ErrorNorm<T>,
+}
+
+impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for SavedSteps<'_, T, S> {
+    type Stepper = S;
+
+    fn parts(&mut self) -> (&Solution<T>, &mut S, &ErrorNorm<T>) {
+        (self.solution, self.stepper, &self.norm)
+    }
+
+    fn step_start(&mut self, step: usize, out: &mut [T]) -> Result<()> {
+        let steps = self.solution.steps.len();
+        if self.solution.t.len() != steps + 1 {
+            return Err(Error::invalid(
+                "the solution",
+                format!("{} saved states of {steps} steps", self.solution.t.len()),
+                "every step's state is needed: solve with Save::EveryStep or Save::Dense",
+            ));
+        }
+        check_step(step, steps)?;
+        Error::check_len(
+            "the state's place",
+            out.len(),
+            self.stepper.len(),
+            "the state's length",
+        )?;
+        out.copy_from_slice(self.solution.state(step));
+        Ok(())
+    }
+}
+
+/// Checks the index of an accepted step.
+///
+/// # Errors
+/// An index past the last step.
+pub(crate) fn check_step(step: usize, steps: usize) -> Result<()> {
+    if step < steps {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "the step",
+        step,
+        format!("the solve took {steps} steps"),
+    ))
 }

@@ -66,6 +66,9 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
             if !self.stage_cotangent(step, i, carried, back) {
                 continue;
             }
+            if i == 0 && back.first_constant {
+                break;
+            }
             if i == 0 && self.method.fsal && !fresh {
                 back.carry.copy_from_slice(&back.k_bar);
                 back.carried = true;
