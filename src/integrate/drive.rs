@@ -5,7 +5,7 @@ use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
 use super::options::{Options, Save};
 use super::solution::{Located, Solution, StepInfo, Warning};
-use super::step::{StepView, Stepper};
+use super::step::{StepView, Stepper, take};
 use crate::error::{Attempt, Error, Failure, PostMortem, Result};
 use crate::integrate::Controller;
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
@@ -57,14 +57,34 @@ struct Cursor<T> {
     history: History<T>,
 }
 
-/// The controller's verdict, compiled for this CPU (its log₂ and exp₂ use fused multiply-adds).
-struct Judge<'a, T>(&'a Controller, T, usize, &'a History<T>);
+/// An attempt and the controller's verdict on it, compiled together for this CPU.
+struct Attempted<'a, T, S> {
+    stepper: &'a mut S,
+    step: StepInfo<T>,
+    y: &'a [T],
+    y1: &'a mut [T],
+    options: &'a Options<T>,
+    history: &'a mut History<T>,
+}
 
-impl<T: Real> Kernel for Judge<'_, T> {
-    type Output = (T, bool, History<T>);
+impl<T: Real, S: Stepper<T>> Kernel for Attempted<'_, T, S> {
+    /// E, the factor on h, whether the step is accepted.
+    type Output = (T, T, bool);
     #[inline(always)]
     fn run(self) -> Self::Output {
-        self.0.factor(self.1, self.2, self.3)
+        let Self {
+            stepper,
+            step,
+            y,
+            y1,
+            options,
+            history,
+        } = self;
+        let square = stepper.attempt((step.t, step.h), step.to_stop, y, y1, &options.norm);
+        let power = stepper.error_power();
+        let (factor, accepted, next) = options.controller.factor(square, power, history);
+        *history = next;
+        (square.sqrt(), factor, accepted)
     }
 }
 
@@ -220,14 +240,24 @@ impl<T: Real> Drive<T> {
         let h = if clipped { remaining } else { at.h };
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
-        let square = stepper.attempt((at.t, h), to_stop, &self.y, &mut self.y1, &options.norm);
-        let power = stepper.estimates().error_power().unwrap_or(1);
-        let (factor, accepted, history) =
-            dispatch(Judge(&options.controller, square, power, &at.history));
-        let error = square.sqrt();
+        let info = StepInfo {
+            t: at.t,
+            h,
+            t1,
+            to_stop,
+            error: T::zero(),
+        };
+        let (error, factor, accepted) = dispatch(Attempted {
+            stepper,
+            step: info,
+            y: &self.y,
+            y1: &mut self.y1,
+            options,
+            history: &mut at.history,
+        });
+        let info = StepInfo { error, ..info };
         self.note(at, h, error, accepted);
         at.attempts += 1;
-        at.history = history;
         let wanted = at.h;
         at.h = h * factor;
         if options.diagnostics {
@@ -238,13 +268,6 @@ impl<T: Real> Drive<T> {
             return self.rejected(stepper, at, error, options);
         }
         at.non_finite = 0;
-        let info = StepInfo {
-            t: at.t,
-            h,
-            t1,
-            to_stop,
-            error,
-        };
         self.accepted(stepper, at, info, options, observer);
         if clipped {
             at.next_stop += 1;
@@ -537,13 +560,7 @@ impl<T: Real> Drive<T> {
         stepper.begin(first.t, &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
-            let square = stepper.attempt(
-                (info.t, info.h),
-                info.to_stop,
-                &self.y,
-                &mut self.y1,
-                &options.norm,
-            );
+            let square = take(stepper, info, &self.y, &mut self.y1, &options.norm);
             let info = StepInfo {
                 error: square.sqrt(),
                 ..*info

@@ -23,5 +23,5 @@ pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub(crate) use step::check_step;
 pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent,
-    StepView, Stepper, StiffnessForms,
+    StepView, Stepper, StiffnessForms, take,
 };

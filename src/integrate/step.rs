@@ -4,7 +4,7 @@
 
 use super::solution::{Solution, StepInfo};
 use crate::error::{Error, Result};
-use crate::num::{ErrorNorm, Real};
+use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 
 /// An accepted step: from (t, y0) to (t + h, y1) with stage derivatives.
 #[derive(Clone, Copy)]
@@ -144,6 +144,9 @@ pub trait Stepper<T: Real> {
     /// Order of the advancing solution.
     fn order(&self) -> usize;
 
+    /// [`Estimates::error_power`], or 1 for a method without an estimate.
+    fn error_power(&self) -> usize;
+
     /// The method's estimates.
     fn estimates(&self) -> &dyn Estimates<T>;
 
@@ -158,7 +161,8 @@ pub trait Stepper<T: Real> {
 
     /// Takes a step of size h from (t, y) to `y1`; returns E² in `norm` (0 for a method without
     /// an estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
-    /// stages at c = 1 are evaluated just before it.
+    /// stages at c = 1 are evaluated just before it. `#[inline(always)]`, and called inside
+    /// [`dispatch`](crate::num::dispatch) by [`take`].
     fn attempt(
         &mut self,
         at: (T, T),
@@ -182,6 +186,43 @@ pub trait Stepper<T: Real> {
 
     /// Names the part of the model that first goes non-finite at (t, y).
     fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String>;
+}
+
+struct Take<'a, T, S> {
+    stepper: &'a mut S,
+    at: (T, T),
+    to_stop: bool,
+    y: &'a [T],
+    y1: &'a mut [T],
+    norm: &'a ErrorNorm<T>,
+}
+
+impl<T: Real, S: Stepper<T>> Kernel for Take<'_, T, S> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        self.stepper
+            .attempt(self.at, self.to_stop, self.y, self.y1, self.norm)
+    }
+}
+
+/// Takes a recorded step from `y` to `y1`, compiled for this CPU; returns E².
+pub fn take<T: Real, S: Stepper<T>>(
+    stepper: &mut S,
+    step: &StepInfo<T>,
+    y: &[T],
+    y1: &mut [T],
+    norm: &ErrorNorm<T>,
+) -> T {
+    let (at, to_stop) = ((step.t, step.h), step.to_stop);
+    dispatch(Take {
+        stepper,
+        at,
+        to_stop,
+        y,
+        y1,
+        norm,
+    })
 }
 
 /// Cotangents carried backward from step to step, and the work space of a step's reverse.

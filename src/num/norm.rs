@@ -179,7 +179,7 @@ fn mean_square<E: Scalar>(entries: Scaled<'_, E>) -> E {
             atol: &atol[..n],
         }),
     };
-    total / E::of(n as f64)
+    total * E::of(1.0 / n as f64)
 }
 
 struct MeanSquare<'a, E>(Scaled<'a, E>);
@@ -278,7 +278,7 @@ impl<T: Real> ErrorNorm<T> {
             }
             // NaN must win: it is never smaller.
             (Over::Trajectory, _) => {
-                columns(dim).fold(T::zero(), |a, x| if x <= a { a } else { x })
+                columns(dim).fold(T::zero(), |a, x| if a >= x || a.f64().is_nan() { a } else { x })
             }
         }
     }
@@ -309,7 +309,7 @@ impl<T: Real> ErrorNorm<T> {
                     y1,
                     rtol,
                     atol,
-                }) / E::of(n as f64)
+                }) * E::of(1.0 / n as f64)
             }
         }
     }

@@ -7,7 +7,7 @@ use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
 use crate::integrate::{Estimates, Stepper, error_square};
-use crate::num::{ErrorNorm, Kernel, Real, Scalar, combine, combine_differences, dispatch};
+use crate::num::{ErrorNorm, Real, Scalar, combine, combine_differences};
 
 /// Explicit Runge–Kutta steps for one right-hand side.
 pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
@@ -93,7 +93,7 @@ impl<E: Scalar> Step<'_, E> {
         let method = self.method;
         let mut y = [E::zero(); N];
         y.copy_from_slice(&self.y[..N]);
-        if let Some(rows) = method.seven_rows() {
+        if let Some((rows, _)) = method.seven() {
             // The fifth-order workhorses (Tsit5, DP5), unrolled.
             macro_rules! stage {
                 ($($i:literal)*) => {{ $(
@@ -183,7 +183,11 @@ impl<E: Scalar> Step<'_, E> {
                         if method.error_power.is_none() {
                             return self.no_error();
                         }
-                        let high = self.small_square::<T, $n>(&method.error, norm);
+                        // The workhorses' weights as an array, so that the sum is unrolled.
+                        let high = match method.seven() {
+                            Some((_, error)) => self.small_square::<T, $n>(error, norm),
+                            None => self.small_square::<T, $n>(&method.error, norm),
+                        };
                         if method.error_low.is_empty() {
                             return high;
                         }
@@ -209,15 +213,6 @@ impl<E: Scalar> Step<'_, E> {
     }
 }
 
-/// A step of one right-hand side, compiled for this CPU.
-struct Attempt<'s, 'a, T: Real, D: Dynamics<T>> {
-    stepper: &'s mut ExplicitStepper<'a, T, D>,
-    at: [T; 3],
-    y: &'s [T],
-    y1: &'s mut [T],
-    norm: &'s ErrorNorm<T>,
-}
-
 /// [`Dynamics::eval`] with its parameters and scratch.
 struct Bound<'s, T, D: Dynamics<T>>
 where
@@ -240,59 +235,6 @@ impl<T: Real, D: Dynamics<T>> Field<T> for Bound<'_, T, D> {
             dy,
             self.scratch,
         );
-    }
-}
-
-impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
-    type Output = T;
-    #[inline(always)]
-    fn run(self) -> T {
-        let Self {
-            stepper,
-            at: [t, h, t_end],
-            y,
-            y1,
-            norm,
-        } = self;
-        let ExplicitStepper {
-            method,
-            dynamics,
-            theta,
-            scratch,
-            k,
-            g,
-            ..
-        } = stepper;
-        let dim = dynamics.dim();
-        let mut f = Bound {
-            dynamics: *dynamics,
-            theta,
-            scratch,
-        };
-        let mut step = Step {
-            method,
-            t,
-            h,
-            t_end,
-            y,
-            y1,
-            k,
-            g,
-        };
-        if y.len() == dim {
-            return step.run_single(norm, &mut f);
-        }
-        step.large(&mut f);
-        if method.error_power.is_none() {
-            return step.no_error();
-        }
-        combine_differences(step.g, h, &method.error, step.k);
-        let high = norm.mean_square(step.g, y, step.y1, dim);
-        if method.error_low.is_empty() {
-            return high;
-        }
-        combine_differences(step.g, h, &method.error_low, step.k);
-        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
     }
 }
 
@@ -321,6 +263,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     }
 
     /// Time for stages at c = 1: t + h, or just before a discontinuity there.
+    #[inline(always)]
     pub(crate) fn end_time(t: T, h: T, to_stop: bool) -> T {
         let end = t + h;
         if !to_stop {
@@ -386,6 +329,11 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     }
 
     #[inline(always)]
+    fn error_power(&self) -> usize {
+        self.method.error_power.unwrap_or(1)
+    }
+
+    #[inline(always)]
     fn estimates(&self) -> &dyn Estimates<T> {
         &self.method
     }
@@ -405,7 +353,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn attempt(
         &mut self,
         (t, h): (T, T),
@@ -417,13 +365,45 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe += self.method.stages - 1;
         self.extra_done = false;
         let t_end = Self::end_time(t, h, to_stop);
-        dispatch(Attempt {
-            stepper: self,
-            at: [t, h, t_end],
+        let Self {
+            method,
+            dynamics,
+            theta,
+            scratch,
+            k,
+            g,
+            ..
+        } = self;
+        let dim = dynamics.dim();
+        let mut f = Bound {
+            dynamics: *dynamics,
+            theta,
+            scratch,
+        };
+        let mut step = Step {
+            method,
+            t,
+            h,
+            t_end,
             y,
             y1,
-            norm,
-        })
+            k,
+            g,
+        };
+        if y.len() == dim {
+            return step.run_single(norm, &mut f);
+        }
+        step.large(&mut f);
+        if method.error_power.is_none() {
+            return step.no_error();
+        }
+        combine_differences(step.g, h, &method.error, step.k);
+        let high = norm.mean_square(step.g, y, step.y1, dim);
+        if method.error_low.is_empty() {
+            return high;
+        }
+        combine_differences(step.g, h, &method.error_low, step.k);
+        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
     }
 
     #[inline(always)]

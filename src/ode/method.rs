@@ -19,8 +19,8 @@ pub struct Method {
     pub(crate) a: Vec<Vec<f64>>,
     /// Column i of (a over b): what k_i's cotangent takes from each stage's and from y1's.
     pub(crate) transposed: Vec<Vec<f64>>,
-    /// The rows of a of a seven-stage first-same-as-last method, one after the other.
-    seven: Option<Box<[f64; 21]>>,
+    /// The rows of a of a seven-stage first-same-as-last pair, one after the other, and its error weights.
+    seven: Option<Box<([f64; 21], [f64; 7])>>,
     pub(crate) b: Vec<f64>,
     pub(crate) error: Vec<f64>,
     pub(crate) error_low: Vec<f64>,
@@ -64,9 +64,11 @@ impl Method {
         });
         let b = tableau.b.to_vec();
         let extra_is_end = extra > 0 && c[stages] == 1.0 && a[stages][..] == b[..];
-        let seven = (stages == 7 && tableau.fsal)
-            .then(|| a[1..7].concat().try_into().ok())
-            .flatten();
+        let seven = (stages == 7 && tableau.fsal).then(|| {
+            let rows = a[1..7].concat().try_into().ok()?;
+            Some(Box::new((rows, tableau.error.to_vec().try_into().ok()?)))
+        });
+        let seven = seven.flatten();
         Self {
             seven,
             order: tableau.order,
@@ -91,9 +93,9 @@ impl Method {
         self.stages + self.extra
     }
 
-    /// The packed rows of a seven-stage first-same-as-last method.
+    /// The packed rows and error weights of a seven-stage first-same-as-last pair.
     #[inline(always)]
-    pub(crate) fn seven_rows(&self) -> Option<&[f64; 21]> {
+    pub(crate) fn seven(&self) -> Option<&([f64; 21], [f64; 7])> {
         self.seven.as_deref()
     }
 
