@@ -165,7 +165,7 @@ impl Session {
         self.rows.push(row);
     }
 
-    /// Writes columns of equal length as the CSV file `name`.csv.
+    /// Writes columns (shorter ones end in empty fields) as the CSV file `name`.csv.
     pub fn curves(&mut self, name: &str, columns: &[(&str, &[f64])]) -> Result<()> {
         let path = self.path(&format!("{name}.csv"));
         let names: Vec<&str> = columns.iter().map(|c| c.0).collect();
@@ -181,7 +181,7 @@ impl Session {
             text += &(fields.join(",") + "\n");
         }
         files::write_atomic(&path, |w| w.write_all(text.as_bytes()))?;
-        self.written(&path);
+        self.wrote(&path);
         Ok(())
     }
 
@@ -190,12 +190,12 @@ impl Session {
     pub fn picture(&mut self, name: &str, figure: &odeon::plot::Figure) -> Result<()> {
         let path = self.path(&format!("{name}.png"));
         figure.save(&path)?;
-        self.written(&path);
+        self.wrote(&path);
         Ok(())
     }
 
-    /// Names a file at the end.
-    fn written(&mut self, path: &Path) {
+    /// Has a file named at the end that something else wrote.
+    pub fn wrote(&mut self, path: &Path) {
         self.written.push(path.to_path_buf());
     }
 

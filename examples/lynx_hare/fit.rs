@@ -81,8 +81,8 @@ pub struct Fitted {
     /// Training loss in each iteration.
     pub losses: Vec<f64>,
     pub train_s: f64,
-    /// The populations month by month from the first year to the last.
-    pub monthly: Solution<f64>,
+    /// The populations, 48 times a year, from the first year to the last.
+    pub curve: Solution<f64>,
     /// The populations in the years of the data.
     pub yearly: Vec<f64>,
     pub predict_s: f64,
@@ -134,11 +134,11 @@ impl<D: Dynamics<f64>> Model<D> {
             let options = Options::tol(TOL, TOL).save(Save::At(times));
             Ok(solve(&self.dynamics, &Tsit5, &problem, &options)?)
         };
-        let months = (12.0 * time[time.len() - 1]).round() as usize;
+        let points = (48.0 * time[time.len() - 1]).round() as usize;
         let end = time[time.len() - 1];
-        let monthly = predict(
-            (0..=months)
-                .map(|m| end * m as f64 / months as f64)
+        let curve = predict(
+            (0..=points)
+                .map(|i| end * i as f64 / points as f64)
                 .collect(),
         )?;
         let (yearly, predict_s) = timed(|| predict(time.clone()))?;
@@ -149,7 +149,7 @@ impl<D: Dynamics<f64>> Model<D> {
             start: start.to_vec(),
             losses: outcome.records.iter().map(|r| r.loss).collect(),
             train_s,
-            monthly,
+            curve,
             yearly: yearly.y,
             predict_s,
         })

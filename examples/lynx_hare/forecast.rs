@@ -10,7 +10,7 @@ use odeon::Result;
 pub struct Forecast {
     /// Name of the model.
     pub name: &'static str,
-    /// Years month by month.
+    /// Years, 48 points in each.
     pub year: Vec<f64>,
     /// Hare, thousands.
     pub hare: Vec<f64>,
@@ -55,18 +55,18 @@ impl Forecast {
         let Fitted {
             name,
             seed,
-            monthly,
+            curve,
             yearly,
             ..
         } = fitted;
         let population = |species: usize| -> Vec<f64> {
-            let u = monthly.y.iter().skip(species).step_by(2);
+            let u = curve.y.iter().skip(species).step_by(2);
             u.map(|u| pelts.mean[species] * u.exp()).collect()
         };
         let errors = |range| Errors::of(yearly, pelts, range);
         let forecast = Self {
             name,
-            year: monthly.t.iter().map(|t| pelts.year[0] + t).collect(),
+            year: curve.t.iter().map(|t| pelts.year[0] + t).collect(),
             hare: population(0),
             lynx: population(1),
             losses: fitted.losses.clone(),
@@ -79,9 +79,9 @@ impl Forecast {
             method: file_name(name),
             seed: *seed,
             loss: Some(forecast.rmse[0].log.powi(2)),
-            nfe: monthly.stats.nfe,
-            accepted: monthly.stats.accepted,
-            rejected: monthly.stats.rejected,
+            nfe: curve.stats.nfe,
+            accepted: curve.stats.accepted,
+            rejected: curve.stats.rejected,
             train_s: fitted.train_s,
             predict_s: fitted.predict_s,
         });

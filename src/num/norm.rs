@@ -278,7 +278,10 @@ impl<T: Real> ErrorNorm<T> {
             }
             // NaN must win: it is never smaller.
             (Over::Trajectory, _) => {
-                columns(dim).fold(T::zero(), |a, x| if a >= x || a.f64().is_nan() { a } else { x })
+                columns(dim).fold(
+                    T::zero(),
+                    |a, x| if a >= x || a.f64().is_nan() { a } else { x },
+                )
             }
         }
     }
