@@ -53,10 +53,10 @@ struct Arguments {
 
     /// λ of the regulariser, or FIRST:LAST for exponential annealing over the run; one method at a
     /// time [default: the published 100:10 (error, error-stiffness) and 0.0285 (stiffness)]
-    #[arg(long, value_name = "λ")]
+    #[arg(long, value_name = "λ", allow_hyphen_values = true)]
     lambda: Option<regulariser::Annealing>,
 
-    /// Passes over the data [default: 10 with --data; 40 generated, 2 with --quick]
+    /// Passes over the data [default: 10 with --data; 15 generated, 2 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     epochs: Option<u64>,
 
@@ -102,7 +102,7 @@ fn mnist(arguments: &Arguments, session: &mut Session) -> Result<()> {
         Some(directory) => digits::read(directory)?,
         None => {
             session.say(WITHOUT_DATA)?;
-            let (train, test) = if quick { (256, 128) } else { (2048, 1024) };
+            let (train, test) = if quick { (256, 128) } else { (4096, 1024) };
             glyphs::generate(train, test, session.common.seed)?
         }
     };
@@ -111,7 +111,7 @@ fn mnist(arguments: &Arguments, session: &mut Session) -> Result<()> {
         epochs: arguments.epochs.unwrap_or(match (real, quick) {
             (_, true) => 2,
             (true, _) => 10,
-            (false, _) => 40,
+            (false, _) => 15,
         }),
         batch: arguments.batch.unwrap_or(match (real, quick) {
             (true, _) => 512,

@@ -104,7 +104,9 @@ pub fn train(
     let weights = session.path(&format!("{method}_{}.safetensors", setup.seed));
     io::save(&weights, &model.layout, &params, &io::Names::exact())?;
 
-    [&log, &checkpoint, &weights].map(|path| session.wrote(path));
+    for path in [&log, &checkpoint, &weights] {
+        session.wrote(path);
+    }
 
     let records = Table::read(&log, Missing::Fill(0.0))?;
     let column = |name: &str| records.column(name).map(<[f64]>::to_vec);
