@@ -197,18 +197,8 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
     ) {
         let mut solver = Solver::new(task.dynamics, tableau, 1);
         let outcome = solver.run(&task.single(trajectory), task.options, &mut Silent);
-        let solution = &solver.drive.solution;
-        let slot = trajectory - first;
-        part.y[slot * task.length..][..solution.y.len()].copy_from_slice(&solution.y);
-        let s = &solution.stats;
-        part.stats[slot] = TrajectoryStatistics {
-            nfe: s.nfe,
-            accepted: s.accepted,
-            rejected: s.rejected,
-        };
-        if let Err(partial) = outcome {
-            part.failures.push((trajectory, partial.error));
-        }
+        let at = (trajectory - first, trajectory);
+        part.enter(at, &solver.drive.solution, outcome, &task.options.save);
     }
 
     /// Bookkeeping after an attempt in which something happened: ends, rejections, failures.
@@ -299,7 +289,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
                 self.stepper.set_theta(&theta);
                 self.stepper.extra_done = false;
                 let before = self.stepper.nfe;
-                self.stepper.extra_stages((t, h), &y0);
+                self.stepper.extra_stages((t, h), &y0, None);
                 job.nfe += self.stepper.nfe - before;
             }
             let method: &Method = &self.stepper.method;

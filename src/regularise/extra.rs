@@ -1,7 +1,7 @@
 //! One step re-evaluated outside the solve, with its reverse: the core of local regularisation.
 
 use crate::error::{Error, Result};
-use crate::integrate::{Backward, Heuristic, Reverse, StepInfo, StepView, initial_step};
+use crate::integrate::{Backward, Heuristic, Reverse, StepInfo, StepView, initial_step, take};
 use crate::num::{ErrorNorm, Real};
 
 /// How long the extra step is.
@@ -69,7 +69,7 @@ impl<T: Real> ExtraStep<T> {
         Error::check_len("u", u.len(), self.y1.len(), "the state's length")?;
         let info = match size {
             Size::Recorded(info) => {
-                stepper.begin(info.t, u);
+                stepper.begin(info.start(), u);
                 info
             }
             Size::Automatic { t, end } => {
@@ -81,11 +81,12 @@ impl<T: Real> ExtraStep<T> {
                     h,
                     t1: t + h,
                     to_stop: false,
+                    from_stop: false,
                     error: T::zero(),
                 }
             }
         };
-        let square = stepper.attempt((info.t, info.h), info.to_stop, u, &mut self.y1, norm);
+        let square = take(stepper, &info, u, &mut self.y1, norm);
         let info = StepInfo {
             error: square.sqrt(),
             ..info

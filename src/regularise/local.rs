@@ -20,7 +20,7 @@
 
 use super::extra::{ExtraStep, FirstStage, Size};
 use crate::error::{Error, Result};
-use crate::integrate::{AcceptedSteps, Heuristic, Injection, Solution, Stepper};
+use crate::integrate::{AcceptedSteps, Heuristic, Injection, Solution, Stepper, take};
 use crate::num::Real;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -255,6 +255,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
                 h: draw.h,
                 t1: draw.t + draw.h,
                 to_stop: false,
+                from_stop: false,
                 error: T::zero(),
             })
         };
@@ -297,8 +298,8 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
         let kept = ends.len();
         ends.resize(kept + 2 * n, T::zero());
         let (y1, out) = ends[kept..].split_at_mut(n);
-        stepper.begin(info.t, &self.u);
-        stepper.attempt((info.t, info.h), info.to_stop, &self.u, y1, norm);
+        stepper.begin(info.start(), &self.u);
+        take(stepper, &info, &self.u, y1, norm);
         stepper.interpolate((info.t, info.h), draw.theta, [&self.u, y1], out);
         self.u.copy_from_slice(out);
         ends.truncate(kept);
