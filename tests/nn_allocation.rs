@@ -50,6 +50,7 @@ fn passes_allocate_nothing() -> Result<()> {
         let x: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
         let (mut out, mut x_bar, mut theta_bar) = (x.clone(), x.clone(), theta.clone());
         let mut scratch = network.scratch(batch);
+        let mut second = network.second_order_scratch(batch);
         let mut optimizer = Optimizer::new(
             Rule::adabelief(),
             Schedule::Constant(0.1),
@@ -64,6 +65,7 @@ fn passes_allocate_nothing() -> Result<()> {
             network.forward(at, &mut out, &mut scratch);
             network.vjp(at, &x, &mut x_bar, &mut theta_bar, &mut scratch);
             network.jvp(at, at, &mut out, &mut scratch);
+            network.jvp_vjp(at, [&x, &x], &mut x_bar, &mut theta_bar, &mut second);
             assert!(optimizer.step(&mut theta, &theta_bar).is_ok());
         });
         assert_eq!(counted, 0, "batch {batch}");

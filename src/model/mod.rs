@@ -1,5 +1,6 @@
 //! Models: right-hand sides made of networks.
 
 mod neural;
+mod second_order;
 
 pub use neural::NeuralOde;

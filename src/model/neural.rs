@@ -35,7 +35,7 @@ impl NeuralOde {
     }
 }
 
-fn input<'a, T: Copy>(at: Point<'a, T>) -> Input<'a, T> {
+pub(super) fn input<'a, T: Copy>(at: Point<'a, T>) -> Input<'a, T> {
     Input {
         t: at.t,
         x: at.y,

@@ -95,6 +95,14 @@ impl Activation {
         debug_assert!(done.is_ok(), "the callers cut all to one length");
     }
 
+    /// The reverse of (y, ẏ) = (a(x), a′(x) ⊙ ẋ) in place, as
+    /// [`kernels::pullback_tangent`] says, for `at` as in
+    /// [`scale_by_slope`](Activation::scale_by_slope).
+    pub(super) fn reverse_tangent<T: Real>(self, at: &[T], x_dot: &[T], bars: [&mut [T]; 2]) {
+        let done = kernels::pullback_tangent(self.function(), at, x_dot, bars);
+        debug_assert!(done.is_ok(), "the callers cut all to one length");
+    }
+
     /// `bar` ← a′ ⊙ `bar`; `at` is the output when
     /// [`slope_from_output`](Activation::slope_from_output), else the input. The same length as
     /// `bar`.

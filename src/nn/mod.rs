@@ -18,6 +18,7 @@ mod params;
 mod products;
 mod run;
 mod schedule;
+mod second_order;
 
 pub use activation::Activation;
 pub use clip::Clip;
@@ -28,3 +29,4 @@ pub use optim::{Optimizer, OptimizerState, Rule};
 pub use params::{Entry, Layout, Role};
 pub use run::{Input, Scratch};
 pub use schedule::Schedule;
+pub use second_order::SecondOrderScratch;

@@ -22,19 +22,19 @@ pub struct Input<'a, T> {
 /// Memory for passes of a [`Network`] over at most the batch it was made for.
 #[derive(Clone, Debug)]
 pub struct Scratch<T> {
-    values: Vec<T>,
+    pub(super) values: Vec<T>,
     /// Two cotangents (or tangents): of the current value and of the next.
-    pair: [Vec<T>; 2],
+    pub(super) pair: [Vec<T>; 2],
     /// Cotangents waiting at the ends of residual blocks, one for each depth.
-    waiting: Vec<Vec<T>>,
-    weight: Vec<T>,
-    grad: Vec<T>,
-    rows: Vec<T>,
+    pub(super) waiting: Vec<Vec<T>>,
+    pub(super) weight: Vec<T>,
+    pub(super) grad: Vec<T>,
+    pub(super) rows: Vec<T>,
 }
 
 /// What a forward pass is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     /// The output alone.
     Output,
     /// Every value that slopes need; the last output only when its own slope needs it.
@@ -45,10 +45,10 @@ enum Purpose {
 
 /// What a forward pass kept.
 #[derive(Clone, Copy)]
-struct Kept<'a, T> {
-    values: &'a [T],
+pub(super) struct Kept<'a, T> {
+    pub values: &'a [T],
     /// The last output, when it is not among the values.
-    out: &'a [T],
+    pub out: &'a [T],
 }
 
 impl<'a, T> Kept<'a, T> {
@@ -61,7 +61,7 @@ impl<'a, T> Kept<'a, T> {
     }
 
     /// The `rows × batch` value in `slot`.
-    fn slot(&self, x: &'a [T], slot: Slot, [rows, batch]: [usize; 2]) -> &'a [T] {
+    pub fn slot(&self, x: &'a [T], slot: Slot, [rows, batch]: [usize; 2]) -> &'a [T] {
         match slot {
             Slot::Input => &x[..rows * batch],
             Slot::Kept(start) => self.at(start, batch, rows * batch),
@@ -292,7 +292,7 @@ impl Network {
 
     /// Runs every step. What is kept goes to `tape`, or to the scratch; the last output to `out`
     /// unless the purpose is slopes alone.
-    fn pass<T: Real>(
+    pub(super) fn pass<T: Real>(
         &self,
         at: Input<'_, T>,
         purpose: Purpose,
@@ -442,7 +442,11 @@ fn apply<T: Real>(
 }
 
 /// The activation fused with a dense step, if any, and the values its slope is computed from.
-fn fused<'a, T>(step: &Step, kept: Kept<'a, T>, batch: usize) -> Option<(Activation, &'a [T])> {
+pub(super) fn fused<'a, T>(
+    step: &Step,
+    kept: Kept<'a, T>,
+    batch: usize,
+) -> Option<(Activation, &'a [T])> {
     let start = match (step.before, step.output) {
         (Some(start), _) | (None, Slot::Kept(start)) => start,
         (None, Slot::Input) => return None,
@@ -452,14 +456,14 @@ fn fused<'a, T>(step: &Step, kept: Kept<'a, T>, batch: usize) -> Option<(Activat
 }
 
 /// `bar` ← a′ ⊙ `bar` for that activation.
-fn scale_by_slope<T: Real>(step: &Step, kept: Kept<'_, T>, batch: usize, bar: &mut [T]) {
+pub(super) fn scale_by_slope<T: Real>(step: &Step, kept: Kept<'_, T>, batch: usize, bar: &mut [T]) {
     if let Some((activation, saved)) = fused(step, kept, batch) {
         activation.scale_by_slope(saved, bar);
     }
 }
 
 /// `z_dot` ← W ẋ + w_t ṫ + Ẇ [x; t] + ḃ.
-fn dense_tangent<T: Real>(
+pub(super) fn dense_tangent<T: Real>(
     dense: &Dense,
     at: Input<'_, T>,
     dot: Input<'_, T>,
@@ -479,7 +483,7 @@ fn dense_tangent<T: Real>(
 }
 
 /// `to` += `from`, as far as `from` goes.
-fn add<T: Real>(from: &[T], to: &mut [T]) {
+pub(super) fn add<T: Real>(from: &[T], to: &mut [T]) {
     struct Add<'a, T>(&'a [T], &'a mut [T]);
     impl<T: Real> Kernel for Add<'_, T> {
         type Output = ();

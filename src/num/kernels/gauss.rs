@@ -52,6 +52,15 @@ pub fn gelu_slope<T: Real>(x: T) -> T {
     signed.mul_add(density, phi)
 }
 
+/// d²gelu/dx² = (2 − x²)·e^(−x²/2)/√(2π).
+#[inline(always)]
+pub fn gelu_curvature<T: Real>(x: T) -> T {
+    let t = x.abs().min(T::GAUSS_MAX);
+    let (k, _, e) = tail(t);
+    let density = T::of(0.398_942_280_401_432_7) * (e.0 + e.1).scale(k);
+    density * (-t).mul_add(t, T::of(2.0))
+}
+
 /// GELU from the operations of any scalar, so that it differentiates: x/2 + |x|(1/2 − Φ(−|x|)).
 #[inline(always)]
 pub fn gelu_of_scalar<S: Scalar>(x: S) -> S {

@@ -70,6 +70,26 @@ pub fn pullback_in_place<T: Real>(function: Function, saved: &[T], bar: &mut [T]
     Ok(())
 }
 
+/// The reverse of (y, ẏ) = (f(x), f′(x)ẋ) in place: on entry `bars` are ȳ and the cotangent u of ẏ;
+/// on return x̄ = f′ȳ + f″ẋu and the cotangent f′u of ẋ.
+///
+/// # Errors
+/// [`Error::Length`] when the lengths differ; nothing is written then.
+pub fn pullback_tangent<T: Real>(
+    function: Function,
+    saved: &[T],
+    x_dot: &[T],
+    bars: [&mut [T]; 2],
+) -> Result<()> {
+    let needed = "one per saved value";
+    Error::check_len("x_dot", x_dot.len(), saved.len(), needed)?;
+    for bar in &bars {
+        Error::check_len("a cotangent", bar.len(), saved.len(), needed)?;
+    }
+    each_function!(function, pullback_tangent_one(saved, x_dot, bars));
+    Ok(())
+}
+
 fn apply_one<F: Elementwise, T: Real>(x: &mut [T]) {
     dispatch(Apply::<F, T>(x, PhantomData));
 }
@@ -84,6 +104,10 @@ fn pullback_one<F: Elementwise, T: Real>(saved: &[T], y_bar: &[T], x_bar: &mut [
 
 fn pullback_in_place_one<F: Elementwise, T: Real>(saved: &[T], bar: &mut [T]) {
     dispatch(PullbackInPlace::<F, T>(saved, bar, PhantomData));
+}
+
+fn pullback_tangent_one<F: Elementwise, T: Real>(saved: &[T], x_dot: &[T], bars: [&mut [T]; 2]) {
+    dispatch(PullbackTangent::<F, T>(saved, x_dot, bars, PhantomData));
 }
 
 /// Whether the branch-free code serves the whole chunk.
@@ -172,6 +196,34 @@ impl<F: Elementwise, T: Real> Kernel for PullbackInPlace<'_, F, T> {
             } else {
                 for (saved, bar) in saved.iter().zip(bar) {
                     *bar *= F::any_slope(*saved);
+                }
+            }
+        }
+    }
+}
+
+struct PullbackTangent<'a, F, T>(&'a [T], &'a [T], [&'a mut [T]; 2], PhantomData<F>);
+
+impl<F: Elementwise, T: Real> Kernel for PullbackTangent<'_, F, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let [bars, dot_bars] = self.2;
+        let chunks = self.0.chunks(CHUNK).zip(self.1.chunks(CHUNK));
+        let bars = bars.chunks_mut(CHUNK).zip(dot_bars.chunks_mut(CHUNK));
+        for ((saved, x_dot), (bar, dot_bar)) in chunks.zip(bars) {
+            let entries = saved.iter().zip(x_dot).zip(bar.iter_mut().zip(dot_bar));
+            if all_moderate::<F, T>(saved) {
+                for ((&saved, &x_dot), (bar, dot_bar)) in entries {
+                    let bend = F::curvature(saved) * x_dot * *dot_bar;
+                    *bar = F::slope(saved).mul_add(*bar, bend);
+                    *dot_bar *= F::slope(saved);
+                }
+            } else {
+                for ((&saved, &x_dot), (bar, dot_bar)) in entries {
+                    let bend = F::any_curvature(saved) * x_dot * *dot_bar;
+                    *bar = F::any_slope(saved).mul_add(*bar, bend);
+                    *dot_bar *= F::any_slope(saved);
                 }
             }
         }

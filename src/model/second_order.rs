@@ -1,0 +1,27 @@
+//! Second-order products of [`NeuralOde`], for penalties on its Jacobian.
+
+use super::NeuralOde;
+use super::neural::input;
+use crate::dynamics::{Point, SecondOrder};
+use crate::nn::SecondOrderScratch;
+use crate::num::Real;
+
+impl<T: Real> SecondOrder<T> for NeuralOde {
+    type Memory = SecondOrderScratch<T>;
+
+    fn memory(&self, batch: usize) -> SecondOrderScratch<T> {
+        self.network().second_order_scratch(batch)
+    }
+
+    fn jvp_vjp(
+        &self,
+        at: Point<'_, T>,
+        products: [&[T]; 2],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        memory: &mut SecondOrderScratch<T>,
+    ) -> T {
+        let network = self.network();
+        network.jvp_vjp(input(at), products, y_bar, theta_bar, memory)
+    }
+}
