@@ -453,6 +453,11 @@ fn every_heuristic_passes_its_check_on_every_step() {
 fn finite_everywhere<F: VectorField>(field: F, y0: &[f64], theta: &[f64], options: &Options<f64>) {
     let field = Generic(field);
     for method in tableaux::all() {
+        let fixed = Options::fixed(0.1);
+        let options = match method.embedded_order {
+            0 => &fixed,
+            _ => options,
+        };
         let stepper = ExplicitStepper::new(&field, method, 1);
         let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
         let problem = Problem {

@@ -16,7 +16,7 @@ pub fn loss(solution: &Solution<f64>, y_bar: &mut [f64]) -> f64 {
 /// Derivative of `f` at 0: central differences with the increment halved from 0.02, extrapolated
 /// twice; the one that agrees best with its neighbours counts.
 pub fn difference(mut f: impl FnMut(f64) -> f64) -> f64 {
-    let central: Vec<f64> = (0..13)
+    let central: Vec<f64> = (0..20)
         .map(|level| 0.02 * 0.5f64.powi(level))
         .map(|d| (f(d) - f(-d)) / (2.0 * d))
         .collect();
