@@ -15,6 +15,7 @@ pub mod num;
 pub mod ode;
 #[cfg(feature = "plot")]
 pub mod plot;
+pub mod regularise;
 pub mod train;
 
 pub use error::{Error, Result};

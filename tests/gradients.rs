@@ -425,6 +425,7 @@ fn misuse_is_refused() -> Result<()> {
     let bar = [1.0, 1.0];
     let far = odeon::adjoint::Injection {
         step: 10_000,
+        theta: 0.0,
         y_bar: &bar,
     };
     let error = adjoint
@@ -440,6 +441,7 @@ fn misuse_is_refused() -> Result<()> {
     let plain = adjoint.y0_gradient().to_vec();
     let injection = odeon::adjoint::Injection {
         step: 0,
+        theta: 0.0,
         y_bar: &bar,
     };
     adjoint.forward(&setup.problem(), &setup.options, &mut [])?;

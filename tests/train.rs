@@ -1,8 +1,9 @@
 //! The training loop against itself: interrupted and resumed runs end with the same bits.
 
 use odeon::dataset::{Batches, Missing, Table};
+use odeon::nn::{Clip, Layout, Optimizer, Role, Rule, Schedule};
 use odeon::train::{
-    Batch, Checkpoint, Evaluation, Objective, Optimizer, Outcome, Settings, Trainer,
+    Batch, Checkpoint, Evaluation, Objective, Optimize, Outcome, Settings, Trainer,
 };
 use odeon::{Error, Result};
 use std::path::Path;
@@ -15,8 +16,13 @@ struct Adam {
     v: Vec<f64>,
 }
 
-impl Optimizer<f64> for Adam {
-    fn step(&mut self, params: &mut [f64], gradient: &[f64], rate: f64) -> Result<()> {
+impl Optimize<f64> for Adam {
+    fn learning_rate(&self) -> f64 {
+        0.05 / (1.0 + 0.02 * f64::from(self.t))
+    }
+
+    fn step(&mut self, params: &mut [f64], gradient: &[f64]) -> Result<()> {
+        let rate = self.learning_rate();
         self.t += 1;
         self.m.resize(params.len(), 0.0);
         self.v.resize(params.len(), 0.0);
@@ -131,7 +137,7 @@ impl Objective<f64> for Line {
 
 fn settings(dir: &Path, iterations: u64) -> Settings {
     Settings {
-        clip: Some(5.0),
+        clip: Some(Clip::Norm(5.0)),
         validate_every: 4,
         log: Some(dir.join("log.csv")),
         checkpoint: Some(dir.join("run.safetensors")),
@@ -148,9 +154,8 @@ fn train(
     resume: bool,
 ) -> Result<Outcome> {
     let mut adam = Adam::default();
-    let schedule = |k: u64| 0.05 / (1.0 + 0.02 * k as f64);
     let batches = Batches::new(SAMPLES, 5)?.shuffled(9);
-    let trainer = Trainer::new(objective, &mut adam, &schedule, batches, settings)?;
+    let trainer = Trainer::new(objective, &mut adam, batches, settings)?;
     if resume {
         trainer.resume(params)
     } else {
@@ -314,7 +319,7 @@ fn non_finite_losses_end_the_run_before_the_update() {
         progress: false,
         ..Settings::new(10)
     };
-    let trainer = Trainer::new(&mut objective, &mut adam, &|_| 0.1, batches, quiet).expect("fine");
+    let trainer = Trainer::new(&mut objective, &mut adam, batches, quiet).expect("fine");
     let mut params = vec![1.0, 2.0];
     let message = trainer.run(&mut params).expect_err("NaN").to_string();
     assert!(
@@ -329,8 +334,11 @@ fn non_finite_losses_end_the_run_before_the_update() {
 #[test]
 fn clipping_bounds_the_update() {
     struct Plain(Vec<f64>);
-    impl Optimizer<f64> for Plain {
-        fn step(&mut self, _: &mut [f64], gradient: &[f64], _: f64) -> Result<()> {
+    impl Optimize<f64> for Plain {
+        fn learning_rate(&self) -> f64 {
+            1.0
+        }
+        fn step(&mut self, _: &mut [f64], gradient: &[f64]) -> Result<()> {
             self.0 = gradient.to_vec();
             Ok(())
         }
@@ -347,13 +355,13 @@ fn clipping_bounds_the_update() {
     };
     for (clip, want) in [(2.5, [1.5, 2.0]), (6.0, [3.0, 4.0])] {
         let settings = Settings {
-            clip: Some(clip),
+            clip: Some(Clip::Norm(clip)),
             progress: false,
             ..Settings::new(1)
         };
         let mut rule = Plain(Vec::new());
         let batches = Batches::new(1, 1).expect("sizes");
-        let trainer = Trainer::new(&mut objective, &mut rule, &|_| 1.0, batches, settings);
+        let trainer = Trainer::new(&mut objective, &mut rule, batches, settings);
         let outcome = trainer.expect("fine").run(&mut [0.0, 0.0]).expect("trains");
         assert_eq!(outcome.records[0].gradient_norm, 5.0);
         assert_eq!(rule.0, want);
@@ -368,7 +376,7 @@ fn foreign_and_corrupt_checkpoints_are_refused_untouched() {
         let (mut line, mut adam) = (Line::new(None), Adam::default());
         let batches = Batches::new(SAMPLES, size)?.shuffled(9);
         let settings = settings(dir.path(), 20);
-        Trainer::new(&mut line, &mut adam, &|_| 0.1, batches, settings)?.resume(params)
+        Trainer::new(&mut line, &mut adam, batches, settings)?.resume(params)
     };
     let mut three = [1.0, 2.0, 3.0];
     let message = resume(&mut three, 5).expect_err("three").to_string();
@@ -396,7 +404,7 @@ fn bad_settings_say_what_is_needed() {
     let try_with = |settings: Settings| {
         let (mut line, mut adam) = (Line::new(None), Adam::default());
         let batches = Batches::new(SAMPLES, 5)?;
-        Trainer::new(&mut line, &mut adam, &|_| 0.1, batches, settings)?.resume(&mut [0.0, 0.0])
+        Trainer::new(&mut line, &mut adam, batches, settings)?.resume(&mut [0.0, 0.0])
     };
     let base = Settings {
         progress: false,
@@ -405,10 +413,10 @@ fn bad_settings_say_what_is_needed() {
     let cases = [
         (
             Settings {
-                clip: Some(0.0),
+                clip: Some(Clip::Norm(0.0)),
                 ..base.clone()
             },
-            "clip is 0",
+            "clipping bound is 0",
         ),
         (
             Settings {
@@ -447,6 +455,60 @@ fn bad_settings_say_what_is_needed() {
         progress: false,
         ..Settings::new(3)
     };
-    let trainer = Trainer::new(&mut line, &mut adam, &|_| 0.1, batches, quiet).expect("fine");
+    let trainer = Trainer::new(&mut line, &mut adam, batches, quiet).expect("fine");
     assert!(trainer.run(&mut [0.0, f64::NAN]).is_err());
+}
+
+/// The library's own optimisers, in f32, resumed through their checkpoint files.
+#[test]
+fn every_rule_resumes_with_the_same_bits() {
+    let mut layout = Layout::new();
+    layout
+        .push("weight", &[3], Role::Bias { fan_in: 1 })
+        .expect("a first name");
+    let rules = [
+        Rule::sgd(),
+        Rule::momentum(0.9),
+        Rule::adam(),
+        Rule::adamw(0.01),
+        Rule::adabelief(),
+        Rule::adamax(),
+        Rule::rmsprop(),
+    ];
+
+    for rule in rules {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let run = |iterations: u64, file: &str| {
+            let mut objective = |b: &Batch<'_>, p: &[f32], g: &mut [f32]| -> Result<Evaluation> {
+                let target = b.indices[0] as f32;
+                g.iter_mut().zip(p).for_each(|(g, p)| *g = p - target);
+                Ok(Evaluation {
+                    loss: f64::from(g[0] * g[0]),
+                    ..Evaluation::default()
+                })
+            };
+            let (initial, last) = (0.02, 0.001);
+            let schedule = Schedule::Cosine {
+                initial,
+                last,
+                over: 30,
+            };
+            let mut optimizer = Optimizer::new(rule, schedule, layout.clone()).expect("valid");
+            let checkpoint = Some(dir.path().join(file));
+            let settings = Settings {
+                checkpoint,
+                progress: false,
+                ..Settings::new(iterations)
+            };
+            let batches = Batches::new(4, 1).expect("sizes").shuffled(2);
+            let trainer = Trainer::new(&mut objective, &mut optimizer, batches, settings);
+            let mut params = [0.5f32, -0.25, 1.0];
+            trainer.expect("fine").resume(&mut params).expect("trains");
+            params.map(f32::to_bits)
+        };
+        let whole = run(25, "whole");
+        run(11, "parts");
+        assert_eq!(run(25, "parts"), whole, "{rule:?}");
+        assert_ne!(run(24, "shorter"), whole, "{rule:?}");
+    }
 }

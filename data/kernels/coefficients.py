@@ -145,5 +145,14 @@ lines = [
 ]
 for kind in ("f64", "f32"):
     lines += table(kind)
+digits = mp.dps
+mp.dps = 420
+bits = int(mp.floor(2 / pi * mpf(2) ** (64 * 20)))
+words = [0] + [(bits >> (64 * (19 - i))) & (2**64 - 1) for i in range(20)]
+mp.dps = digits
+lines += [
+    "/// The binary digits of 2/π, the first word before the point.",
+    "pub(crate) const TWO_OVER_PI: [u64; 21] = [" + ", ".join(f"{w:#018x}" for w in words) + "];",
+]
 path = Path(__file__).resolve().parents[2] / "src/num/kernels/coefficients.rs"
 path.write_text("\n".join(lines) + "\n")

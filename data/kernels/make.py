@@ -74,6 +74,7 @@ def arguments(low, high, kind, rng):
         for n in [*range(1, 40), *(rng.randrange(1, 4 * 10**8) for _ in range(60))]:
             xs += near(float(n * pi / 2), 1) + near(float((2 * n - 1) * pi / 4), 1)
         # The double nearest to a multiple of pi/2 among those in reach, and the bound itself.
+        xs += [math.ldexp(1 + rng.random(), e) for e in range(30, 1024, 16)]
         xs += [6381956970095103 * 2.0**-23, 1e9, -1e9, math.nextafter(1e9, 2e9), 1e22, 6381956970095103 * 2.0**797]
         return xs
     for _ in range(150):

@@ -9,8 +9,8 @@
 use super::checkpoint::{Memory, Store};
 use crate::error::{Error, Result};
 use crate::integrate::{
-    Backward, Drive, Observer, Options, Partial, Penalty, Problem, Reverse, Solution, StepInfo,
-    StepView, view,
+    AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem,
+    Reverse, Solution, StepInfo, StepView, check_step, take, view,
 };
 use crate::num::{ErrorNorm, Real};
 
@@ -20,15 +20,6 @@ pub struct Weighted<'a, T> {
     pub weight: T,
     /// R.
     pub penalty: &'a mut dyn Penalty<T>,
-}
-
-/// A cotangent of the state at the start of an accepted step, from outside the solve.
-#[derive(Clone, Copy, Debug)]
-pub struct Injection<'a, T> {
-    /// Index of the step.
-    pub step: usize,
-    /// Cotangent of y_j.
-    pub y_bar: &'a [T],
 }
 
 /// Loss, penalties and their weighted sum.
@@ -61,6 +52,8 @@ pub struct AdjointStatistics {
 pub struct DiscreteAdjoint<T: Real, S> {
     stepper: S,
     memory: Memory,
+    /// Numbers that a step's stages keep for the reverse.
+    tape: usize,
     drive: Drive<T>,
     store: Store<T>,
     back: Backward<T>,
@@ -81,7 +74,7 @@ struct Recorder<'a, 'p, T> {
 
 impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
     fn accepted(&mut self, step: &StepView<'_, T>) {
-        self.store.push(step.y0, step.stages);
+        self.store.push(step.y0, step.stages, step.tape);
         for p in self.penalties.iter_mut() {
             p.penalty.observe(step, self.scratch);
         }
@@ -91,10 +84,11 @@ impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
 
 impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     /// Gradients through `stepper` within `memory`.
-    pub fn new(stepper: S, memory: Memory) -> Self {
+    pub fn new(mut stepper: S, memory: Memory) -> Self {
         let n = stepper.len();
         Self {
             memory,
+            tape: stepper.keep_tape(),
             drive: Drive::new(n),
             store: Store::default(),
             back: Backward::new(n, stepper.total_stages(), false),
@@ -191,7 +185,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             ));
         }
         self.store
-            .start(n, self.stepper.main_stages() * n, capacity)?;
+            .start(n, [self.stepper.main_stages() * n, self.tape], capacity)?;
         self.stepper.set_theta(problem.theta);
         self.norm = options.norm.clone();
         self.stats = AdjointStatistics {
@@ -311,6 +305,14 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                 n,
                 "the state's length",
             )?;
+            check_step(injection.step, self.drive.solution.steps.len())?;
+            if !(injection.theta >= T::zero() && injection.theta <= T::one()) {
+                return Err(Error::invalid(
+                    "an injection's theta",
+                    injection.theta,
+                    "it must lie in [0, 1]",
+                ));
+            }
         }
         if self.stats.nvjp > 0 {
             return Err(Error::invalid(
@@ -319,10 +321,10 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                 "call forward again first",
             ));
         }
-        let located = &self.drive.solution.located;
+        let located = self.drive.solution.located.iter().map(|l| l.theta);
         let inside = located
-            .iter()
-            .any(|l| l.theta != T::zero() && l.theta != T::one());
+            .chain(injections.iter().map(|i| i.theta))
+            .any(|theta| theta != T::zero() && theta != T::one());
         if inside || !penalties.is_empty() {
             self.back.seed_stages();
         }
@@ -378,26 +380,26 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             *saved -= 1;
             let theta = located[*saved].theta;
             let bar = &y_bar[*saved * n..(*saved + 1) * n];
-            if theta == T::one() {
-                add(&mut back.y, bar);
-            } else if theta == T::zero() {
-                add(&mut back.y0, bar);
-            } else {
-                stepper.prepare_interpolation(&steps[j], y0);
-                stepper.interpolate_pullback(&steps[j], theta, bar, back);
-            }
+            scatter(stepper, &steps[j], y0, theta, bar, back);
         }
         for injection in injections.iter().filter(|i| i.step == j) {
-            add(&mut back.y0, injection.y_bar);
+            scatter(
+                stepper,
+                &steps[j],
+                y0,
+                injection.theta,
+                injection.y_bar,
+                back,
+            );
         }
     }
 
     /// Makes step `j` the stepper's step in hand, its start in `states[0]`.
     fn bring_back(&mut self, j: usize) {
         let [y0, _] = &mut self.states;
-        if let Some((y, stages)) = self.store.stages(j) {
+        if let Some([y, stages, tape]) = self.store.stages(j) {
             y0.copy_from_slice(y);
-            self.stepper.restore(stages);
+            self.stepper.restore(stages, tape);
             return;
         }
         if let Some(y) = self.store.state(j) {
@@ -420,7 +422,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             stats,
             ..
         } = self;
-        stepper.attempt((step.t, step.h), step.to_stop, y0, end, norm);
+        take(stepper, step, y0, end, norm);
         stats.replayed += 1;
     }
 
@@ -488,6 +490,71 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             penalties: values,
             total,
         })
+    }
+}
+
+/// ACCUMULATES the cotangent `bar` of y(t + ϑh) in the step in hand into the seeds.
+fn scatter<T: Real, S: Reverse<T>>(
+    stepper: &mut S,
+    step: &StepInfo<T>,
+    y0: &[T],
+    theta: T,
+    bar: &[T],
+    back: &mut Backward<T>,
+) {
+    if theta == T::one() {
+        add(&mut back.y, bar);
+    } else if theta == T::zero() {
+        add(&mut back.y0, bar);
+    } else {
+        stepper.prepare_interpolation(step, y0);
+        stepper.interpolate_pullback(step, theta, bar, back);
+    }
+}
+
+impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
+    type Stepper = S;
+
+    fn parts(&mut self) -> (&Solution<T>, &mut S, &ErrorNorm<T>) {
+        (&self.drive.solution, &mut self.stepper, &self.norm)
+    }
+
+    /// Between [`forward`](DiscreteAdjoint::forward) and [`reverse`](DiscreteAdjoint::reverse):
+    /// copied from the checkpoints, or replayed from the nearest where they were thinned.
+    fn step_start(&mut self, step: usize, out: &mut [T]) -> Result<()> {
+        let n = self.end.len();
+        check_step(step, self.drive.solution.steps.len())?;
+        Error::check_len("the state's place", out.len(), n, "the state's length")?;
+        if self.stats.nvjp > 0 {
+            return Err(Error::invalid(
+                "the forward pass",
+                "already reversed",
+                "its checkpoints are consumed: call forward again first",
+            ));
+        }
+        let Some((from, y)) = self.store.nearest(step) else {
+            return Err(Error::invalid(
+                "the forward pass",
+                "missing",
+                "call forward first",
+            ));
+        };
+        out.copy_from_slice(y);
+        if from < step {
+            self.stepper
+                .begin(self.drive.solution.steps[from].start(), out);
+        }
+        for info in &self.drive.solution.steps[from..step] {
+            let y1 = &mut self.states[1];
+            take(&mut self.stepper, info, out, y1, &self.norm);
+            match info.to_stop {
+                true => self.stepper.begin(info.beyond(), y1),
+                false => self.stepper.accept(info.t1, y1),
+            }
+            out.copy_from_slice(y1);
+            self.stats.replayed += 1;
+        }
+        Ok(())
     }
 }
 

@@ -3,5 +3,6 @@
 mod checkpoint;
 mod discrete;
 
+pub use crate::integrate::Injection;
 pub use checkpoint::Memory;
-pub use discrete::{AdjointStatistics, DiscreteAdjoint, Evaluation, Injection, Weighted};
+pub use discrete::{AdjointStatistics, DiscreteAdjoint, Evaluation, Weighted};

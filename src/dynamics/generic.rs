@@ -72,16 +72,16 @@ struct Buffers<S> {
 }
 
 #[derive(Debug, Default)]
-struct Recorder<S> {
-    tape: Tape<S>,
-    inputs: Vec<Blank<S>>,
-    outputs: Vec<Blank<S>>,
+pub(super) struct Recorder<S> {
+    pub(super) tape: Tape<S>,
+    pub(super) inputs: Vec<Blank<S>>,
+    pub(super) outputs: Vec<Blank<S>>,
 }
 
 /// Stands in for a [`Var`], of the same size and alignment, in vectors that are kept between calls:
 /// a `Vec<Var>` itself would borrow the tape beside it.
 #[derive(Debug)]
-struct Blank<S> {
+pub(super) struct Blank<S> {
     _value: S,
     _index: u32,
     _tape: usize,
@@ -90,7 +90,7 @@ struct Blank<S> {
 /// The empty vector of another type. The standard library keeps the allocation when the types have
 /// the same layout (tested below); were that to change, this would only cost allocations.
 #[inline(always)]
-fn recycle<A, B>(mut from: Vec<A>) -> Vec<B> {
+pub(super) fn recycle<A, B>(mut from: Vec<A>) -> Vec<B> {
     from.clear();
     from.into_iter().filter_map(|_| None).collect()
 }

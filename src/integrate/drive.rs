@@ -1,12 +1,14 @@
 //! The loop: attempt, judge, accept or shrink, save, observe.
 
+mod post_mortem;
+
 use super::controller::History;
 use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
 use super::options::{Options, Save};
 use super::solution::{Located, Solution, StepInfo, Warning};
-use super::step::{StepView, Stepper};
-use crate::error::{Attempt, Error, Failure, PostMortem, Result};
+use super::step::{StepView, Stepper, take};
+use crate::error::{Attempt, Error, Failure, Result};
 use crate::integrate::Controller;
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 use std::time::Instant;
@@ -60,14 +62,34 @@ struct Cursor<T> {
     history: History<T>,
 }
 
-/// The controller's verdict, compiled for this CPU (its log₂ and exp₂ use fused multiply-adds).
-struct Judge<'a, T>(&'a Controller, T, usize, &'a History<T>);
+/// An attempt and the controller's verdict on it, compiled together for this CPU.
+struct Attempted<'a, T, S> {
+    stepper: &'a mut S,
+    step: StepInfo<T>,
+    y: &'a [T],
+    y1: &'a mut [T],
+    options: &'a Options<T>,
+    history: &'a mut History<T>,
+}
 
-impl<T: Real> Kernel for Judge<'_, T> {
-    type Output = (T, bool, History<T>);
+impl<T: Real, S: Stepper<T>> Kernel for Attempted<'_, T, S> {
+    /// E, the factor on h, whether the step is accepted.
+    type Output = (T, T, bool);
     #[inline(always)]
     fn run(self) -> Self::Output {
-        self.0.factor(self.1, self.2, self.3)
+        let Self {
+            stepper,
+            step,
+            y,
+            y1,
+            options,
+            history,
+        } = self;
+        let square = stepper.attempt((step.t, step.h), step.to_stop, y, y1, &options.norm);
+        let power = stepper.error_power();
+        let (factor, accepted, next) = options.controller.factor(square, power, history);
+        *history = next;
+        (square.sqrt(), factor, accepted)
     }
 }
 
@@ -246,20 +268,33 @@ impl<T: Real> Drive<T> {
         let h = if clipped { remaining } else { at.h };
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
-        let error = stepper.attempt((at.t, h), to_stop, &self.y, &mut self.y1, &options.norm);
-        let power = stepper.estimates().error_power().unwrap_or(1);
-        let (factor, accepted, history) =
-            dispatch(Judge(&options.controller, error, power, &at.history));
+        let info = StepInfo {
+            t: at.t,
+            h,
+            t1,
+            to_stop,
+            from_stop: at.from_stop,
+            error: T::zero(),
+        };
+        let before = at.history;
+        let (error, factor, accepted) = dispatch(Attempted {
+            stepper,
+            step: info,
+            y: &self.y,
+            y1: &mut self.y1,
+            options,
+            history: &mut at.history,
+        });
+        let info = StepInfo { error, ..info };
         self.note(at, h, error, accepted);
         at.attempts += 1;
         // A step cut short by a stop says nothing about the error's course.
-        at.history = match clipped && accepted {
-            true => History {
+        if clipped && accepted {
+            at.history = History {
                 rejected: false,
-                ..at.history
-            },
-            false => history,
-        };
+                ..before
+            };
+        }
         let wanted = at.h;
         at.h = h * factor;
         if options.diagnostics {
@@ -270,14 +305,6 @@ impl<T: Real> Drive<T> {
             return self.rejected(stepper, at, error, options);
         }
         at.non_finite = 0;
-        let info = StepInfo {
-            t: at.t,
-            h,
-            t1,
-            to_stop,
-            from_stop: at.from_stop,
-            error,
-        };
         self.accepted(stepper, at, info, options, observer);
         if clipped {
             at.next_stop += 1;
@@ -468,83 +495,6 @@ impl<T: Real> Drive<T> {
         }
     }
 
-    #[cold]
-    fn post_mortem<S: Stepper<T>>(
-        &mut self,
-        stepper: &S,
-        failure: Failure,
-        at: &Cursor<T>,
-        options: &Options<T>,
-    ) -> Error {
-        let dim = stepper.dim();
-        let mut history: Vec<Attempt> = (at.attempts.saturating_sub(KEPT)..at.attempts)
-            .filter_map(|i| self.last[i % KEPT])
-            .collect();
-        history.dedup_by(|a, b| a == b);
-        let worst = match failure {
-            Failure::NonFinite => {
-                let first = |x: &[T]| x.iter().position(|v| !v.is_finite());
-                first(&self.y)
-                    .or_else(|| stepper.stages().chunks(self.y.len().max(1)).find_map(first))
-                    .or_else(|| first(&self.y1))
-            }
-            _ if at.attempts == 0 => None,
-            _ => self.dominant(stepper, at, &options.norm),
-        };
-        let h = history.last().map_or(at.h.f64(), |a| a.h);
-        let part = match failure {
-            Failure::NonFinite => stepper.locate_non_finite((at.t, T::of(h)), &self.y),
-            _ => None,
-        };
-        Error::Solve(Box::new(PostMortem {
-            failure,
-            t: at.t.f64(),
-            step: at.attempts,
-            h,
-            component: worst.map(|i| i % dim),
-            trajectory: worst.filter(|_| self.y.len() > dim).map(|i| i / dim),
-            part,
-            history,
-        }))
-    }
-
-    /// Entry that dominates the error norm of the last attempt.
-    fn dominant<S: Stepper<T>>(
-        &mut self,
-        stepper: &S,
-        at: &Cursor<T>,
-        norm: &ErrorNorm<T>,
-    ) -> Option<usize> {
-        let n = self.y.len();
-        let info = StepInfo {
-            t: at.t,
-            h: at.h,
-            t1: at.t,
-            to_stop: false,
-            from_stop: false,
-            error: T::zero(),
-        };
-        let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
-        let u = &mut self.work[..n];
-        if !stepper.estimates().error_vector(&step, false, u) {
-            return None;
-        }
-        let single = |i: usize| norm.mean_square(&u[i..=i], &self.y[i..=i], &self.y1[i..=i], 1);
-        match norm.atol {
-            crate::num::Atol::Scalar(_) => (0..n).map(|i| (i, single(i))).fold(
-                None,
-                |best: Option<(usize, T)>, x| match best {
-                    Some(b) if !(x.1 > b.1) => Some(b),
-                    _ => Some(x),
-                },
-            ),
-            _ => (0..n)
-                .map(|i| (i, u[i].abs()))
-                .max_by(|a, b| a.1.f64().total_cmp(&b.1.f64())),
-        }
-        .map(|(i, _)| i)
-    }
-
     /// Takes the recorded `steps` again from `y0`, h frozen, saving where `located` says (times in
     /// `times`): the function that the discrete adjoint differentiates exactly.
     ///
@@ -572,14 +522,11 @@ impl<T: Real> Drive<T> {
         stepper.begin(first.t, &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
-            let error = stepper.attempt(
-                (info.t, info.h),
-                info.to_stop,
-                &self.y,
-                &mut self.y1,
-                &options.norm,
-            );
-            let info = StepInfo { error, ..*info };
+            let square = take(stepper, info, &self.y, &mut self.y1, &options.norm);
+            let info = StepInfo {
+                error: square.sqrt(),
+                ..*info
+            };
             while located.get(saved).is_some_and(|l| l.step == j) {
                 self.save_inside(stepper, times[saved], located[saved], (info.t, info.h));
                 saved += 1;
@@ -644,6 +591,7 @@ pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
         y0,
         y1,
         stages: stepper.stages(),
+        tape: stepper.tape(),
         error: info.error,
         norm,
         estimates: stepper.estimates(),

@@ -94,11 +94,30 @@ impl<T: Real> ErrorEstimate<T> {
     }
 }
 
+/// √(x + ε²) − ε without cancellation: x/(√(x + ε²) + ε), exactly 0 at x = 0.
+fn smooth_root<T: Real>(x: T, epsilon: T) -> T {
+    if x == T::zero() {
+        return x;
+    }
+    x / (epsilon.mul_add(epsilon, x).sqrt() + epsilon)
+}
+
+/// d/dx √(x + ε²); 0 (a subgradient's choice) at x = ε = 0.
+fn smooth_root_slope<T: Real>(x: T, epsilon: T) -> T {
+    let root = epsilon.mul_add(epsilon, x).sqrt();
+    if root == T::zero() {
+        return root;
+    }
+    T::of(0.5) / root
+}
+
+/// Keeps 0/0 zero; a normal number in f32 and f64.
+const FLOOR: f64 = 1e-37;
+
 /// E² from the mean squares of the estimate and its companion (DOP853; Hairer & Wanner).
 #[inline(always)]
 pub(crate) fn error_square<T: crate::num::Scalar>(high: T, low: T) -> T {
-    // high²/(high + 0.01 low), with a floor (normal in f32 and f64) that makes 0/0 zero.
-    high * (high / T::of(0.01).mul_add(low, high).max(T::of(1e-37)))
+    high * (high / T::of(0.01).mul_add(low, high).max(T::of(FLOOR)))
 }
 
 impl<T: Real> Heuristic<T> for ErrorEstimate<T> {
@@ -114,7 +133,7 @@ impl<T: Real> Heuristic<T> for ErrorEstimate<T> {
         if self.squared {
             square
         } else {
-            self.epsilon.mul_add(self.epsilon, square).sqrt() - self.epsilon
+            smooth_root(square, self.epsilon)
         }
     }
 
@@ -126,13 +145,13 @@ impl<T: Real> Heuristic<T> for ErrorEstimate<T> {
             let square = error_square(high, low) * probe;
             let mut seed = seed * probe;
             if !self.squared {
-                seed /= T::of(2.0) * self.epsilon.mul_add(self.epsilon, square).sqrt();
+                seed *= smooth_root_slope(square, self.epsilon);
             }
             let (mut high_bar, mut low_bar) = (seed, T::zero());
             if low > T::zero() {
-                let d = T::of(0.01).mul_add(low, high);
-                high_bar = seed * high * (T::of(2.0) * d - high) / (d * d);
-                low_bar = -seed * T::of(0.01) * (high / d).powi(2);
+                let r = high / T::of(0.01).mul_add(low, high).max(T::of(FLOOR));
+                high_bar = seed * r * (T::of(2.0) - r);
+                low_bar = -seed * T::of(0.01) * r * r;
             }
             let norm = self.norm(step);
             for (is_low, seed) in [(false, high_bar), (true, low_bar)] {
@@ -208,15 +227,16 @@ impl<T: Real> Stiffness<T> {
 
     /// Component where |Δk|/(|Δg| + ε) is largest, with the quotient.
     fn worst(&self, dk: &[T], dg: &[T]) -> (usize, T) {
-        let quotient = |i: usize| dk[i].abs() / (dg[i].abs() + self.epsilon);
+        let quotient = |i: usize| dk[i].abs() / (dg[i].abs() + self.epsilon).max(T::MIN_POSITIVE);
         (0..dk.len())
             .map(|i| (i, quotient(i)))
             .fold((0, T::zero()), |a, b| if b.1 > a.1 { b } else { a })
     }
 
-    /// Smoothed root: √(x + ε²) − ε.
-    fn root(&self, x: T) -> T {
-        self.epsilon.mul_add(self.epsilon, x).sqrt() - self.epsilon
+    /// ‖Δg‖² + ε², never 0.
+    fn denominator(&self, dg: &[T]) -> T {
+        let eps = self.epsilon;
+        eps.mul_add(eps, rms(dg).powi(2)).max(T::MIN_POSITIVE)
     }
 }
 
@@ -234,13 +254,13 @@ impl<T: Real> Heuristic<T> for Stiffness<T> {
         let factor = self.factor(step, forms.stability_size);
         let square = match self.kind {
             StiffnessKind::ElementwiseMax => self.worst(dk, dg).1.powi(2),
-            _ => rms(dk).powi(2) / self.epsilon.mul_add(self.epsilon, rms(dg).powi(2)),
+            _ => rms(dk).powi(2) / self.denominator(dg),
         } * factor
             * factor;
         if self.squared {
             square
         } else {
-            self.root(square)
+            smooth_root(square, self.epsilon)
         }
     }
 
@@ -251,15 +271,14 @@ impl<T: Real> Heuristic<T> for Stiffness<T> {
         let dg = &mut dg[..n];
         if let Some(forms) = step.estimates.stiffness_vectors(step, dk, dg) {
             let factor = self.factor(step, forms.stability_size).powi(2);
-            let eps2 = self.epsilon * self.epsilon;
             let to_square = |square: T| match self.squared {
                 true => seed,
-                false => seed / (T::of(2.0) * (square + eps2).sqrt()),
+                false => seed * smooth_root_slope(square, self.epsilon),
             };
             if self.kind == StiffnessKind::ElementwiseMax {
                 let (i, q) = self.worst(dk, dg);
                 let q_bar = to_square(q * q * factor) * factor * T::of(2.0) * q;
-                let below = dg[i].abs() + self.epsilon;
+                let below = (dg[i].abs() + self.epsilon).max(T::MIN_POSITIVE);
                 let (k, g) = (dk[i], dg[i]);
                 dk.fill(T::zero());
                 dg.fill(T::zero());
@@ -270,7 +289,7 @@ impl<T: Real> Heuristic<T> for Stiffness<T> {
                     dg[i] = (q_bar * q / below).copysign(-q_bar * g);
                 }
             } else {
-                let (num, den) = (rms(dk).powi(2), rms(dg).powi(2) + eps2);
+                let (num, den) = (rms(dk).powi(2), self.denominator(dg));
                 let square_bar =
                     to_square(num / den * factor) * factor * T::of(2.0) / (T::of(n as f64) * den);
                 dk.iter_mut().for_each(|x| *x *= square_bar);

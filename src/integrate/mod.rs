@@ -9,8 +9,8 @@ mod options;
 mod solution;
 mod step;
 
-pub(crate) use controller::log_error;
 pub use controller::{Controller, History};
+pub(crate) use controller::{exp2, log_error};
 pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
 pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, smallest_step, takes_remainder};
@@ -20,6 +20,8 @@ pub use initial::initial_step;
 pub use options::{BelowResolution, Options, Problem, Save};
 pub(crate) use solution::polynomial;
 pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
+pub(crate) use step::check_step;
 pub use step::{
-    Backward, Estimates, Penalty, Reverse, StepCotangent, StepView, Stepper, StiffnessForms,
+    AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent,
+    StepView, Stepper, StiffnessForms, take,
 };

@@ -40,7 +40,7 @@ pub enum BelowResolution {
 }
 
 /// Tolerances, controller, saving and guards of a solve. `Options::default()` is rtol 1e-6, atol 1e-6
-/// (1e-4 in f32), PI control, saving the end.
+/// (1e-4 in f32), I control, saving the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options<T> {
     /// Tolerances and the norm.

@@ -2,8 +2,9 @@
 //! accepted step leaves behind for heuristics and observers) and [`StepCotangent`] (where
 //! heuristics put their derivatives).
 
-use super::solution::StepInfo;
-use crate::num::{ErrorNorm, Real};
+use super::solution::{Solution, StepInfo};
+use crate::error::{Error, Result};
+use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 
 /// An accepted step: from (t, y0) to (t + h, y1) with stage derivatives.
 #[derive(Clone, Copy)]
@@ -20,6 +21,8 @@ pub struct StepView<'a, T> {
     pub y1: &'a [T],
     /// Stage derivatives k_1, k_2, …, one after the other, each of the state's length.
     pub stages: &'a [T],
+    /// What the evaluations kept for the reverse; empty unless a discrete adjoint asked for it.
+    pub tape: &'a [T],
     /// The controller's error estimate E (0 for a method without one).
     pub error: T,
     /// The norm E was measured in.
@@ -143,6 +146,9 @@ pub trait Stepper<T: Real> {
     /// Order of the advancing solution.
     fn order(&self) -> usize;
 
+    /// [`Estimates::error_power`], or 1 for a method without an estimate.
+    fn error_power(&self) -> usize;
+
     /// The method's estimates.
     fn estimates(&self) -> &dyn Estimates<T>;
 
@@ -155,9 +161,10 @@ pub trait Stepper<T: Real> {
     /// f(t, y) into `dy`, counted as an evaluation, leaving the step's stages alone.
     fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]);
 
-    /// Takes a step of size h from (t, y) to `y1`; returns E in `norm` (0 for a method without an
-    /// estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
-    /// stages at c = 1 are evaluated just before it.
+    /// Takes a step of size h from (t, y) to `y1`; returns E² in `norm` (0 for a method without
+    /// an estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
+    /// stages at c = 1 are evaluated just before it. `#[inline(always)]`, and called inside
+    /// [`dispatch`](crate::num::dispatch) by [`take`].
     fn attempt(
         &mut self,
         at: (T, T),
@@ -169,6 +176,11 @@ pub trait Stepper<T: Real> {
 
     /// The stages of the last attempt.
     fn stages(&self) -> &[T];
+
+    /// What the last attempt's evaluations kept for the reverse.
+    fn tape(&self) -> &[T] {
+        &[]
+    }
 
     /// `out` ← y(t + ϑh) of the last attempt by the method's dense output.
     fn interpolate(&mut self, at: (T, T), theta: T, y: [&[T]; 2], out: &mut [T]);
@@ -182,6 +194,43 @@ pub trait Stepper<T: Real> {
     /// Names the part of the model that first went non-finite in the last attempt, of size h from
     /// (t, y).
     fn locate_non_finite(&self, at: (T, T), y: &[T]) -> Option<String>;
+}
+
+struct Take<'a, T, S> {
+    stepper: &'a mut S,
+    at: (T, T),
+    to_stop: bool,
+    y: &'a [T],
+    y1: &'a mut [T],
+    norm: &'a ErrorNorm<T>,
+}
+
+impl<T: Real, S: Stepper<T>> Kernel for Take<'_, T, S> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        self.stepper
+            .attempt(self.at, self.to_stop, self.y, self.y1, self.norm)
+    }
+}
+
+/// Takes a recorded step from `y` to `y1`, compiled for this CPU; returns E².
+pub fn take<T: Real, S: Stepper<T>>(
+    stepper: &mut S,
+    step: &StepInfo<T>,
+    y: &[T],
+    y1: &mut [T],
+    norm: &ErrorNorm<T>,
+) -> T {
+    let (at, to_stop) = ((step.t, step.h), step.to_stop);
+    dispatch(Take {
+        stepper,
+        at,
+        to_stop,
+        y,
+        y1,
+        norm,
+    })
 }
 
 /// Cotangents carried backward from step to step, and the work space of a step's reverse.
@@ -199,6 +248,9 @@ pub struct Backward<T> {
     pub carry: Vec<T>,
     /// Whether `carry` holds anything.
     pub carried: bool,
+    /// k_1 is a constant: its cotangent goes nowhere (published local regularisation). False after
+    /// [`new`](Self::new).
+    pub first_constant: bool,
     /// Free memory of two states.
     pub scratch: Vec<T>,
     /// Cotangents of the stages' arguments, then of y1.
@@ -239,6 +291,7 @@ impl<T: Real> Backward<T> {
             touched: vec![false; stages],
             carry: zeros(n),
             carried: false,
+            first_constant: false,
             scratch: zeros(2 * n),
             grads: zeros((stages + 1) * n),
             k_bar: zeros(n),
@@ -308,8 +361,12 @@ pub trait Reverse<T: Real>: Stepper<T> {
     /// Evaluates the extra stages of the dense output of the step in hand.
     fn prepare_interpolation(&mut self, step: &StepInfo<T>, y0: &[T]);
 
-    /// Brings back stored stages as the step in hand.
-    fn restore(&mut self, stages: &[T]);
+    /// From now on evaluations also keep what spares the reverse the evaluation, if the right-hand
+    /// side can; returns the numbers a step's main stages keep.
+    fn keep_tape(&mut self) -> usize;
+
+    /// Brings back stored main stages and their tape as the step in hand.
+    fn restore(&mut self, stages: &[T], tape: &[T]);
 
     /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
     fn interpolate_pullback(
@@ -334,4 +391,84 @@ pub trait Reverse<T: Real>: Stepper<T> {
 
     /// Vector–Jacobian products so far.
     fn nvjp(&self) -> usize;
+}
+
+/// A cotangent of the state at a point of an accepted step, from outside the solve.
+#[derive(Clone, Copy, Debug)]
+pub struct Injection<'a, T> {
+    /// Index of the step.
+    pub step: usize,
+    /// ϑ ∈ [0, 1]: the state is y(t_j + ϑh_j) by dense output; 0 is the step's start.
+    pub theta: T,
+    /// Cotangent of that state.
+    pub y_bar: &'a [T],
+}
+
+/// A finished solve whose accepted steps can be visited again: what local regularisation samples.
+pub trait AcceptedSteps<T: Real> {
+    /// What took the steps.
+    type Stepper: Reverse<T>;
+
+    /// The solution, the stepper with the solve's parameters, and the controller's norm.
+    fn parts(&mut self) -> (&Solution<T>, &mut Self::Stepper, &ErrorNorm<T>);
+
+    /// `out` ← y_j, the state at the start of accepted step `step`, with the solve's own bits.
+    ///
+    /// # Errors
+    /// A step that was not taken, or states that were not kept.
+    fn step_start(&mut self, step: usize, out: &mut [T]) -> Result<()>;
+}
+
+/// A solution saved with [`Save::EveryStep`](super::Save::EveryStep) or
+/// [`Save::Dense`](super::Save::Dense) beside a stepper: [`AcceptedSteps`] for any adjoint.
+pub struct SavedSteps<'a, T, S> {
+    /// The solution.
+    pub solution: &'a Solution<T>,
+    /// A stepper holding the solve's parameters.
+    pub stepper: &'a mut S,
+    /// The norm that the solve measured E in.
+    pub norm: ErrorNorm<T>,
+}
+
+impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for SavedSteps<'_, T, S> {
+    type Stepper = S;
+
+    fn parts(&mut self) -> (&Solution<T>, &mut S, &ErrorNorm<T>) {
+        (self.solution, self.stepper, &self.norm)
+    }
+
+    fn step_start(&mut self, step: usize, out: &mut [T]) -> Result<()> {
+        let steps = self.solution.steps.len();
+        if self.solution.t.len() != steps + 1 {
+            return Err(Error::invalid(
+                "the solution",
+                format!("{} saved states of {steps} steps", self.solution.t.len()),
+                "every step's state is needed: solve with Save::EveryStep or Save::Dense",
+            ));
+        }
+        check_step(step, steps)?;
+        Error::check_len(
+            "the state's place",
+            out.len(),
+            self.stepper.len(),
+            "the state's length",
+        )?;
+        out.copy_from_slice(self.solution.state(step));
+        Ok(())
+    }
+}
+
+/// Checks the index of an accepted step.
+///
+/// # Errors
+/// An index past the last step.
+pub(crate) fn check_step(step: usize, steps: usize) -> Result<()> {
+    if step < steps {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "the step",
+        step,
+        format!("the solve took {steps} steps"),
+    ))
 }

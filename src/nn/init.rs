@@ -211,7 +211,7 @@ mod tests {
                 for b in 0..count {
                     let dot: f64 = (0..length).map(|i| entry(a, i) * entry(b, i)).sum();
                     let expected = if a == b { 2.25 } else { 0.0 };
-                    assert!((dot - expected).abs() < 1e-14 * 10.0, "({a}, {b}): {dot}");
+                    assert!((dot - expected).abs() < 1e-13, "({a}, {b}): {dot}");
                 }
             }
         };

@@ -6,16 +6,25 @@
 //! of it.
 
 mod activation;
+mod clip;
 mod dense;
 pub mod init;
+pub mod io;
+pub mod loss;
 mod network;
 mod norm;
+pub mod optim;
 mod params;
 mod products;
 mod run;
+mod schedule;
 
 pub use activation::Activation;
+pub use clip::Clip;
 pub use init::Initializer;
+pub use loss::{CrossEntropy, Loss, Reduction};
 pub use network::{Builder, Network};
+pub use optim::{Optimizer, OptimizerState, Rule};
 pub use params::{Entry, Layout, Role};
 pub use run::{Input, Scratch};
+pub use schedule::Schedule;

@@ -172,7 +172,7 @@ impl Builder {
         }
     }
 
-    /// A dense layer W [x] + b to `units` rows.
+    /// A dense layer W x + b to `units` rows.
     pub fn dense(self, units: usize) -> Self {
         self.push_dense(units, true)
     }

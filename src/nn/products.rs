@@ -4,7 +4,7 @@
 //! Both kernels add in an order that depends on the summed index alone, never on how rows and
 //! columns are tiled: an entry has the same bits whatever the batch.
 
-use crate::num::Real;
+use crate::num::{Kernel, Real, dispatch};
 
 /// A column-major matrix inside a slice: entry (i, j) is `data[i + j·ld]`.
 #[derive(Clone, Copy)]
@@ -35,13 +35,18 @@ pub(super) fn columns<T: Real>(
         column_strip::<T, 4>(row, [n, k], a, (b, b_step), init, (c, ldc));
         row += 4;
     }
+    while row + 2 <= m {
+        column_strip::<T, 2>(row, [n, k], a, (b, b_step), init, (c, ldc));
+        row += 2;
+    }
     while row < m {
         column_strip::<T, 1>(row, [n, k], a, (b, b_step), init, (c, ldc));
         row += 1;
     }
 }
 
-/// `R` rows of [`columns`], four columns at a time.
+/// `R` rows of [`columns`], four columns at a time (then two: a gradient of a layer with two inputs
+/// has no more, and sums over the batch one behind the other wait for each other).
 #[inline(always)]
 fn column_strip<T: Real, const R: usize>(
     row: usize,
@@ -55,6 +60,10 @@ fn column_strip<T: Real, const R: usize>(
     while j + 4 <= n {
         column_tile::<T, R, 4>([row, j, k], a, b, init, (c, ldc));
         j += 4;
+    }
+    while j + 2 <= n {
+        column_tile::<T, R, 2>([row, j, k], a, b, init, (c, ldc));
+        j += 2;
     }
     while j < n {
         column_tile::<T, R, 1>([row, j, k], a, b, init, (c, ldc));
@@ -146,33 +155,30 @@ fn dot_tile<T: Real, const S: usize, const C: usize>(
     init: Option<&[T]>,
     (c, ldc): (&mut [T], usize),
 ) {
-    let left: [&[T]; S] = std::array::from_fn(|q| &a.data[(i + q) * a.ld..][..l]);
-    let right: [&[T]; C] = std::array::from_fn(|r| &b.data[(j + r) * b.ld..][..l]);
+    let left: [_; S] = std::array::from_fn(|q| a.data[(i + q) * a.ld..][..l].as_chunks::<8>());
+    let right: [_; C] = std::array::from_fn(|r| b.data[(j + r) * b.ld..][..l].as_chunks::<8>());
     let mut sums = [[[T::of(0.0); 8]; C]; S];
-    let full = l - l % 8;
-    let mut p = 0;
-    while p < full {
-        for (sums, x) in sums.iter_mut().zip(left) {
-            let x = &x[p..p + 8];
-            for (sum, y) in sums.iter_mut().zip(right) {
-                let y = &y[p..p + 8];
+    for p in 0..l / 8 {
+        let y: [[T; 8]; C] = std::array::from_fn(|r| right[r].0[p]);
+        for q in 0..S {
+            let x = left[q].0[p];
+            for r in 0..C {
                 for lane in 0..8 {
-                    sum[lane] = x[lane].mul_add(y[lane], sum[lane]);
+                    sums[q][r][lane] = x[lane].mul_add(y[r][lane], sums[q][r][lane]);
                 }
             }
         }
-        p += 8;
     }
-    for (q, (sums, x)) in sums.iter().zip(left).enumerate() {
-        for (r, (sum, y)) in sums.iter().zip(right).enumerate() {
+    for q in 0..S {
+        for r in 0..C {
+            let mut tail = T::of(0.0);
+            for (&x, &y) in left[q].1.iter().zip(right[r].1) {
+                tail = x.mul_add(y, tail);
+            }
+            let [s0, s1, s2, s3, s4, s5, s6, s7] = sums[q][r];
+            let body = ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7));
             let at = i + q + (j + r) * ldc;
             let start = init.map_or_else(|| c[at], |init| init[i + q]);
-            let mut tail = T::of(0.0);
-            for p in full..l {
-                tail = x[p].mul_add(y[p], tail);
-            }
-            let [s0, s1, s2, s3, s4, s5, s6, s7] = *sum;
-            let body = ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7));
             c[at] = start + (body + tail);
         }
     }
@@ -185,6 +191,28 @@ pub(super) fn transpose<T: Real>([m, n]: [usize; 2], a: Mat<'_, T>, out: &mut [T
         let row = &mut out[i * ld..i * ld + n];
         for (j, o) in row.iter_mut().enumerate() {
             *o = a.data[i + j * a.ld];
+        }
+    }
+}
+
+/// `z` += `shift` in every column.
+pub(super) fn add_rows<T: Real>(z: &mut [T], shift: &[T]) {
+    dispatch(AddRows { z, shift });
+}
+
+struct AddRows<'a, T> {
+    z: &'a mut [T],
+    shift: &'a [T],
+}
+
+impl<T: Real> Kernel for AddRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for column in self.z.chunks_exact_mut(self.shift.len()) {
+            for (z, &s) in column.iter_mut().zip(self.shift) {
+                *z += s;
+            }
         }
     }
 }

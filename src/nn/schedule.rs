@@ -205,7 +205,10 @@ mod tests {
         schedule.check().expect("valid");
         for &(k, rate) in expected {
             let given = schedule.at(k);
-            assert!((given - rate).abs() <= 1e-15 * rate.abs(), "{schedule:?} at {k}: {given}");
+            assert!(
+                (given - rate).abs() <= 1e-15 * rate.abs(),
+                "{schedule:?} at {k}: {given}"
+            );
         }
     }
 
@@ -218,7 +221,10 @@ mod tests {
             every: 10,
             staircase,
         };
-        close(&exponential(false), &[(0, 0.8), (5, 0.4), (10, 0.2), (20, 0.05)]);
+        close(
+            &exponential(false),
+            &[(0, 0.8), (5, 0.4), (10, 0.2), (20, 0.05)],
+        );
         close(&exponential(true), &[(9, 0.8), (10, 0.2), (19, 0.2)]);
         let inverse = |power| Schedule::InverseDecay {
             initial: 1.0,
@@ -232,7 +238,10 @@ mod tests {
             last: 0.2,
             over: 6,
         };
-        close(&cosine, &[(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (99, 0.2)]);
+        close(
+            &cosine,
+            &[(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (99, 0.2)],
+        );
         let warm = Schedule::WarmUp {
             from: 0.0,
             over: 4,
@@ -243,12 +252,18 @@ mod tests {
             first: 3.0,
             then: vec![(2, 2.0), (5, 1.0)],
         };
-        close(&steps, &[(0, 3.0), (1, 3.0), (2, 2.0), (4, 2.0), (5, 1.0), (9, 1.0)]);
+        close(
+            &steps,
+            &[(0, 3.0), (1, 3.0), (2, 2.0), (4, 2.0), (5, 1.0), (9, 1.0)],
+        );
         let sequence = Schedule::Sequence {
             parts: vec![(2, Schedule::Constant(5.0)), (3, steps)],
             last: Box::new(cosine),
         };
-        close(&sequence, &[(1, 5.0), (2, 3.0), (4, 2.0), (5, 1.0), (8, 0.6)]);
+        close(
+            &sequence,
+            &[(1, 5.0), (2, 3.0), (4, 2.0), (5, 1.0), (8, 0.6)],
+        );
     }
 
     #[test]

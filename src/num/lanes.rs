@@ -1,4 +1,4 @@
-//! [`Lanes`]: eight scalars that move together, one per trajectory of an ensemble.
+//! [`Lanes`]: sixteen scalars that move together, one per trajectory of an ensemble.
 
 use super::kernels::{cos_moderate, moderate, sin_moderate};
 use super::scalar::{Real, Scalar, power};
@@ -7,9 +7,10 @@ use std::ops::{
 };
 
 /// How many trajectories a [`Lanes`] holds.
-pub const LANES: usize = 8;
+pub const LANES: usize = 16;
 
-/// Eight scalars; every operation acts on each lane exactly as it would on the scalar alone, so a
+/// Sixteen scalars (two AVX-512 registers in f64, so that the latency of one hides behind the
+/// other); every operation acts on each lane exactly as it would on the scalar alone, so a
 /// trajectory integrated in a lane has the same bits as one integrated by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(align(64))]

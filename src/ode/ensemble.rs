@@ -1,5 +1,5 @@
 //! Ensembles: many trajectories of one system, each with its own steps (and, if wanted, its own
-//! parameters). Small systems written generically run eight at a time in SIMD lanes; everything
+//! parameters). Small systems written generically run sixteen at a time in SIMD lanes; everything
 //! else runs one at a time; both are spread over threads. Each trajectory has the bits of solving it alone.
 
 use super::lanes::LaneSolver;
@@ -46,7 +46,7 @@ impl<T: Real> Ensemble<T> {
 }
 
 /// Trajectories a task takes.
-const CHUNK: usize = 256;
+const CHUNK: usize = 512;
 
 /// What a task gives back.
 pub(crate) struct Part<T> {

@@ -7,7 +7,7 @@ use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
 use crate::integrate::{Estimates, Stepper, error_square};
-use crate::num::{ErrorNorm, Kernel, Real, Scalar, combine, combine_differences, dispatch};
+use crate::num::{ErrorNorm, Real, Scalar, combine, combine_differences};
 
 /// Explicit Runge–Kutta steps for one right-hand side.
 pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
@@ -17,6 +17,10 @@ pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
     pub(crate) scratch: D::Scratch,
     /// Stage derivatives, extra stages last.
     pub(crate) k: Vec<T>,
+    /// What the evaluations of the stages kept for the reverse ([`Dynamics::eval_taped`]), when
+    /// `taping`: for each stage as many numbers.
+    pub(crate) tape: Vec<T>,
+    pub(crate) taping: bool,
     /// A stage's argument; then the error vector.
     pub(crate) g: Vec<T>,
     pub(crate) nfe: usize,
@@ -70,20 +74,45 @@ impl<E: Scalar> Step<'_, E> {
         }
     }
 
-    /// Stages and end of the step; k_1 is there already. States of `N` rows stay in registers.
+    /// Stage i of a state of `N` rows, in registers; returns its argument g_i.
+    #[inline(always)]
+    fn small_stage<const N: usize>(
+        &mut self,
+        y: &[E; N],
+        i: usize,
+        row: &[f64],
+        f: &mut impl Field<E>,
+    ) -> [E; N] {
+        let t = self.time(i);
+        let (done, next) = self.k.split_at_mut(i * N);
+        let mut g = row_sum::<E, N>(row, done);
+        for c in 0..N {
+            g[c] = self.h.mul_add(g[c], y[c]);
+        }
+        f.eval(t, &g, &mut next[..N]);
+        g
+    }
+
+    /// Stages and end of the step; k_1 is there already.
     #[inline(always)]
     fn small<const N: usize>(&mut self, f: &mut impl Field<E>) {
         let method = self.method;
         let mut y = [E::zero(); N];
         y.copy_from_slice(&self.y[..N]);
-        for i in 1..method.stages {
-            let t = self.time(i);
-            let (done, next) = self.k.split_at_mut(i * N);
-            let mut g = row_sum::<E, N>(&method.a[i], done);
-            for c in 0..N {
-                g[c] = self.h.mul_add(g[c], y[c]);
+        if let Some((rows, _)) = method.seven() {
+            // The fifth-order workhorses (Tsit5, DP5), unrolled.
+            macro_rules! stage {
+                ($($i:literal)*) => {{ $(
+                    let row = &rows[$i * ($i - 1) / 2..$i * ($i + 1) / 2];
+                    let _g = self.small_stage(&y, $i, row, f);
+                )* _g }};
             }
-            f.eval(t, &g, &mut next[..N]);
+            let end = stage!(1 2 3 4 5 6);
+            self.y1[..N].copy_from_slice(&end);
+            return;
+        }
+        for i in 1..method.stages {
+            let g = self.small_stage(&y, i, &method.a[i], f);
             if method.fsal && i + 1 == method.stages {
                 self.y1[..N].copy_from_slice(&g);
             }
@@ -138,7 +167,7 @@ impl<E: Scalar> Step<'_, E> {
         norm.mean_square_inline(self.g, self.y, self.y1)
     }
 
-    /// E of a method without an estimate: 0, or NaN when the state is not finite.
+    /// E² of a method without an estimate: 0, or NaN when the state is not finite.
     #[inline(always)]
     fn no_error(&self) -> E {
         let mut sum = E::zero();
@@ -148,7 +177,7 @@ impl<E: Scalar> Step<'_, E> {
         sum
     }
 
-    /// Takes the step for one trajectory and returns E, all inlined: for small systems and lanes.
+    /// Takes the step for one trajectory and returns E², all inlined: for small systems and lanes.
     #[inline(always)]
     pub(crate) fn run_single<T: Real>(&mut self, norm: &ErrorNorm<T>, f: &mut impl Field<E>) -> E {
         let method = self.method;
@@ -160,12 +189,16 @@ impl<E: Scalar> Step<'_, E> {
                         if method.error_power.is_none() {
                             return self.no_error();
                         }
-                        let high = self.small_square::<T, $n>(&method.error, norm);
+                        // The workhorses' weights as an array, so that the sum is unrolled.
+                        let high = match method.seven() {
+                            Some((_, error)) => self.small_square::<T, $n>(error, norm),
+                            None => self.small_square::<T, $n>(&method.error, norm),
+                        };
                         if method.error_low.is_empty() {
-                            return high.sqrt();
+                            return high;
                         }
                         let low = self.small_square::<T, $n>(&method.error_low, norm);
-                        error_square(high, low).sqrt()
+                        error_square(high, low)
                     })*
                     _ => {
                         self.large(f);
@@ -174,25 +207,16 @@ impl<E: Scalar> Step<'_, E> {
                         }
                         let high = self.large_square(&method.error, norm);
                         if method.error_low.is_empty() {
-                            return high.sqrt();
+                            return high;
                         }
                         let low = self.large_square(&method.error_low, norm);
-                        error_square(high, low).sqrt()
+                        error_square(high, low)
                     }
                 }
             };
         }
         sized!(1 2 3 4)
     }
-}
-
-/// A step of one right-hand side, compiled for this CPU.
-struct Attempt<'s, 'a, T: Real, D: Dynamics<T>> {
-    stepper: &'s mut ExplicitStepper<'a, T, D>,
-    at: [T; 3],
-    y: &'s [T],
-    y1: &'s mut [T],
-    norm: &'s ErrorNorm<T>,
 }
 
 /// [`Dynamics::eval`] with its parameters and scratch.
@@ -203,73 +227,25 @@ where
     dynamics: &'s D,
     theta: &'s [T],
     scratch: &'s mut D::Scratch,
+    /// The tapes of the stages still to come, each `tape_len` long.
+    tape: &'s mut [T],
+    tape_len: usize,
+    taping: bool,
 }
 
 impl<T: Real, D: Dynamics<T>> Field<T> for Bound<'_, T, D> {
     #[inline(always)]
     fn eval(&mut self, t: T, y: &[T], dy: &mut [T]) {
-        self.dynamics.eval(
-            Point {
-                t,
-                y,
-                theta: self.theta,
-            },
-            dy,
-            self.scratch,
-        );
-    }
-}
-
-impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
-    type Output = T;
-    #[inline(always)]
-    fn run(self) -> T {
-        let Self {
-            stepper,
-            at: [t, h, t_end],
-            y,
-            y1,
-            norm,
-        } = self;
-        let ExplicitStepper {
-            method,
-            dynamics,
-            theta,
-            scratch,
-            k,
-            g,
-            ..
-        } = stepper;
-        let dim = dynamics.dim();
-        let mut f = Bound {
-            dynamics: *dynamics,
-            theta,
-            scratch,
-        };
-        let mut step = Step {
-            method,
-            t,
-            h,
-            t_end,
-            y,
-            y1,
-            k,
-            g,
-        };
-        if y.len() == dim {
-            return step.run_single(norm, &mut f);
+        let theta = self.theta;
+        let at = Point { t, y, theta };
+        if D::TAPED && self.taping {
+            let rest = std::mem::take(&mut self.tape);
+            let (tape, rest) = rest.split_at_mut(self.tape_len);
+            self.dynamics.eval_taped(at, dy, tape, self.scratch);
+            self.tape = rest;
+        } else {
+            self.dynamics.eval(at, dy, self.scratch);
         }
-        step.large(&mut f);
-        if method.error_power.is_none() {
-            return step.no_error();
-        }
-        combine_differences(step.g, h, &method.error, step.k);
-        let high = norm.mean_square(step.g, y, step.y1, dim);
-        if method.error_low.is_empty() {
-            return high.sqrt();
-        }
-        combine_differences(step.g, h, &method.error_low, step.k);
-        error_square(high, norm.mean_square(step.g, y, step.y1, dim)).sqrt()
     }
 }
 
@@ -282,6 +258,8 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
             scratch: dynamics.scratch(batch),
             theta: vec![T::zero(); dynamics.num_params()],
             k: vec![T::zero(); method.total_stages() * n],
+            tape: Vec::new(),
+            taping: false,
             g: vec![T::zero(); n],
             nfe: 0,
             nvjp: 0,
@@ -299,6 +277,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     }
 
     /// Time for stages at c = 1: t + h, or just before a discontinuity there.
+    #[inline(always)]
     pub(crate) fn end_time(t: T, h: T, to_stop: bool) -> T {
         let end = t + h;
         if !to_stop {
@@ -310,12 +289,16 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
 
     fn eval(&mut self, t: T, y: &[T], slot: usize) {
         let n = y.len();
-        let (theta, scratch) = (&self.theta, &mut self.scratch);
-        self.dynamics.eval(
-            Point { t, y, theta },
-            &mut self.k[slot * n..(slot + 1) * n],
-            scratch,
-        );
+        let theta = &self.theta;
+        let at = Point { t, y, theta };
+        let dy = &mut self.k[slot * n..(slot + 1) * n];
+        if D::TAPED && self.taping {
+            let length = self.tape.len() / self.method.total_stages();
+            let tape = &mut self.tape[slot * length..(slot + 1) * length];
+            self.dynamics.eval_taped(at, dy, tape, &mut self.scratch);
+        } else {
+            self.dynamics.eval(at, dy, &mut self.scratch);
+        }
         self.nfe += 1;
     }
 
@@ -370,12 +353,17 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
 
     fn bytes(&self) -> usize {
         let batch = self.g.len() / self.dynamics.dim();
-        (self.theta.len() + self.k.len() + self.g.len()) * size_of::<T>()
+        (self.theta.len() + self.k.len() + self.tape.len() + self.g.len()) * size_of::<T>()
             + self.dynamics.scratch_bytes(batch)
     }
 
     fn order(&self) -> usize {
         self.method.order
+    }
+
+    #[inline(always)]
+    fn error_power(&self) -> usize {
+        self.method.error_power.unwrap_or(1)
     }
 
     #[inline(always)]
@@ -398,7 +386,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn attempt(
         &mut self,
         (t, h): (T, T),
@@ -411,18 +399,64 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.extra_done = false;
         self.to_stop = to_stop;
         let t_end = Self::end_time(t, h, to_stop);
-        dispatch(Attempt {
-            stepper: self,
-            at: [t, h, t_end],
+        let Self {
+            method,
+            dynamics,
+            theta,
+            scratch,
+            k,
+            g,
+            tape,
+            taping,
+            ..
+        } = self;
+        let dim = dynamics.dim();
+        let tape_len = if D::TAPED {
+            tape.len() / method.total_stages()
+        } else {
+            0
+        };
+        let mut f = Bound {
+            dynamics: *dynamics,
+            theta,
+            scratch,
+            tape: &mut tape[tape_len..],
+            tape_len,
+            taping: *taping,
+        };
+        let mut step = Step {
+            method,
+            t,
+            h,
+            t_end,
             y,
             y1,
-            norm,
-        })
+            k,
+            g,
+        };
+        if y.len() == dim {
+            return step.run_single(norm, &mut f);
+        }
+        step.large(&mut f);
+        if method.error_power.is_none() {
+            return step.no_error();
+        }
+        combine_differences(step.g, h, &method.error, step.k);
+        let high = norm.mean_square(step.g, y, step.y1, dim);
+        if method.error_low.is_empty() {
+            return high;
+        }
+        combine_differences(step.g, h, &method.error_low, step.k);
+        error_square(high, norm.mean_square(step.g, y, step.y1, dim))
     }
 
     #[inline(always)]
     fn stages(&self) -> &[T] {
         &self.k
+    }
+
+    fn tape(&self) -> &[T] {
+        &self.tape
     }
 
     fn interpolate(&mut self, step: (T, T), theta: T, [y, y1]: [&[T]; 2], out: &mut [T]) {
@@ -443,6 +477,11 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         };
         if self.method.fsal || (self.extra_done && self.method.extra_is_end) {
             self.k.copy_within(last * n..(last + 1) * n, 0);
+            if D::TAPED {
+                let length = self.tape.len() / self.method.total_stages();
+                let from = last * length;
+                self.tape.copy_within(from..from + length, 0);
+            }
         } else {
             self.eval(t1, y1, 0);
         }

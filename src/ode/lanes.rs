@@ -1,4 +1,4 @@
-//! Eight trajectories of a small system in SIMD lanes, each at its own time with its own step.
+//! Sixteen trajectories of a small system in SIMD lanes, each at its own time with its own step.
 //!
 //! A lane that finishes takes the next trajectory of the chunk. Every operation is the scalar
 //! solver's, lane by lane, so a trajectory's bits are those of solving it alone; what is rare (first
@@ -10,8 +10,8 @@ use super::solve::Solver;
 use super::tableau::Tableau;
 use crate::dynamics::Dynamics;
 use crate::integrate::{
-    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, initial_step, log_error,
-    smallest_step, takes_remainder,
+    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, exp2, initial_step,
+    log_error, smallest_step, takes_remainder,
 };
 use crate::num::{Kernel, LANES, Lanes, Real, dispatch};
 use std::ops::Range;
@@ -29,6 +29,8 @@ pub(crate) struct LaneSolver<'a, T: Real, D: Dynamics<T>> {
     lanes: State<T>,
     /// What each lane is at; `None` when it idles.
     jobs: [Option<Job>; LANES],
+    /// Whether a lane's last attempt was not finite, or it is near its limit of steps.
+    troubled: bool,
 }
 
 /// The lanes' numbers.
@@ -43,14 +45,15 @@ struct State<T> {
     log1: Lanes<T>,
     log2: Lanes<T>,
     rejected: [bool; LANES],
+    /// Attempted and accepted steps of each lane's trajectory.
+    attempts: [u32; LANES],
+    accepted: [u32; LANES],
 }
 
 #[derive(Clone, Copy, Default)]
 struct Job {
     trajectory: usize,
     next_save: usize,
-    attempts: usize,
-    accepted: usize,
     non_finite: usize,
     nfe: usize,
 }
@@ -62,6 +65,8 @@ struct Verdict<T> {
     error: Lanes<T>,
     accepted: [bool; LANES],
     ended: [bool; LANES],
+    /// Whether any lane ended or was rejected, so that bookkeeping is due.
+    event: bool,
 }
 
 impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
@@ -90,6 +95,8 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             log1: Lanes::default(),
             log2: Lanes::default(),
             rejected: [false; LANES],
+            attempts: [0; LANES],
+            accepted: [0; LANES],
         };
         Self {
             part: Part::new(range.len(), task.length),
@@ -97,6 +104,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             first: range.start,
             waiting: range,
             jobs: [None; LANES],
+            troubled: false,
             task,
             tableau,
             stepper,
@@ -108,9 +116,15 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
         for lane in 0..LANES {
             self.load(lane);
         }
+        let saves = matches!(self.task.options.save, Save::At(_));
         while self.jobs.iter().any(Option::is_some) {
             let verdict = dispatch(Attempt(&mut self));
-            self.judge(&verdict);
+            if saves {
+                self.save(&verdict);
+            }
+            if verdict.event || self.troubled {
+                self.judge(&verdict);
+            }
         }
         self.part.failures.sort_by_key(|f| f.0);
         self.part
@@ -161,6 +175,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             lanes.log1[lane] = T::zero();
             lanes.log2[lane] = T::zero();
             lanes.rejected[lane] = false;
+            (lanes.attempts[lane], lanes.accepted[lane]) = (0, 0);
             self.jobs[lane] = Some(Job {
                 trajectory,
                 nfe: stepper.nfe() - nfe0,
@@ -185,34 +200,25 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
         part.enter(at, &solver.drive.solution, outcome, &task.options.save);
     }
 
-    /// Bookkeeping after an attempt: saves, ends, failures.
+    /// Bookkeeping after an attempt in which something happened: ends, rejections, failures.
     fn judge(&mut self, verdict: &Verdict<T>) {
         let options = self.task.options;
-        let stages = self.stepper.method.stages;
-        self.save(verdict);
+        self.troubled = false;
         for lane in 0..LANES {
             let Some(job) = &mut self.jobs[lane] else {
                 continue;
             };
-            job.attempts += 1;
-            job.nfe += stages - 1;
-            if verdict.accepted[lane] {
-                job.accepted += 1;
-                job.non_finite = 0;
-            }
             let finite = verdict.error[lane].is_finite();
             job.non_finite = if finite { 0 } else { job.non_finite + 1 };
-            let h = self.lanes.h[lane].abs();
-            let small = !verdict.accepted[lane]
-                && h < smallest_step(self.lanes.t[lane], self.task.problem.span[1], options);
+            self.troubled |= !finite;
+            let (t, h) = (self.lanes.t[lane], self.lanes.h[lane].abs());
+            let small =
+                !verdict.accepted[lane] && h < smallest_step(t, self.task.problem.span[1], options);
+            let spent = self.lanes.attempts[lane] as usize >= options.max_steps;
             let job = *job;
-            let ended = verdict.accepted[lane] && verdict.ended[lane];
-            if ended {
+            if verdict.accepted[lane] && verdict.ended[lane] {
                 self.finish(lane, &job);
-            } else if small
-                || job.non_finite > NON_FINITE_TRIES
-                || job.attempts >= options.max_steps
-            {
+            } else if small || spent || job.non_finite > NON_FINITE_TRIES {
                 Self::alone(
                     self.task,
                     self.tableau,
@@ -225,9 +231,6 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             }
             self.load(lane);
         }
-        if self.jobs.iter().all(Option::is_some) {
-            return;
-        }
         // Idle lanes keep computing on harmless numbers.
         if let Some(busy) = self.jobs.iter().position(Option::is_some) {
             for lane in (0..LANES).filter(|&l| self.jobs[l].is_none()) {
@@ -238,11 +241,15 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
 
     fn finish(&mut self, lane: usize, job: &Job) {
         let slot = job.trajectory - self.first;
-        let (nfe, accepted) = (job.nfe, job.accepted);
+        let (attempts, accepted) = (
+            self.lanes.attempts[lane] as usize,
+            self.lanes.accepted[lane] as usize,
+        );
+        let nfe = job.nfe + attempts * (self.stepper.method.stages - 1);
         self.part.stats[slot] = TrajectoryStatistics {
             nfe,
             accepted,
-            rejected: job.attempts - accepted,
+            rejected: attempts - accepted,
         };
         if self.task.options.save == Save::End {
             let out = &mut self.part.y[slot * self.task.length..(slot + 1) * self.task.length];
@@ -358,6 +365,8 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             log1,
             log2,
             rejected,
+            attempts,
+            accepted: taken,
         } = lanes;
         let n = y.len();
         let options = task.options;
@@ -408,12 +417,20 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
         }
         *t = Lanes::select(accepted, t1, *t);
         *h = step * factor;
+        let limit = options.max_steps.min(u32::MAX as usize) as u32;
+        let mut event = false;
+        for l in 0..LANES {
+            attempts[l] += 1;
+            taken[l] += u32::from(accepted[l]);
+            event |= !accepted[l] | ended[l] | (attempts[l] >= limit);
+        }
         Verdict {
             h: step,
             t1,
             error,
             accepted,
             ended,
+            event,
         }
     }
 }
@@ -443,7 +460,7 @@ fn control<T: Real>(
         factor[l] = controller.exponent(log[l], accepted[l], power, &history);
     }
     for l in 0..LANES {
-        factor[l] = factor[l].exp2();
+        factor[l] = exp2(factor[l]);
     }
     for l in 0..LANES {
         factor[l] = controller.bound(factor[l], error[l], accepted[l] && !rejected[l]);

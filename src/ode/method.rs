@@ -19,6 +19,8 @@ pub struct Method {
     pub(crate) a: Vec<Vec<f64>>,
     /// Column i of (a over b): what k_i's cotangent takes from each stage's and from y1's.
     pub(crate) transposed: Vec<Vec<f64>>,
+    /// The rows of a of a seven-stage first-same-as-last pair, one after the other, and its error weights.
+    seven: Option<Box<([f64; 21], [f64; 7])>>,
     pub(crate) b: Vec<f64>,
     pub(crate) error: Vec<f64>,
     pub(crate) error_low: Vec<f64>,
@@ -62,7 +64,13 @@ impl Method {
         });
         let b = tableau.b.to_vec();
         let extra_is_end = extra > 0 && c[stages] == 1.0 && a[stages][..] == b[..];
+        let seven = (stages == 7 && tableau.fsal).then(|| {
+            let rows = a[1..7].concat().try_into().ok()?;
+            Some(Box::new((rows, tableau.error.to_vec().try_into().ok()?)))
+        });
+        let seven = seven.flatten();
         Self {
+            seven,
             order: tableau.order,
             error_power: has_error.then(|| tableau.order.min(tableau.embedded_order) + 1),
             stages,
@@ -83,6 +91,12 @@ impl Method {
     /// Main and extra stages.
     pub fn total_stages(&self) -> usize {
         self.stages + self.extra
+    }
+
+    /// The packed rows and error weights of a seven-stage first-same-as-last pair.
+    #[inline(always)]
+    pub(crate) fn seven(&self) -> Option<&([f64; 21], [f64; 7])> {
+        self.seven.as_deref()
     }
 
     fn error_weights(&self, low: bool) -> &[f64] {

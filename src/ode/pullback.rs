@@ -27,8 +27,21 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
         self.extra_stages((step.t, step.h), y0, None);
     }
 
-    fn restore(&mut self, stages: &[T]) {
+    fn keep_tape(&mut self) -> usize {
+        if !D::TAPED {
+            return 0;
+        }
+        let batch = self.g.len() / self.dynamics.dim();
+        let length = self.dynamics.tape_len(batch);
+        self.tape
+            .resize(self.method.total_stages() * length, T::zero());
+        self.taping = true;
+        self.method.stages * length
+    }
+
+    fn restore(&mut self, stages: &[T], tape: &[T]) {
         self.k[..stages.len()].copy_from_slice(stages);
+        self.tape[..tape.len()].copy_from_slice(tape);
         self.extra_done = false;
     }
 
@@ -67,6 +80,9 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
             if !self.stage_cotangent(step, i, carried, back) {
                 continue;
             }
+            if i == 0 && back.first_constant {
+                break;
+            }
             if i == 0 && self.method.fsal && !fresh {
                 back.carry.copy_from_slice(&back.k_bar);
                 back.carried = true;
@@ -99,9 +115,9 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
         let total = self.method.total_stages();
         let column = &self.method.transposed[i];
         let mut any = carried || back.touched[i];
-        for l in 0..total {
-            back.weights[l] = if back.live[l] { column[l] } else { 0.0 };
-            any |= back.weights[l] != 0.0;
+        for ((weight, &live), &a) in back.weights.iter_mut().zip(&back.live).zip(column) {
+            *weight = if live { a } else { 0.0 };
+            any |= *weight != 0.0;
         }
         back.weights[total] = column[total];
         if !(any || column[total] != 0.0) {
@@ -155,8 +171,16 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
             y: g,
             theta: &self.theta,
         };
-        self.dynamics
-            .vjp(at, &back.k_bar, g_bar, theta_bar, &mut self.scratch);
+        let (bar, scratch) = (&back.k_bar, &mut self.scratch);
+        if D::TAPED && self.taping {
+            let length = self.tape.len() / method.total_stages();
+            let tape = &self.tape[i * length..(i + 1) * length];
+            let taped = (&self.k[i * n..(i + 1) * n], tape);
+            self.dynamics
+                .vjp_taped(at, taped, bar, g_bar, theta_bar, scratch);
+        } else {
+            self.dynamics.vjp(at, bar, g_bar, theta_bar, scratch);
+        }
         self.nvjp += 1;
         back.live[i] = true;
     }

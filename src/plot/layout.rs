@@ -207,7 +207,7 @@ fn ticks_up(panel: &Panel, scale: &Scale, height: f64) -> Ticks {
     if !panel.y.names.is_empty() {
         return named_ticks(&panel.y.names);
     }
-    scale.ticks((height / 45.0) as usize)
+    scale.ticks(((height / 45.0) as usize).min(8))
 }
 
 /// Width of the widest label.
@@ -444,8 +444,8 @@ fn draw_series<B: DrawingBackend>(
         Series::Rule { at, vertical, look } => {
             let scale = &frame.scales[usize::from(!vertical)];
             if let Some(u) = scale.place(*at).filter(|u| (0.0..=1.0).contains(u)) {
-                let x = frame.left + u * (frame.right - frame.left);
-                let y = frame.bottom + u * (frame.top - frame.bottom);
+                let x = middle(frame.left + u * (frame.right - frame.left));
+                let y = middle(frame.bottom + u * (frame.top - frame.bottom));
                 let ends = match vertical {
                     true => [(x, frame.top), (x, frame.bottom)],
                     false => [(frame.left, y), (frame.right, y)],

@@ -27,7 +27,7 @@ pub struct Checkpoint {
     pub best: Vec<f64>,
     /// [`Objective::state`](super::Objective::state).
     pub objective: Vec<f64>,
-    /// [`Optimizer::export`](super::Optimizer::export).
+    /// [`Optimize::export`](super::Optimize::export).
     pub optimizer: Vec<(String, Vec<f64>)>,
 }
 

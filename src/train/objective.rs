@@ -88,20 +88,23 @@ where
     }
 }
 
-/// An update rule whose state can be saved.
-pub trait Optimizer<T> {
-    /// Moves `params` against `gradient` with learning rate `rate`.
+/// An optimiser with its learning-rate schedule, whose state can be saved.
+pub trait Optimize<T> {
+    /// Learning rate of the next step.
+    fn learning_rate(&self) -> f64;
+
+    /// Moves `params` against `gradient` by one step.
     ///
     /// # Errors
-    /// Wrong lengths.
-    fn step(&mut self, params: &mut [T], gradient: &[T], rate: f64) -> Result<()>;
+    /// Wrong lengths, a gradient that is not finite; nothing has moved then.
+    fn step(&mut self, params: &mut [T], gradient: &[T]) -> Result<()>;
 
-    /// The state as named arrays, exact in `f64`.
+    /// The state (steps taken included) as named arrays, exact in `f64`.
     fn export(&self) -> Vec<(String, Vec<f64>)>;
 
     /// Takes back what [`export`](Self::export) gave.
     ///
     /// # Errors
-    /// Arrays that are no such state.
+    /// Arrays that are no such state; nothing has changed then.
     fn import(&mut self, state: &[(String, Vec<f64>)]) -> Result<()>;
 }

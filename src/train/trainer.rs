@@ -1,8 +1,9 @@
 //! The loop.
 
 use super::checkpoint::State;
-use super::{Batch, Checkpoint, CsvLog, Evaluation, Objective, Optimizer, Record};
+use super::{Batch, Checkpoint, CsvLog, Evaluation, Objective, Optimize, Record};
 use crate::dataset::{BatchState, Batches};
+use crate::nn::Clip;
 use crate::num::Real;
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,8 +15,8 @@ use std::time::Instant;
 pub struct Settings {
     /// Optimiser steps in all (a resumed run counts those before).
     pub iterations: u64,
-    /// Largest Euclidean norm of a gradient; longer ones are scaled down.
-    pub clip: Option<f64>,
+    /// Bound on the gradient; none without.
+    pub clip: Option<Clip>,
     /// Steps between validations; 0 for none.
     pub validate_every: u64,
     /// Stop after this many validations in a row without a new lowest loss.
@@ -49,14 +50,8 @@ impl Settings {
     }
 
     fn check(&self) -> Result<()> {
-        if let Some(clip) = self.clip
-            && !(clip > 0.0 && clip.is_finite())
-        {
-            return Err(Error::invalid(
-                "clip",
-                clip,
-                "it must be positive and finite",
-            ));
+        if let Some(clip) = self.clip {
+            clip.apply::<f64>(&mut [])?;
         }
         if !(self.min_delta >= 0.0 && self.min_delta.is_finite()) {
             return Err(Error::invalid(
@@ -89,11 +84,10 @@ pub struct Outcome {
     pub stopped_early: bool,
 }
 
-/// A training run: objective, optimiser, learning-rate schedule, batches.
+/// A training run: objective, optimiser, batches, settings.
 pub struct Trainer<'a, T> {
     objective: &'a mut dyn Objective<T>,
-    optimizer: &'a mut dyn Optimizer<T>,
-    schedule: &'a dyn Fn(u64) -> f64,
+    optimizer: &'a mut dyn Optimize<T>,
     batches: Batches,
     /// The current batch (kept, so that steps do not allocate).
     indices: Vec<usize>,
@@ -109,14 +103,13 @@ struct Standing<T> {
 }
 
 impl<'a, T: Real> Trainer<'a, T> {
-    /// A run; `schedule(k)` is the learning rate after k steps.
+    /// A run that starts at the place of `batches`.
     ///
     /// # Errors
     /// Settings out of range.
     pub fn new(
         objective: &'a mut dyn Objective<T>,
-        optimizer: &'a mut dyn Optimizer<T>,
-        schedule: &'a dyn Fn(u64) -> f64,
+        optimizer: &'a mut dyn Optimize<T>,
         batches: Batches,
         settings: Settings,
     ) -> Result<Self> {
@@ -124,7 +117,6 @@ impl<'a, T: Real> Trainer<'a, T> {
         Ok(Self {
             objective,
             optimizer,
-            schedule,
             indices: Vec::with_capacity(batches.state().size),
             batches,
             settings,
@@ -260,7 +252,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             if let Some(log) = &mut log {
                 log.append(&record)?;
             }
-            if bar.length().is_some() {
+            if !bar.is_hidden() {
                 bar.set_message(message(&record));
                 bar.inc(1);
             }
@@ -307,7 +299,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             .map(|g| g.f64() * g.f64())
             .sum::<f64>()
             .sqrt();
-        let rate = (self.schedule)(iteration);
+        let rate = self.optimizer.learning_rate();
         let advice = "it must be finite: lower the learning rate, clip gradients, or start nearer";
         let numbers = [
             ("the loss", loss),
@@ -319,11 +311,10 @@ impl<'a, T: Real> Trainer<'a, T> {
             let what = format!("{name} in iteration {}", iteration + 1);
             return Err(Error::invalid(what, value, advice));
         }
-        if let Some(clip) = self.settings.clip.filter(|&clip| gradient_norm > clip) {
-            let factor = T::of(clip / gradient_norm);
-            gradient.iter_mut().for_each(|g| *g *= factor);
+        if let Some(clip) = self.settings.clip {
+            clip.apply(gradient)?;
         }
-        self.optimizer.step(params, gradient, rate)?;
+        self.optimizer.step(params, gradient)?;
         Ok(Record {
             iteration: iteration + 1,
             epoch,

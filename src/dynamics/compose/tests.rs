@@ -7,7 +7,7 @@ use crate::num::LANES;
 
 /// The gradient check, batch = single and lanes = scalar, for any combination.
 fn exercise<D: Dynamics<f64>>(f: &D) {
-    let (dim, batch) = (f.dim(), 9);
+    let (dim, batch) = (f.dim(), LANES + 1);
     let y: Vec<f64> = (0..dim * batch)
         .map(|i| 1.2 + (0.9 * i as f64).sin() * 0.4)
         .collect();

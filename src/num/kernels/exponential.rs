@@ -13,8 +13,9 @@ fn reduce<T: Real>(x: T, x_low: T) -> (T::Bits, T, T) {
     let high = (-n).mul_add(T::LN2[0], x);
     let (r, mut low) = fast_sum(high, -(n * T::LN2[1]));
     low += x_low;
-    let tail = (r * r).mul_add(horner(T::EXP_TAIL, r), low.mul_add(r, low));
-    (k, r, tail)
+    // e^(r + low) − 1 = m + low (1 + m) with m = e^r − 1 = r + tail.
+    let tail = (r * r) * horner(T::EXP_TAIL, r);
+    (k, r, low.mul_add(r + tail, low) + tail)
 }
 
 /// e^(x + x_low) = 2ᵏ (high + low); gives (k, (high, low)).
@@ -22,7 +23,7 @@ fn reduce<T: Real>(x: T, x_low: T) -> (T::Bits, T, T) {
 pub(super) fn exp_pair<T: Real>(x: T, x_low: T) -> (T::Bits, (T, T)) {
     let (k, r, tail) = reduce(x, x_low);
     let (high, low) = fast_sum(T::of(1.0), r);
-    (k, (high, low + tail))
+    (k, fast_sum(high, low + tail))
 }
 
 /// eˣ.
@@ -51,9 +52,10 @@ pub fn tanh<T: Real>(x: T) -> T {
     let twice = (x.abs() * T::of(-2.0)).max(T::of(-40.0));
     let (k, r, tail) = reduce(twice, T::of(0.0));
     let power = T::pow2(k);
-    // m = (2ᵏ − 1) + 2ᵏ(r + tail); the first summand is exact, 0 or in (−1, −1/2].
-    let (high, low) = fast_sum(power - T::of(1.0), power * r);
-    let m = (high, power.mul_add(tail, low));
+    // m = (2ᵏ − 1) + 2ᵏ(r + tail); the first summand is 0 or in [−1, −1/2].
+    let (first, first_low) = fast_sum(T::of(-1.0), power);
+    let (high, low) = fast_sum(first, power * r);
+    let m = fast_sum(high, power.mul_add(tail, low + first_low));
     let (d, d_low) = fast_sum(T::of(2.0), m.0);
     let (high, low) = quotient(m, (d, d_low + m.1));
     (high + low).abs().copysign(x)

@@ -1,6 +1,7 @@
 //! [`Elementary`]: the bit-level operations and tables that the kernels need of a float type.
 
 use super::coefficients::{of_f32, of_f64};
+use super::trigonometric::{cos_far, sin_far};
 
 /// What the kernels know about a float type's bits; implemented by `f32` and `f64` only.
 ///
@@ -49,10 +50,10 @@ pub trait Elementary: Copy + 'static {
     fn decompose(self) -> (Self, Self);
     /// x without the lower half of its significand.
     fn head(self) -> Self;
-    /// The standard library's sine, exact in its reduction however large x is.
-    fn std_sin(self) -> Self;
-    /// The standard library's cosine.
-    fn std_cos(self) -> Self;
+    /// Sine beyond `TRIG_MAX`.
+    fn far_sin(self) -> Self;
+    /// Cosine beyond `TRIG_MAX`.
+    fn far_cos(self) -> Self;
 }
 
 macro_rules! elementary {
@@ -125,13 +126,11 @@ macro_rules! elementary {
             fn head(self) -> Self {
                 $t::from_bits(self.to_bits() & $head)
             }
-            #[inline(always)]
-            fn std_sin(self) -> Self {
-                $t::sin(self)
+            fn far_sin(self) -> Self {
+                sin_far(f64::from(self)) as $t
             }
-            #[inline(always)]
-            fn std_cos(self) -> Self {
-                $t::cos(self)
+            fn far_cos(self) -> Self {
+                cos_far(f64::from(self)) as $t
             }
         }
     };

@@ -8,11 +8,12 @@
 //! below 1): polynomials interpolate in 60 digits (`data/kernels/coefficients.py`), and the last
 //! operations work on unevaluated pairs of numbers.
 //!
-//! Sines and cosines of |x| beyond 10⁹ (`f64`) or 10⁵ (`f32`) are the standard library's, per
-//! element; nothing else depends on the platform.
+//! Sines and cosines of |x| beyond 10⁹ (`f64`) or 10⁵ (`f32`) take a slower scalar reduction, per
+//! element; `f32` goes through `f64` there.
 //!
 //! Sources: Cody and Waite, *Software Manual for the Elementary Functions* (1980) for reductions;
-//! fdlibm's `e_log2.c` for the splitting in log₂; Dekker (1971) for pairs.
+//! Payne and Hanek (1983) for that of huge
+//! arguments; fdlibm's `e_log2.c` for the splitting in log₂; Dekker (1971) for pairs.
 
 mod coefficients;
 mod exponential;

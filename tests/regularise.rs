@@ -1,0 +1,740 @@
+//! The six rules of the regularisation specification (section 2), and estimators that agree with them.
+
+mod regularise_support;
+
+use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
+use odeon::dynamics::generic::{Generic, VectorField};
+use odeon::integrate::{
+    BelowResolution, Controller, ErrorEstimate, Heuristic, Observer, Options, Penalty, Problem,
+    StepCotangent, StepView, Stiffness, StiffnessKind, Warning,
+};
+use odeon::num::{Atol, ErrorNorm, Over, Scalar};
+use odeon::ode::tableau::{ExplicitRk, Tableau};
+use odeon::ode::tableaux::{self, Bs3, Dop853, Dp5, Tsit5};
+use odeon::ode::{ExplicitStepper, Solver};
+use odeon::regularise::{
+    Aggregation, Combined, Global, HeuristicSum, KineticEnergy, StepCount, StepWeight, Surrogate,
+    check_heuristic,
+};
+use regularise_support::{Net, Setup, difference, loss};
+
+/// y' = c: every error and stiffness estimate is 0.
+struct Constant;
+impl VectorField for Constant {
+    fn dim(&self) -> usize {
+        2
+    }
+    fn num_params(&self) -> usize {
+        2
+    }
+    #[inline(always)]
+    fn eval<S: Scalar>(&self, _: S, _: &[S], p: &[S], dy: &mut [S]) {
+        dy.copy_from_slice(p);
+    }
+}
+
+/// y' = −p y, at rest at 0.
+struct Decay;
+impl VectorField for Decay {
+    fn dim(&self) -> usize {
+        2
+    }
+    fn num_params(&self) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn eval<S: Scalar>(&self, _: S, y: &[S], p: &[S], dy: &mut [S]) {
+        dy[0] = -p[0] * y[0];
+        dy[1] = -p[0] * y[1];
+    }
+}
+
+fn global(
+    heuristic: impl Heuristic<f64> + 'static,
+    aggregation: Aggregation,
+    weight: StepWeight,
+) -> Box<dyn Penalty<f64>> {
+    Box::new(Global::new(heuristic, aggregation, weight).unwrap())
+}
+
+fn squared_stiffness() -> Stiffness<f64> {
+    Stiffness {
+        squared: true,
+        ..Stiffness::default()
+    }
+}
+
+/// Largest deviation of the gradient of loss + Σ λR (with respect to θ and y0) from finite
+/// differences at replayed steps, relative to its largest entry. The penalties must make up at least
+/// a ten-thousandth of it.
+fn gradient_error(
+    setup: &Setup,
+    method: &impl ExplicitRk,
+    mut terms: Vec<(f64, Box<dyn Penalty<f64>>)>,
+) -> f64 {
+    let net = Net::field();
+    let stepper = ExplicitStepper::new(&net, method, setup.batch);
+    let mut adjoint = DiscreteAdjoint::new(stepper, setup.memory);
+    let (y0, theta) = (setup.y0(), Net::theta());
+    let mut weighted: Vec<Weighted<'_, f64>> = terms
+        .iter_mut()
+        .map(|(weight, penalty)| Weighted {
+            weight: *weight,
+            penalty: &mut **penalty,
+        })
+        .collect();
+    let problem = Problem {
+        y0: &y0,
+        span: setup.span,
+        theta: &theta,
+    };
+    let mut gradient = |weighted: &mut [Weighted<'_, f64>]| {
+        adjoint
+            .value_and_gradient(&problem, &setup.options, weighted, |s, bar| {
+                Ok(loss(s, bar))
+            })
+            .unwrap();
+        [adjoint.theta_gradient(), adjoint.y0_gradient()].concat()
+    };
+    let plain = gradient(&mut []);
+    let whole = gradient(&mut weighted);
+    let recorded = adjoint.solution().clone();
+    assert!(recorded.steps.len() > 2, "{} steps", recorded.steps.len());
+    let mut value = |x: &[f64]| {
+        let (theta, y0) = x.split_at(theta.len());
+        let problem = Problem {
+            y0,
+            span: setup.span,
+            theta,
+        };
+        let solution = adjoint
+            .replay(&problem, &recorded, &setup.options, &mut weighted)
+            .unwrap();
+        let mut unused = vec![0.0; solution.y.len()];
+        let loss = loss(solution, &mut unused);
+        weighted
+            .iter()
+            .fold(loss, |sum, w| sum + w.weight * w.penalty.value())
+    };
+    let mut x = [theta.as_slice(), &y0].concat();
+    let mut largest: f64 = 0.0;
+    for i in 0..x.len() {
+        let at = x[i];
+        let want = difference(|d| {
+            x[i] = at + d;
+            let v = value(&x);
+            x[i] = at;
+            v
+        });
+        largest = largest.max((whole[i] - want).abs());
+    }
+    let size = |g: &mut dyn Iterator<Item = f64>| g.fold(0.0f64, |a, x| a.max(x.abs()));
+    let penalty = size(&mut whole.iter().zip(&plain).map(|(a, b)| a - b));
+    let whole = size(&mut whole.iter().copied());
+    assert!(
+        penalty > 1e-4 * whole,
+        "the penalties' gradient {penalty:e} is lost in {whole:e}"
+    );
+    largest / whole
+}
+
+/// Every heuristic with some aggregation, every aggregation with some heuristic.
+fn penalties() -> Vec<(&'static str, Box<dyn Penalty<f64>>)> {
+    let error = ErrorEstimate::default;
+    let kind = |kind| Stiffness {
+        kind,
+        ..Stiffness::default()
+    };
+    let probe = ErrorEstimate {
+        norm: Some(ErrorNorm::new(1e-2, 1e-3)),
+        h_ref: Some(0.2),
+        ..ErrorEstimate::default()
+    };
+    let per_row = ErrorEstimate {
+        norm: Some(ErrorNorm {
+            rtol: 1e-4,
+            atol: Atol::PerRow(vec![1e-4, 1e-3]),
+            over: Over::Trajectory,
+        }),
+        ..ErrorEstimate::default()
+    };
+    let (sum, one, size) = (Aggregation::Sum, StepWeight::One, StepWeight::StepSize);
+    let soft = Aggregation::SoftMax { temperature: 0.05 };
+    vec![
+        ("R_E", Box::new(Global::<f64, _>::error())),
+        ("R_E²", Box::new(Global::<f64, _>::error_squared())),
+        ("R_S", Box::new(Global::<f64, _>::stiffness())),
+        ("R_ES", Box::new(Global::<f64, _>::error_stiffness(0.1))),
+        ("mean E", Box::new(Global::<f64, _>::mean_error())),
+        ("max S", Box::new(Global::<f64, _>::max_stiffness())),
+        (
+            "mean ES",
+            Box::new(Global::<f64, _>::mean_error_stiffness()),
+        ),
+        ("soft E", global(error(), soft, one)),
+        (
+            "p-norm E",
+            global(error(), Aggregation::PNorm { p: 3.0 }, size),
+        ),
+        ("max E", global(error(), Aggregation::Max, size)),
+        ("probe", global(probe, sum, size)),
+        ("per row", global(per_row, sum, size)),
+        ("S²", global(squared_stiffness(), sum, size)),
+        (
+            "S max",
+            global(kind(StiffnessKind::ElementwiseMax), sum, size),
+        ),
+        ("hS", global(kind(StiffnessKind::StepTimesRms), sum, one)),
+        ("kinetic", global(KineticEnergy, sum, size)),
+        (
+            "log E",
+            global(StepCount::new(Surrogate::LogError), sum, one),
+        ),
+        (
+            "steps",
+            global(StepCount::new(Surrogate::PredictedSteps), sum, one),
+        ),
+        (
+            "combined",
+            Box::new(
+                Combined::new()
+                    .plus(0.3, Global::error())
+                    .plus(2.0, Global::integral(KineticEnergy)),
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn rule_1_every_penalty_has_the_exact_gradient_at_frozen_steps() {
+    for (name, penalty) in penalties() {
+        let error = gradient_error(&Setup::default(), &Tsit5, vec![(2.0, penalty)]);
+        assert!(error <= 1e-7, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn rule_1_holds_for_every_method() {
+    for method in tableaux::all() {
+        if method.embedded_order == 0 {
+            continue;
+        }
+        let terms: Vec<(f64, Box<dyn Penalty<f64>>)> = vec![
+            (2.0, Box::new(Global::error())),
+            (0.3, Box::new(Global::stiffness())),
+            (0.1, Box::new(Global::integral(KineticEnergy))),
+        ];
+        // Long steps: Δg of the stiffness pair, h^p small, keeps the digits that differences need.
+        let setup = Setup {
+            options: Options::fixed(0.75),
+            ..Setup::default()
+        };
+        let error = gradient_error(&setup, method, terms);
+        assert!(error <= 1e-7, "{}: {error:e}", method.name);
+    }
+}
+
+#[test]
+fn rule_1_holds_for_every_setting() {
+    let base = Setup::default();
+    let late = |k: f64| {
+        Options {
+            tstops: vec![0.85, 1.9],
+            ..base.options.clone()
+        }
+        .save_at(vec![0.0, 0.1 * k, 0.35, 0.5 * k, 1.0])
+    };
+    let per_trajectory = ErrorNorm {
+        over: Over::Trajectory,
+        ..base.options.norm.clone()
+    };
+    let settings = [
+        (
+            "saves and stops",
+            Setup {
+                options: late(0.9),
+                ..base.clone()
+            },
+        ),
+        (
+            "backward",
+            Setup {
+                span: [3.0, 0.0],
+                options: Options {
+                    tstops: vec![0.85, 1.9],
+                    ..base.options.clone()
+                }
+                .save_at(vec![0.77, 0.35, 0.123, 0.0]),
+                ..base.clone()
+            },
+        ),
+        (
+            "per trajectory",
+            Setup {
+                options: Options {
+                    norm: per_trajectory,
+                    ..late(1.1)
+                },
+                ..base.clone()
+            },
+        ),
+        (
+            "one column",
+            Setup {
+                batch: 1,
+                ..base.clone()
+            },
+        ),
+        (
+            "fixed steps",
+            Setup {
+                options: Options::fixed(0.27),
+                ..base.clone()
+            },
+        ),
+        (
+            "given first step",
+            Setup {
+                options: Options {
+                    h0: Some(0.4),
+                    ..base.options.clone()
+                },
+                ..base.clone()
+            },
+        ),
+        (
+            "states only",
+            Setup {
+                memory: Memory::Bytes(20_000),
+                ..base.clone()
+            },
+        ),
+    ];
+    let methods: [(&str, &Tableau); 4] = [
+        ("Tsit5", Tsit5.tableau()),
+        ("Bs3", Bs3.tableau()),
+        ("Dop853", Dop853.tableau()),
+        ("Dp5", Dp5.tableau()),
+    ];
+    for (name, setup) in settings {
+        for (method_name, method) in methods {
+            let terms: Vec<(f64, Box<dyn Penalty<f64>>)> = vec![
+                (2.0, Box::new(Global::error())),
+                (0.3, Box::new(Global::stiffness())),
+            ];
+            let error = gradient_error(&setup, method, terms);
+            assert!(error <= 1e-7, "{name}, {method_name}: {error:e}");
+        }
+    }
+}
+
+/// E with a pullback that forgets the scale's dependence on the state.
+struct Broken(ErrorEstimate<f64>);
+impl Heuristic<f64> for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+    fn value(&self, step: &StepView<'_, f64>, scratch: &mut [f64]) -> f64 {
+        self.0.value(step, scratch)
+    }
+    fn pullback(&self, step: &StepView<'_, f64>, seed: f64, bar: &mut StepCotangent<'_, f64>) {
+        let n = bar.y1.len();
+        let (mut y0, mut y1) = (vec![0.0; n], vec![0.0; n]);
+        let mut half = StepCotangent {
+            y0: &mut y0,
+            y1: &mut y1,
+            stages: &mut *bar.stages,
+            touched: &mut *bar.touched,
+            scratch: &mut *bar.scratch,
+        };
+        self.0.pullback(step, seed, &mut half);
+    }
+}
+
+#[test]
+fn a_broken_pullback_is_caught_by_both_checks() {
+    let setup = Setup {
+        options: Options::tol(1e-2, 1e-6),
+        ..Setup::default()
+    };
+    let broken = || Broken(ErrorEstimate::default());
+    let terms: Vec<(f64, Box<dyn Penalty<f64>>)> =
+        vec![(2.0, Box::new(Global::integral(broken())))];
+    let error = gradient_error(&setup, &Tsit5, terms);
+    assert!(error > 1e-5, "{error:e}");
+    let mut caught = Vec::new();
+    on_each_step(&Tsit5, |step| {
+        if let Err(error) = check_heuristic(&broken(), step, 1e-6) {
+            caught.push(error.to_string());
+        }
+    });
+    let first = caught.first().expect("caught");
+    assert!(
+        first.contains("pullback of broken at y") && first.contains("differences"),
+        "{first}"
+    );
+}
+
+/// Calls `f` with every accepted step of the default problem.
+fn on_each_step(method: &impl ExplicitRk, f: impl FnMut(&StepView<'_, f64>)) {
+    struct Each<F>(F);
+    impl<F: FnMut(&StepView<'_, f64>)> Observer<f64> for Each<F> {
+        fn accepted(&mut self, step: &StepView<'_, f64>) {
+            (self.0)(step);
+        }
+    }
+    let (setup, net) = (Setup::default(), Net::field());
+    let (y0, theta) = (setup.y0(), Net::theta());
+    let problem = Problem {
+        y0: &y0,
+        span: setup.span,
+        theta: &theta,
+    };
+    let mut solver = Solver::new(&net, method, setup.batch);
+    let options = Options::tol(1e-2, 1e-3);
+    solver.observe(&problem, &options, &mut Each(f)).unwrap();
+}
+
+#[test]
+fn every_heuristic_passes_its_check_on_every_step() {
+    let per_trajectory = ErrorEstimate {
+        norm: Some(ErrorNorm {
+            over: Over::Trajectory,
+            ..ErrorNorm::new(1e-3, 1e-4)
+        }),
+        ..ErrorEstimate::default()
+    };
+    let sum = HeuristicSum::new("sum")
+        .plus(0.5, ErrorEstimate::default())
+        .plus_integrated(2.0, Stiffness::default());
+    let heuristics: [&dyn Heuristic<f64>; 8] = [
+        &ErrorEstimate::default(),
+        &per_trajectory,
+        &Stiffness::default(),
+        &squared_stiffness(),
+        &KineticEnergy,
+        &StepCount::new(Surrogate::LogError),
+        &StepCount::new(Surrogate::PredictedSteps),
+        &sum,
+    ];
+    let mut seen = 0;
+    for method in [
+        Tsit5.tableau(),
+        Dp5.tableau(),
+        Dop853.tableau(),
+        Bs3.tableau(),
+    ] {
+        on_each_step(method, |step| {
+            // Where E is tiny, E and ln E bend within fewer digits than differences resolve.
+            if step.error < 1e-3 {
+                return;
+            }
+            for heuristic in heuristics {
+                let checked = check_heuristic(heuristic, step, 1e-6);
+                assert!(checked.is_ok(), "{}: {checked:?}", method.name);
+                seen += 1;
+            }
+        });
+    }
+    assert!(seen > 32, "{seen}");
+}
+
+/// Solves in `T` with every penalty; all values and gradients must be finite.
+fn finite_everywhere<F: VectorField>(field: F, y0: &[f64], theta: &[f64], options: &Options<f64>) {
+    let field = Generic(field);
+    for method in tableaux::all() {
+        let stepper = ExplicitStepper::new(&field, method, 1);
+        let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
+        let problem = Problem {
+            y0,
+            span: [0.0, 1.0],
+            theta,
+        };
+        for (name, mut penalty) in penalties() {
+            let mut weighted = [Weighted {
+                weight: 1.0,
+                penalty: &mut *penalty,
+            }];
+            let evaluation =
+                adjoint.value_and_gradient(&problem, options, &mut weighted, |solution, y_bar| {
+                    y_bar.copy_from_slice(&solution.y);
+                    Ok(0.0)
+                });
+            let evaluation = evaluation.unwrap_or_else(|e| panic!("{}, {name}: {e}", method.name));
+            assert!(evaluation.total.is_finite(), "{}, {name}", method.name);
+        }
+    }
+}
+
+#[test]
+fn rule_2_values_and_gradients_are_finite_where_the_estimates_vanish() {
+    let options = Options::tol(1e-6, 1e-6);
+    finite_everywhere(Constant, &[1.0, -2.0], &[0.5, 0.25], &options);
+    finite_everywhere(Constant, &[0.0, 0.0], &[0.0, 0.0], &options);
+    finite_everywhere(Decay, &[0.0, 0.0], &[3.0], &options);
+    finite_everywhere(Decay, &[1.0, 1e-300], &[3.0], &options);
+    finite_everywhere(Decay, &[1.0, 1.0], &[0.0], &options);
+    finite_everywhere(Decay, &[1.0, 1.0], &[1e-12], &options);
+    let tiny = Options {
+        dt_max: Some(1e-3),
+        h0: Some(1e-13),
+        ..options
+    };
+    finite_everywhere(Decay, &[1.0, 2.0], &[0.1], &tiny);
+}
+
+#[test]
+fn rule_2_holds_without_smoothing() {
+    let field = Generic(Constant);
+    let stepper = ExplicitStepper::new(&field, &Tsit5, 1);
+    let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
+    let problem = Problem {
+        y0: &[1.0f32, 2.0],
+        span: [0.0, 1.0],
+        theta: &[0.0, 0.0],
+    };
+    let mut error = Global::integral(ErrorEstimate::<f32> {
+        epsilon: 0.0,
+        ..ErrorEstimate::default()
+    });
+    let mut stiffness = Global::integral(Stiffness::<f32> {
+        epsilon: 0.0,
+        ..Stiffness::default()
+    });
+    let mut weighted = [
+        Weighted {
+            weight: 1.0,
+            penalty: &mut error as &mut dyn Penalty<f32>,
+        },
+        Weighted {
+            weight: 1.0,
+            penalty: &mut stiffness,
+        },
+    ];
+    let loss = |_: &_, _: &mut [f32]| Ok(0.0);
+    let evaluation =
+        adjoint.value_and_gradient(&problem, &Options::tol(1e-4, 1e-4), &mut weighted, loss);
+    assert_eq!(evaluation.unwrap().total, 0.0);
+}
+
+/// y' = −p₀(y − sin 40t) with sudden starts: rejects steps.
+struct Rough;
+impl VectorField for Rough {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn num_params(&self) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn eval<S: Scalar>(&self, t: S, y: &[S], p: &[S], dy: &mut [S]) {
+        let kink = (t - S::of(0.5)).abs() * S::of(60.0);
+        dy[0] = p[0] * (y[0] * kink.sin() + (S::of(40.0) * t).sin());
+    }
+}
+
+#[test]
+fn rule_3_only_accepted_steps_contribute() {
+    let field = Generic(Rough);
+    let stepper = ExplicitStepper::new(&field, &Tsit5, 1);
+    let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
+    let problem = Problem {
+        y0: &[1.0],
+        span: [0.0, 1.0],
+        theta: &[2.0],
+    };
+    let options = Options {
+        h0: Some(0.8),
+        ..Options::tol(1e-7, 1e-7)
+    };
+    let mut penalty = Global::error();
+    let gradient = |adjoint: &mut DiscreteAdjoint<_, _>, penalty: &mut Global<f64, _>, replay| {
+        let recorded = odeon::integrate::Solution::clone(adjoint.solution());
+        let weighted = &mut [Weighted {
+            weight: 1.0,
+            penalty,
+        }];
+        match replay {
+            true => adjoint.replay(&problem, &recorded, &options, weighted),
+            false => adjoint.forward(&problem, &options, weighted),
+        }
+        .unwrap();
+        let y_bar = vec![1.0; adjoint.solution().y.len()];
+        adjoint.reverse(&y_bar, &[], weighted).unwrap();
+        adjoint.theta_gradient().to_vec()
+    };
+    let solved = gradient(&mut adjoint, &mut penalty, false);
+    let steps = adjoint.solution().steps.clone();
+    assert!(
+        adjoint.solution().stats.rejected >= 3,
+        "{:?}",
+        adjoint.solution().stats
+    );
+    let values = penalty.values().to_vec();
+    // One number an accepted step, none for the initial state, each from that step's own E.
+    assert_eq!(values.len(), steps.len());
+    for (value, step) in values.iter().zip(&steps) {
+        let e = step.error;
+        let smooth = (e * e + 1e-12).sqrt() - 1e-6;
+        assert!(
+            (value - smooth * step.h).abs() <= 1e-12 * value.abs().max(1e-9),
+            "{value} {e}"
+        );
+    }
+    // A replay takes the accepted steps alone, and gives the same bits.
+    let replayed = gradient(&mut adjoint, &mut penalty, true);
+    assert_eq!(adjoint.solution().stats.rejected, 0);
+    assert_eq!(penalty.values(), values);
+    assert_eq!(replayed, solved);
+}
+
+#[test]
+fn rule_4_aggregations_are_their_formulas_over_the_accepted_steps() {
+    let net = Net::field();
+    let setup = Setup::default();
+    let (y0, theta) = (setup.y0(), Net::theta());
+    let problem = Problem {
+        y0: &y0,
+        span: setup.span,
+        theta: &theta,
+    };
+    let squares = ErrorEstimate {
+        squared: true,
+        ..ErrorEstimate::default()
+    };
+    let value = |aggregation, weight| {
+        let stepper = ExplicitStepper::new(&net, &Tsit5, setup.batch);
+        let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
+        let mut penalty = Global::new(squares.clone(), aggregation, weight).unwrap();
+        let weighted = &mut [Weighted {
+            weight: 1.0,
+            penalty: &mut penalty,
+        }];
+        adjoint.forward(&problem, &setup.options, weighted).unwrap();
+        (penalty.value(), adjoint.solution().steps.clone())
+    };
+    for weight in [StepWeight::One, StepWeight::StepSize] {
+        let (sum, steps) = value(Aggregation::Sum, weight);
+        let x: Vec<f64> = steps
+            .iter()
+            .map(|s| match weight {
+                StepWeight::One => s.error * s.error,
+                StepWeight::StepSize => s.error * s.error * s.h.abs(),
+            })
+            .collect();
+        let max = x.iter().copied().fold(0.0, f64::max);
+        let exp: f64 = x.iter().map(|x| (x / 0.02).exp()).sum();
+        let total: f64 = x.iter().sum();
+        let (soft, norm) = (
+            Aggregation::SoftMax { temperature: 0.02 },
+            Aggregation::PNorm { p: 4.0 },
+        );
+        let fourth: f64 = x.iter().map(|x| x.powi(4)).sum();
+        for (name, got, want) in [
+            ("sum", sum, total),
+            (
+                "mean",
+                value(Aggregation::Mean, weight).0,
+                total / x.len() as f64,
+            ),
+            ("max", value(Aggregation::Max, weight).0, max),
+            ("soft-max", value(soft, weight).0, 0.02 * exp.ln()),
+            ("p-norm", value(norm, weight).0, fourth.powf(0.25)),
+        ] {
+            assert!((got - want).abs() < 1e-12 * want, "{name}: {got} {want}");
+        }
+    }
+}
+
+/// Mean E in f32 over small fixed steps, by our accumulation and by the plain sum h Σ b̃ k.
+fn floors<F: VectorField>(field: F, y0: &[f32], theta: &[f32]) -> [f64; 2] {
+    struct Floor(Vec<[f64; 2]>);
+    impl Observer<f32> for Floor {
+        fn accepted(&mut self, step: &StepView<'_, f32>) {
+            let weights = &Tsit5.tableau().error;
+            let plain: Vec<f32> = (0..step.len())
+                .map(|c| {
+                    let sum = weights.iter().enumerate();
+                    step.h * sum.fold(0.0, |a, (i, w)| a + *w as f32 * step.stage(i)[c])
+                })
+                .collect();
+            let mut ours = vec![0.0; step.len()];
+            step.estimates.error_vector(step, false, &mut ours);
+            let rms = |x: &[f32]| f64::from(step.norm.value(x, step.y0, step.y1, step.dim));
+            self.0.push([rms(&ours), rms(&plain)]);
+        }
+    }
+    let field = Generic(field);
+    let span = [0.0, 1.0];
+    let problem = Problem { y0, span, theta };
+    // Steps so small that the true error is far below f32's rounding: what is left is the floor.
+    let options = Options {
+        controller: Controller::Fixed { h: 0.01 },
+        ..Options::<f32>::tol(1.4e-8, 1.4e-8)
+    };
+    let mut floor = Floor(Vec::new());
+    let mut solver = Solver::new(&field, &Tsit5, 1);
+    solver.observe(&problem, &options, &mut floor).unwrap();
+    let mean = |k: usize| floor.0.iter().map(|f| f[k]).sum::<f64>() / floor.0.len() as f64;
+    [mean(0), mean(1)]
+}
+
+#[test]
+fn rule_5_the_f32_estimate_has_a_lower_floor_than_the_plain_sum() {
+    let [ours, plain] = floors(Constant, &[0.5, -0.7], &[1.1, 2.3]);
+    println!("f32 floor of E, constant f: {ours:.3e}, plain sum: {plain:.3e}");
+    assert!(ours == 0.0 && plain > 0.0);
+    let [ours, plain] = floors(Decay, &[0.9, 1.3], &[0.3]);
+    println!("f32 floor of E, slow decay: {ours:.3e}, plain sum: {plain:.3e}");
+    assert!(ours < plain);
+}
+
+#[test]
+fn rule_5_a_tolerance_below_resolution_is_refused_or_warned_of_once() {
+    let net = Net::field();
+    let theta: Vec<f32> = Net::theta().into_iter().map(|x| x as f32).collect();
+    let problem = Problem {
+        y0: &[0.3f32, -0.2],
+        span: [0.0, 1.0],
+        theta: &theta,
+    };
+    let refused = Options::<f32>::tol(1.4e-8, 1.4e-8);
+    let error = odeon::ode::solve(&net, &Tsit5, &problem, &refused).unwrap_err();
+    assert!(error.to_string().contains("f32 resolves"), "{error}");
+    let options = Options {
+        below_resolution: BelowResolution::Warn,
+        ..refused
+    };
+    let solution = odeon::ode::solve(&net, &Tsit5, &problem, &options).unwrap();
+    assert!(solution.stats.accepted > 3);
+    assert!(matches!(
+        solution.stats.warnings[..],
+        [Warning::BelowResolution { .. }]
+    ));
+}
+
+#[test]
+fn nothing_is_allocated_a_step_after_the_first_solve() {
+    let mut penalty = Global::<f64, _>::error();
+    let net = Net::field();
+    let setup = Setup::default();
+    let (y0, theta) = (setup.y0(), Net::theta());
+    let problem = Problem {
+        y0: &y0,
+        span: setup.span,
+        theta: &theta,
+    };
+    let stepper = ExplicitStepper::new(&net, &Tsit5, setup.batch);
+    let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
+    let mut place = None;
+    for _ in 0..3 {
+        let weighted = &mut [Weighted {
+            weight: 1.0,
+            penalty: &mut penalty,
+        }];
+        adjoint.forward(&problem, &setup.options, weighted).unwrap();
+        let now = penalty.values().as_ptr();
+        assert!(place.is_none_or(|p| p == now));
+        place = Some(now);
+    }
+}
