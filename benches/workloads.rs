@@ -64,11 +64,14 @@ struct Arguments {
     bench: bool,
 }
 
+/// Times one variant: seconds of each repeat, and what is known of the result.
+type Run = fn(&str, &Arguments, &Clock) -> Result<(Vec<f64>, Facts), Failure>;
+
 /// A workload: its name, its variants, and how one is measured.
 struct Workload {
     name: &'static str,
     variants: &'static [&'static str],
-    run: fn(&str, &Arguments, &Clock) -> Result<(Vec<f64>, Facts), Failure>,
+    run: Run,
 }
 
 const WORKLOADS: [Workload; 8] = [

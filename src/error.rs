@@ -135,6 +135,8 @@ pub enum Failure {
     MaxSteps,
     /// The budget of right-hand side evaluations is spent.
     MaxNfe,
+    /// The nonlinear equations of an implicit step could not be solved, however small the step.
+    Nonlinear,
 }
 
 impl Failure {
@@ -155,6 +157,10 @@ impl Failure {
             }
             Self::MaxNfe => {
                 "Raise max_nfe, loosen rtol/atol, or regularise the model so that it needs fewer steps."
+            }
+            Self::Nonlinear => {
+                "Compare the right-hand side's jvp with finite differences (check_gradient), put a \
+                 tstop at a discontinuity, or try an explicit method."
             }
         }
     }
@@ -203,6 +209,7 @@ impl fmt::Display for PostMortem {
             Failure::StepTooSmall => "the step size fell below the smallest allowed",
             Failure::MaxSteps => "max_steps was reached",
             Failure::MaxNfe => "max_nfe was reached",
+            Failure::Nonlinear => "Newton's iteration of an implicit step did not converge",
         };
         write!(
             f,

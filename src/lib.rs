@@ -9,6 +9,7 @@ pub mod dynamics;
 pub mod error;
 pub mod files;
 pub mod integrate;
+pub mod interop;
 pub mod model;
 pub mod nn;
 pub mod num;
@@ -19,3 +20,8 @@ pub mod regularise;
 pub mod train;
 
 pub use error::{Error, Result};
+
+/// The programs of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -318,12 +318,17 @@ fn rule_1_holds_for_every_setting() {
     ];
     for (name, setup) in settings {
         for (method_name, method) in methods {
-            let terms: Vec<(f64, Box<dyn Penalty<f64>>)> = vec![
-                (2.0, Box::new(Global::error())),
-                (0.3, Box::new(Global::stiffness())),
-            ];
-            let error = gradient_error(&setup, method, terms);
-            assert!(error <= 1e-7, "{name}, {method_name}: {error:e}");
+            // One at a time: a sum hides from differences where one term's digits end.
+            let error: (f64, Box<dyn Penalty<f64>>) = (2.0, Box::new(Global::error()));
+            let stiffness: (f64, Box<dyn Penalty<f64>>) = (0.3, Box::new(Global::stiffness()));
+            let has_pair = method.stiffness.is_some();
+            for term in [Some(error), has_pair.then_some(stiffness)]
+                .into_iter()
+                .flatten()
+            {
+                let error = gradient_error(&setup, method, vec![term]);
+                assert!(error <= 1e-7, "{name}, {method_name}: {error:e}");
+            }
         }
     }
 }
@@ -714,7 +719,7 @@ fn rule_5_a_tolerance_below_resolution_is_refused_or_warned_of_once() {
 }
 
 #[test]
-fn nothing_is_allocated_a_step_after_the_first_solve() {
+fn step_values_keep_their_memory_from_solve_to_solve() {
     let mut penalty = Global::<f64, _>::error();
     let net = Net::field();
     let setup = Setup::default();

@@ -600,7 +600,7 @@ pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
 }
 
 /// Stops strictly inside the span in the direction of integration, then the end.
-fn sorted_stops<T: Real>(stops: &[T], [t0, t1]: [T; 2]) -> Vec<T> {
+pub(crate) fn sorted_stops<T: Real>(stops: &[T], [t0, t1]: [T; 2]) -> Vec<T> {
     let forward = t1 > t0;
     let inside = |t: T| {
         if forward {

@@ -11,6 +11,8 @@ mod step;
 
 pub use controller::{Controller, History};
 pub(crate) use controller::{exp2, log_error};
+#[cfg(feature = "diffsol")]
+pub(crate) use drive::sorted_stops;
 pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
 pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, smallest_step, takes_remainder};

@@ -160,14 +160,11 @@ impl<T: Real> Options<T> {
             ("dt_min", self.dt_min),
             ("dt_max", self.dt_max),
         ] {
-            if let Some(h) = h {
-                if !(h.is_finite() && h > T::zero()) {
-                    return Err(Error::invalid(
-                        what,
-                        h,
-                        "it must be positive and finite (the direction comes from t1 − t0)",
-                    ));
-                }
+            if let Some(h) = h
+                && !(h.is_finite() && h > T::zero())
+            {
+                let needed = "it must be positive and finite (the direction comes from t1 − t0)";
+                return Err(Error::invalid(what, h, needed));
             }
         }
         if let Save::At(times) = &self.save {

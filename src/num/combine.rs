@@ -55,8 +55,8 @@ impl<E: Scalar, const J: usize> Kernel for Combine<'_, E, J> {
                 }
             }
             (None, None) => {
-                for i in 0..n {
-                    out[i] = scale.mul_add(Self::dot(&w, &terms, i), out[i]);
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = scale.mul_add(Self::dot(&w, &terms, i), *out);
                 }
             }
             (_, Some(minus)) => {
@@ -71,15 +71,13 @@ impl<E: Scalar, const J: usize> Kernel for Combine<'_, E, J> {
 
 /// Runs passes of at most [`TERMS`] terms over the non-zero weights.
 #[inline(never)]
-fn passes<'a, E: Scalar>(
+fn passes<'a, E: Scalar + 'a>(
     out: &mut [E],
     mut base: Option<&[E]>,
     minus: Option<&[E]>,
     scale: E,
     terms: impl Iterator<Item = (E, &'a [E])>,
-) where
-    E: 'a,
-{
+) {
     let mut weights = [E::zero(); TERMS];
     let mut slices: [&[E]; TERMS] = [&[]; TERMS];
     let mut terms = terms.peekable();
@@ -168,8 +166,8 @@ mod tests {
                 .map(|j| weights[j] * (stages[j * n + i] - s))
                 .sum::<f64>()
         };
-        for i in 0..n {
-            assert!((out[i] - (0.5 + 0.3 * dot(i, 0.0))).abs() < 1e-14);
+        for (i, out) in out.iter().enumerate() {
+            assert!((out - (0.5 + 0.3 * dot(i, 0.0))).abs() < 1e-14);
         }
         accumulate(&mut out, 2.0, &weights[..2], &stages);
         combine_differences(&mut out, 0.3, &weights, &stages);

@@ -49,8 +49,8 @@ impl<T: Real> Lanes<T> {
     #[inline(always)]
     pub fn select(mask: [bool; LANES], yes: Self, no: Self) -> Self {
         let mut out = no;
-        for i in 0..LANES {
-            out.0[i] = if mask[i] { yes.0[i] } else { no.0[i] };
+        for ((out, yes), mask) in out.0.iter_mut().zip(yes.0).zip(mask) {
+            *out = if mask { yes } else { *out };
         }
         out
     }

@@ -98,7 +98,7 @@ impl<T: Real> Part<T> {
 /// Inputs or options that do not fit. A trajectory that stops early is in `failures`.
 pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
     dynamics: &D,
-    method: &(impl ExplicitRk + Sync),
+    method: &impl ExplicitRk,
     problem: &Problem<'_, T>,
     options: &Options<T>,
 ) -> Result<Ensemble<T>> {

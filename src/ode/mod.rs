@@ -2,6 +2,8 @@
 //! [`tableaux`], checked by [`trees`]), one step with its exact reverse, solves and ensembles.
 
 mod custom;
+#[cfg(feature = "diffsol")]
+pub mod diffsol;
 mod ensemble;
 mod explicit;
 mod lanes;

@@ -72,8 +72,8 @@ impl<T: Real> Drive<T> {
             Atol::Scalar(_) => (0..n).map(|i| (i, single(i))).fold(
                 None,
                 |best: Option<(usize, T)>, x| match best {
-                    Some(b) if !(x.1 > b.1) => Some(b),
-                    _ => Some(x),
+                    Some(b) => Some(if x.1 > b.1 { x } else { b }),
+                    None => Some(x),
                 },
             ),
             _ => (0..n)
