@@ -1,7 +1,6 @@
 //! The six rules of the regularisation specification (section 2), and estimators that agree with them.
 
-mod regularise_support;
-
+use crate::support::{Net, Setup, gradient_error};
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::integrate::{
@@ -16,7 +15,6 @@ use odeon::regularise::{
     Aggregation, Combined, Global, HeuristicSum, KineticEnergy, StepCount, StepWeight, Surrogate,
     check_heuristic,
 };
-use regularise_support::{Net, Setup, gradient_error};
 
 /// y' = c: every error and stiffness estimate is 0.
 struct Constant;

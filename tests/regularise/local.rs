@@ -1,7 +1,6 @@
 //! Local regularisation: the estimators against the global penalty, and their gradients; baselines.
 
-mod regularise_support;
-
+use crate::support::{Net, Setup, difference, loss};
 use odeon::adjoint::{DiscreteAdjoint, Injection, Memory, Weighted};
 use odeon::dynamics::{check::CheckOptions, check::check_gradient, gallery, generic::Generic};
 use odeon::integrate::{
@@ -13,7 +12,6 @@ use odeon::ode::{ExplicitStepper, solve};
 use odeon::regularise::{
     Budget, ExtraStep, FirstStage, Global, KineticEnergy, Local, Rnode, Sampling, Size,
 };
-use regularise_support::{Net, Setup, difference, loss};
 
 type Adjoint<'a> = DiscreteAdjoint<f64, ExplicitStepper<'a, f64, Generic<Net>>>;
 
