@@ -248,6 +248,36 @@ fn jvp_agrees_with_finite_differences_in_every_direction_kind() -> Result<()> {
 }
 
 #[test]
+fn taped_passes_have_the_same_bits() -> Result<()> {
+    for (name, network, batch) in cases()? {
+        let run = Run::new(&network, batch);
+        let out_bar = wave(network.output_dim() * batch, 2.2);
+        let at = network.at(run.t, &run.x, &run.theta)?;
+        let mut out = vec![f64::NAN; out_bar.len()];
+        let mut tape = vec![f64::NAN; network.tape_len(batch)];
+        // A larger scratch, so that nothing relies on its size.
+        let mut scratch = network.scratch(batch + 1);
+        network.forward_taped(at, &mut out, &mut tape, &mut scratch);
+        assert_eq!(out, run.forward(run.t, &run.x, &run.theta)?, "{name}");
+        let mut x_bar = vec![0.5; run.x.len()];
+        let mut theta_bar = vec![0.5; run.theta.len()];
+        // The reverse must live on the tape alone.
+        let mut scratch = network.scratch(batch);
+        let taped = (&out[..], &tape[..]);
+        let t_bar = network.vjp_taped(
+            at,
+            taped,
+            &out_bar,
+            &mut x_bar,
+            &mut theta_bar,
+            &mut scratch,
+        );
+        assert_eq!((t_bar, x_bar, theta_bar), run.vjp(&out_bar, 0.5)?, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn vjp_accumulates() -> Result<()> {
     for (name, network, batch) in cases()? {
         let run = Run::new(&network, batch);

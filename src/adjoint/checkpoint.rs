@@ -36,6 +36,8 @@ pub(crate) struct Store<T> {
     n: usize,
     /// Length of a step's main stages.
     stages: usize,
+    /// Length of their tape.
+    tape: usize,
     /// Numbers that fit.
     capacity: usize,
     data: Vec<T>,
@@ -47,11 +49,12 @@ pub(crate) struct Store<T> {
 }
 
 impl<T: Real> Store<T> {
-    /// Starts a solve of states of `n` numbers with `stages` numbers of stages a step, in `capacity` numbers.
+    /// Starts a solve of states of `n` numbers with `stages` numbers of stages and `tape` of their
+    /// tape a step, in `capacity` numbers.
     ///
     /// # Errors
     /// A capacity below one state.
-    pub fn start(&mut self, n: usize, stages: usize, capacity: usize) -> Result<()> {
+    pub fn start(&mut self, n: usize, [stages, tape]: [usize; 2], capacity: usize) -> Result<()> {
         if capacity < n {
             let needed = format!("at least {} bytes for one checkpoint", n * size_of::<T>());
             return Err(Error::invalid(
@@ -60,7 +63,7 @@ impl<T: Real> Store<T> {
                 needed,
             ));
         }
-        (self.n, self.stages, self.capacity) = (n, stages, capacity);
+        (self.n, self.stages, self.tape, self.capacity) = (n, stages, tape, capacity);
         (self.mode, self.stride, self.steps, self.peak) = (Mode::Stages, 1, 0, 0);
         self.data.clear();
         self.kept.clear();
@@ -68,10 +71,10 @@ impl<T: Real> Store<T> {
     }
 
     /// Keeps what fits of the next accepted step.
-    pub fn push(&mut self, y0: &[T], stages: &[T]) {
+    pub fn push(&mut self, y0: &[T], stages: &[T], tape: &[T]) {
         let index = self.steps;
         self.steps += 1;
-        let record = self.n + self.stages;
+        let record = self.n + self.stages + self.tape;
         if self.mode == Mode::Stages && (index + 1).saturating_mul(record) > self.capacity {
             for j in 1..index {
                 self.data
@@ -86,10 +89,15 @@ impl<T: Real> Store<T> {
         }
         match self.mode {
             Mode::Stages => {
+                self.reserve(record);
                 self.data.extend_from_slice(y0);
                 self.data.extend_from_slice(&stages[..self.stages]);
+                self.data.extend_from_slice(&tape[..self.tape]);
             }
-            Mode::States => self.data.extend_from_slice(y0),
+            Mode::States => {
+                self.reserve(self.n);
+                self.data.extend_from_slice(y0);
+            }
             Mode::Thinned => {
                 while index.is_multiple_of(self.stride)
                     && (self.kept.len() + 1) * self.n > self.capacity
@@ -124,16 +132,28 @@ impl<T: Real> Store<T> {
         self.data.truncate(to * self.n);
     }
 
+    /// Makes room for `more` numbers: doubling, as a vector grows, but never beyond the capacity.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.data.len() + more;
+        if needed > self.data.capacity() {
+            let target = needed.saturating_mul(2).min(self.capacity.max(needed));
+            self.data.reserve_exact(target - self.data.len());
+        }
+    }
+
     fn keep(&mut self, index: usize, y: &[T]) {
+        self.reserve(self.n);
         self.kept.push(index);
         self.data.extend_from_slice(y);
     }
 
-    /// State and stages of step `j`, when all are stored.
-    pub fn stages(&self, j: usize) -> Option<(&[T], &[T])> {
+    /// State, stages and tape of step `j`, when all are stored.
+    pub fn stages(&self, j: usize) -> Option<[&[T]; 3]> {
         (self.mode == Mode::Stages).then(|| {
-            let record = self.n + self.stages;
-            self.data[j * record..(j + 1) * record].split_at(self.n)
+            let record = self.n + self.stages + self.tape;
+            let (y, rest) = self.data[j * record..(j + 1) * record].split_at(self.n);
+            let (stages, tape) = rest.split_at(self.stages);
+            [y, stages, tape]
         })
     }
 
@@ -144,7 +164,7 @@ impl<T: Real> Store<T> {
 
     /// The latest kept state at or before step `j`, nothing dropped.
     pub fn nearest(&self, j: usize) -> Option<(usize, &[T])> {
-        if let Some((y, _)) = self.stages(j) {
+        if let Some([y, ..]) = self.stages(j) {
             return Some((j, y));
         }
         if let Some(y) = self.state(j) {
@@ -207,13 +227,13 @@ mod tests {
     /// Replays the reverse with integers for states: y_j = j. Returns the number of steps advanced.
     fn reverse(steps: usize, slots: usize) -> usize {
         let mut store = Store::<f64>::default();
-        store.start(1, 7, slots).unwrap();
+        store.start(1, [7, 2], slots).unwrap();
         for j in 0..steps {
-            store.push(&[j as f64], &[0.0; 7]);
+            store.push(&[j as f64], &[0.0; 7], &[0.0; 2]);
         }
         let mut advanced = 0;
         for j in (0..steps).rev() {
-            if store.stages(j).is_some_and(|(y, _)| y == [j as f64])
+            if store.stages(j).is_some_and(|[y, ..]| y == [j as f64])
                 || store.state(j).is_some_and(|y| y == [j as f64])
             {
                 continue;
@@ -262,6 +282,6 @@ mod tests {
 
     #[test]
     fn too_small_a_budget_is_refused() {
-        assert!(Store::<f64>::default().start(10, 70, 9).is_err());
+        assert!(Store::<f64>::default().start(10, [70, 0], 9).is_err());
     }
 }

@@ -52,6 +52,8 @@ pub struct AdjointStatistics {
 pub struct DiscreteAdjoint<T: Real, S> {
     stepper: S,
     memory: Memory,
+    /// Numbers that a step's stages keep for the reverse.
+    tape: usize,
     drive: Drive<T>,
     store: Store<T>,
     back: Backward<T>,
@@ -72,7 +74,7 @@ struct Recorder<'a, 'p, T> {
 
 impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
     fn accepted(&mut self, step: &StepView<'_, T>) {
-        self.store.push(step.y0, step.stages);
+        self.store.push(step.y0, step.stages, step.tape);
         for p in self.penalties.iter_mut() {
             p.penalty.observe(step, self.scratch);
         }
@@ -82,10 +84,11 @@ impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
 
 impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     /// Gradients through `stepper` within `memory`.
-    pub fn new(stepper: S, memory: Memory) -> Self {
+    pub fn new(mut stepper: S, memory: Memory) -> Self {
         let n = stepper.len();
         Self {
             memory,
+            tape: stepper.keep_tape(),
             drive: Drive::new(n),
             store: Store::default(),
             back: Backward::new(n, stepper.total_stages(), false),
@@ -182,7 +185,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             ));
         }
         self.store
-            .start(n, self.stepper.main_stages() * n, capacity)?;
+            .start(n, [self.stepper.main_stages() * n, self.tape], capacity)?;
         self.stepper.set_theta(problem.theta);
         self.norm = options.norm.clone();
         self.stats = AdjointStatistics {
@@ -282,7 +285,20 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             self.drive.solution.y.len(),
             "one for each saved number",
         )?;
+        let steps = self.drive.solution.steps.len();
+        if steps == 0 {
+            let needed = "a forward pass must come first";
+            return Err(Error::invalid("the forward pass", "missing", needed));
+        }
         for injection in injections {
+            if injection.step >= steps {
+                let needed = format!("the solve has {steps} accepted steps");
+                return Err(Error::invalid(
+                    "an injection's step",
+                    injection.step,
+                    needed,
+                ));
+            }
             Error::check_len(
                 "an injected cotangent",
                 injection.y_bar.len(),
@@ -337,7 +353,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                     p.penalty.pullback(&view, p.weight, &mut back.cotangent());
                 }
             }
-            let fresh = j == 0 || steps[j - 1].to_stop;
+            let fresh = j == 0 || step.from_stop;
             stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
             self.states.swap(0, 1);
         }
@@ -381,9 +397,9 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     /// Makes step `j` the stepper's step in hand, its start in `states[0]`.
     fn bring_back(&mut self, j: usize) {
         let [y0, _] = &mut self.states;
-        if let Some((y, stages)) = self.store.stages(j) {
+        if let Some([y, stages, tape]) = self.store.stages(j) {
             y0.copy_from_slice(y);
-            self.stepper.restore(stages);
+            self.stepper.restore(stages, tape);
             return;
         }
         if let Some(y) = self.store.state(j) {
@@ -392,7 +408,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             self.reach(j);
         }
         let step = self.drive.solution.steps[j];
-        self.stepper.begin(step.t, &self.states[0]);
+        self.stepper.begin(step.start(), &self.states[0]);
         self.take(&step);
     }
 
@@ -424,12 +440,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             let target = self.store.next_checkpoint(from, j);
             let to = target.unwrap_or(j);
             self.stepper
-                .begin(self.drive.solution.steps[from].t, &self.states[0]);
+                .begin(self.drive.solution.steps[from].start(), &self.states[0]);
             for i in from..to {
                 let step = self.drive.solution.steps[i];
                 self.take(&step);
                 match step.to_stop {
-                    true => self.stepper.begin(step.t1, &self.end),
+                    true => self.stepper.begin(step.beyond(), &self.end),
                     false => self.stepper.accept(step.t1, &self.end),
                 }
                 self.states[0].copy_from_slice(&self.end);
@@ -525,13 +541,14 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
         };
         out.copy_from_slice(y);
         if from < step {
-            self.stepper.begin(self.drive.solution.steps[from].t, out);
+            self.stepper
+                .begin(self.drive.solution.steps[from].start(), out);
         }
         for info in &self.drive.solution.steps[from..step] {
             let y1 = &mut self.states[1];
             take(&mut self.stepper, info, out, y1, &self.norm);
             match info.to_stop {
-                true => self.stepper.begin(info.t1, y1),
+                true => self.stepper.begin(info.beyond(), y1),
                 false => self.stepper.accept(info.t1, y1),
             }
             out.copy_from_slice(y1);

@@ -94,6 +94,10 @@ pub trait Dynamics<T: Real>: Sync {
     /// trajectories in SIMD lanes.
     const SIMD_LANES: bool = false;
 
+    /// Whether [`eval_taped`](Dynamics::eval_taped) keeps values that spare
+    /// [`vjp_taped`](Dynamics::vjp_taped) the evaluation, so that discrete adjoints ask for them.
+    const TAPED: bool = false;
+
     /// Rows of the state.
     fn dim(&self) -> usize;
 
@@ -122,6 +126,40 @@ pub trait Dynamics<T: Real>: Sync {
         theta_bar: &mut [T],
         scratch: &mut Self::Scratch,
     ) -> T;
+
+    /// Numbers that [`eval_taped`](Dynamics::eval_taped) keeps for a state of `batch` columns.
+    fn tape_len(&self, batch: usize) -> usize {
+        let _ = batch;
+        0
+    }
+
+    /// [`eval`](Dynamics::eval), the same bits, that also writes `tape` (of
+    /// [`tape_len`](Dynamics::tape_len) numbers).
+    fn eval_taped(
+        &self,
+        at: Point<'_, T>,
+        dy: &mut [T],
+        tape: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) {
+        let _ = tape;
+        self.eval(at, dy, scratch);
+    }
+
+    /// [`vjp`](Dynamics::vjp), the same bits, where `(dy, tape)` is what
+    /// [`eval_taped`](Dynamics::eval_taped) gave at this point.
+    fn vjp_taped(
+        &self,
+        at: Point<'_, T>,
+        (dy, tape): (&[T], &[T]),
+        dy_bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) -> T {
+        let _ = (dy, tape);
+        self.vjp(at, dy_bar, y_bar, theta_bar, scratch)
+    }
 
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(

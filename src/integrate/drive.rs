@@ -1,12 +1,14 @@
 //! The loop: attempt, judge, accept or shrink, save, observe.
 
+mod post_mortem;
+
 use super::controller::History;
 use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
 use super::options::{Options, Save};
 use super::solution::{Located, Solution, StepInfo, Warning};
 use super::step::{StepView, Stepper, take};
-use crate::error::{Attempt, Error, Failure, PostMortem, Result};
+use crate::error::{Attempt, Error, Failure, Result};
 use crate::integrate::Controller;
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 use std::time::Instant;
@@ -51,7 +53,10 @@ struct Cursor<T> {
     span: [T; 2],
     stops: Vec<T>,
     next_stop: usize,
+    from_stop: bool,
     next_save: usize,
+    /// Evaluations before this solve, which its budget does not count.
+    nfe0: usize,
     attempts: usize,
     non_finite: usize,
     history: History<T>,
@@ -121,6 +126,7 @@ impl<T: Real> Drive<T> {
         let nfe0 = stepper.nfe();
         self.reset(stepper, y0, options);
         let below = options.check(span[0], span[1], stepper.dim())?;
+        check_estimate(options, stepper.estimates().error_power())?;
         if below {
             let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
             self.solution
@@ -129,6 +135,9 @@ impl<T: Real> Drive<T> {
                 .push(Warning::BelowResolution { rtol, epsilon });
         }
         let outcome = self.integrate(stepper, span, options, observer);
+        if outcome.is_err() {
+            self.keep_reached(span[0], options);
+        }
         self.solution.stats.nfe = stepper.nfe() - nfe0;
         self.solution.stats.time = clock.elapsed();
         outcome
@@ -163,6 +172,10 @@ impl<T: Real> Drive<T> {
         observer: &mut O,
     ) -> Result<()> {
         let [t0, t1] = span;
+        if options.save == Save::EveryStep || options.save == Save::Dense {
+            self.save(t0, Located::start());
+        }
+        let nfe0 = stepper.nfe();
         stepper.begin(t0, &self.y);
         let mut at = Cursor {
             t: t0,
@@ -170,7 +183,9 @@ impl<T: Real> Drive<T> {
             span,
             stops: sorted_stops(&options.tstops, span),
             next_stop: 0,
+            from_stop: false,
             next_save: 0,
+            nfe0,
             attempts: 0,
             non_finite: 0,
             history: History::default(),
@@ -191,29 +206,42 @@ impl<T: Real> Drive<T> {
         };
         self.solution.stats.first_h = first.min((t1 - t0).abs()).f64();
         at.h = first.copysign(t1 - t0);
-        if options.save == Save::EveryStep || options.save == Save::Dense {
-            self.save(
-                t0,
-                Located {
-                    step: 0,
-                    theta: T::zero(),
-                },
-            );
-        }
         while at.t != t1 {
             self.advance(stepper, &mut at, options, observer)?;
         }
         if options.save == Save::End {
-            let step = self.solution.steps.len() - 1;
-            self.save(
-                t1,
-                Located {
-                    step,
-                    theta: T::one(),
-                },
-            );
+            self.save(t1, self.reached());
         }
         Ok(())
+    }
+
+    /// Where the current state lies.
+    fn reached(&self) -> Located<T> {
+        match self.solution.steps.len() {
+            0 => Located::start(),
+            n => Located {
+                step: n - 1,
+                theta: T::one(),
+            },
+        }
+    }
+
+    /// Completes the saved states of a solve that stopped early: the state it reached where the end
+    /// was asked for, the initial state where that was asked for and no step was taken.
+    #[cold]
+    fn keep_reached(&mut self, t0: T, options: &Options<T>) {
+        match &options.save {
+            Save::End => {
+                let t = self.solution.steps.last().map_or(t0, |s| s.t1);
+                self.save(t, self.reached());
+            }
+            Save::At(times) if self.solution.steps.is_empty() => {
+                for &t in times.iter().take_while(|&&t| t == t0) {
+                    self.save(t, Located::start());
+                }
+            }
+            _ => {}
+        }
     }
 
     /// One attempt, accepted or not.
@@ -228,7 +256,7 @@ impl<T: Real> Drive<T> {
         if at.attempts >= options.max_steps {
             return Err(self.post_mortem(stepper, Failure::MaxSteps, at, options));
         }
-        if stepper.nfe() >= options.max_nfe {
+        if stepper.nfe() - at.nfe0 >= options.max_nfe {
             return Err(self.post_mortem(stepper, Failure::MaxNfe, at, options));
         }
         if let Some(largest) = options.dt_max {
@@ -245,8 +273,10 @@ impl<T: Real> Drive<T> {
             h,
             t1,
             to_stop,
+            from_stop: at.from_stop,
             error: T::zero(),
         };
+        let before = at.history;
         let (error, factor, accepted) = dispatch(Attempted {
             stepper,
             step: info,
@@ -258,6 +288,13 @@ impl<T: Real> Drive<T> {
         let info = StepInfo { error, ..info };
         self.note(at, h, error, accepted);
         at.attempts += 1;
+        // A step cut short by a stop says nothing about the error's course.
+        if clipped && accepted {
+            at.history = History {
+                rejected: false,
+                ..before
+            };
+        }
         let wanted = at.h;
         at.h = h * factor;
         if options.diagnostics {
@@ -273,6 +310,7 @@ impl<T: Real> Drive<T> {
             at.next_stop += 1;
             at.h = at.h.abs().max(wanted.abs()).copysign(h);
         }
+        at.from_stop = to_stop;
         at.t = t1;
         Ok(())
     }
@@ -317,7 +355,7 @@ impl<T: Real> Drive<T> {
             ));
         }
         match info.to_stop {
-            true => stepper.begin(info.t1, &self.y1),
+            true => stepper.begin(info.beyond(), &self.y1),
             false => stepper.accept(info.t1, &self.y1),
         }
         std::mem::swap(&mut self.y, &mut self.y1);
@@ -438,6 +476,7 @@ impl<T: Real> Drive<T> {
             h,
             t1: t + h,
             to_stop: false,
+            from_stop: false,
             error,
         };
         let index = self.solution.steps.len();
@@ -454,83 +493,6 @@ impl<T: Real> Drive<T> {
                 ..*attempt
             });
         }
-    }
-
-    #[cold]
-    fn post_mortem<S: Stepper<T>>(
-        &mut self,
-        stepper: &S,
-        failure: Failure,
-        at: &Cursor<T>,
-        options: &Options<T>,
-    ) -> Error {
-        let dim = stepper.dim();
-        let mut history: Vec<Attempt> = (at.attempts.saturating_sub(KEPT)..at.attempts)
-            .filter_map(|i| self.last[i % KEPT])
-            .collect();
-        history.dedup_by(|a, b| a == b);
-        let worst = match failure {
-            Failure::NonFinite => {
-                let first = |x: &[T]| x.iter().position(|v| !v.is_finite());
-                first(&self.y)
-                    .or_else(|| stepper.stages().chunks(self.y.len().max(1)).find_map(first))
-                    .or_else(|| first(&self.y1))
-            }
-            _ if at.attempts == 0 => None,
-            _ => self.dominant(stepper, at, &options.norm),
-        };
-        let part = match failure {
-            Failure::NonFinite => stepper
-                .locate_non_finite(at.t, &self.y)
-                .or_else(|| stepper.locate_non_finite(at.t, &self.y1)),
-            _ => None,
-        };
-        Error::Solve(Box::new(PostMortem {
-            failure,
-            t: at.t.f64(),
-            step: at.attempts,
-            h: history.last().map_or(at.h.f64(), |a| a.h),
-            component: worst.map(|i| i % dim),
-            trajectory: worst.filter(|_| self.y.len() > dim).map(|i| i / dim),
-            part,
-            history,
-        }))
-    }
-
-    /// Entry that dominates the error norm of the last attempt.
-    fn dominant<S: Stepper<T>>(
-        &mut self,
-        stepper: &S,
-        at: &Cursor<T>,
-        norm: &ErrorNorm<T>,
-    ) -> Option<usize> {
-        let n = self.y.len();
-        let info = StepInfo {
-            t: at.t,
-            h: at.h,
-            t1: at.t,
-            to_stop: false,
-            error: T::zero(),
-        };
-        let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
-        let u = &mut self.work[..n];
-        if !stepper.estimates().error_vector(&step, false, u) {
-            return None;
-        }
-        let single = |i: usize| norm.mean_square(&u[i..=i], &self.y[i..=i], &self.y1[i..=i], 1);
-        match norm.atol {
-            crate::num::Atol::Scalar(_) => (0..n).map(|i| (i, single(i))).fold(
-                None,
-                |best: Option<(usize, T)>, x| match best {
-                    Some(b) => Some(if x.1 > b.1 { x } else { b }),
-                    None => Some(x),
-                },
-            ),
-            _ => (0..n)
-                .map(|i| (i, u[i].abs()))
-                .max_by(|a, b| a.1.f64().total_cmp(&b.1.f64())),
-        }
-        .map(|(i, _)| i)
     }
 
     /// Takes the recorded `steps` again from `y0`, h frozen, saving where `located` says (times in
@@ -573,7 +535,7 @@ impl<T: Real> Drive<T> {
                 observer.accepted(&view(stepper, j, &info, [&self.y, &self.y1], &options.norm));
             }
             match info.to_stop {
-                true => stepper.begin(info.t1, &self.y1),
+                true => stepper.begin(info.beyond(), &self.y1),
                 false => stepper.accept(info.t1, &self.y1),
             }
             std::mem::swap(&mut self.y, &mut self.y1);
@@ -591,7 +553,20 @@ impl<T: Real> Drive<T> {
 /// so that no sliver of a step is left.
 #[inline(always)]
 pub(crate) fn takes_remainder<T: Real>(h: T, remaining: T) -> bool {
-    h.abs() * T::of(1.0 + 1e-9) >= remaining.abs()
+    let slack = T::of(1e-9).max(T::of(1000.0) * T::EPSILON);
+    h.abs() * (T::one() + slack) >= remaining.abs()
+}
+
+/// Checks that a controller that judges steps by their error has an error to judge by.
+pub(crate) fn check_estimate<T: Real>(
+    options: &Options<T>,
+    error_power: Option<usize>,
+) -> Result<()> {
+    if error_power.is_some() || !options.controller.is_adaptive() {
+        return Ok(());
+    }
+    let needed = "this method has no error estimate: take fixed steps (Options::fixed), or a method with one";
+    Err(Error::invalid("the controller", "adaptive", needed))
 }
 
 /// The step size below which the solve gives up.
@@ -616,6 +591,7 @@ pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
         y0,
         y1,
         stages: stepper.stages(),
+        tape: stepper.tape(),
         error: info.error,
         norm,
         estimates: stepper.estimates(),

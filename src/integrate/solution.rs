@@ -56,10 +56,36 @@ pub struct StepInfo<T> {
     /// End time (t + h, or the stop it was clipped to, exactly).
     pub t1: T,
     /// Whether it ends at a discontinuity: stages at c = 1 are evaluated just before it, and the
-    /// next step evaluates its first stage afresh.
+    /// next step evaluates its first stage afresh, just after it.
     pub to_stop: bool,
+    /// Whether it starts at a discontinuity.
+    pub from_stop: bool,
     /// Error estimate E.
     pub error: T,
+}
+
+impl<T: Real> StepInfo<T> {
+    /// The time at which the first stage is evaluated: t, or just after a discontinuity there.
+    pub(crate) fn start(&self) -> T {
+        if self.from_stop {
+            just_after(self.t, self.h)
+        } else {
+            self.t
+        }
+    }
+
+    /// The time at which the step after this one evaluates its first stage, when this one ends at a
+    /// discontinuity.
+    pub(crate) fn beyond(&self) -> T {
+        just_after(self.t1, self.h)
+    }
+}
+
+/// t moved on by a unit or two in the last place, in the direction of `h`, so that the right-hand
+/// side sees the far side of a discontinuity at t whichever branch it takes there itself.
+fn just_after<T: Real>(t: T, h: T) -> T {
+    let nudge = (t.abs() * T::of(2.0) * T::EPSILON).max(T::MIN_POSITIVE);
+    t + nudge.copysign(h)
 }
 
 /// Where a saved time lies: in which accepted step, at which ϑ ∈ [0, 1].
@@ -69,6 +95,16 @@ pub struct Located<T> {
     pub step: usize,
     /// (t − t_step)/h; exactly 0 or 1 at its ends.
     pub theta: T,
+}
+
+impl<T: Real> Located<T> {
+    /// The start of the first step.
+    pub(crate) fn start() -> Self {
+        Self {
+            step: 0,
+            theta: T::zero(),
+        }
+    }
 }
 
 /// The result of a solve.
@@ -112,9 +148,10 @@ impl<T: Real> Solution<T> {
         &self.y[i * n..(i + 1) * n]
     }
 
-    /// The last saved state.
+    /// The last saved state; empty when nothing was saved.
     pub fn last(&self) -> &[T] {
-        self.state(self.t.len() - 1)
+        let n = self.dim * self.batch;
+        &self.y[self.y.len().saturating_sub(n)..]
     }
 
     /// y(t) of a solution saved densely.

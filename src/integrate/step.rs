@@ -21,6 +21,8 @@ pub struct StepView<'a, T> {
     pub y1: &'a [T],
     /// Stage derivatives k_1, k_2, …, one after the other, each of the state's length.
     pub stages: &'a [T],
+    /// What the evaluations kept for the reverse; empty unless a discrete adjoint asked for it.
+    pub tape: &'a [T],
     /// The controller's error estimate E (0 for a method without one).
     pub error: T,
     /// The norm E was measured in.
@@ -175,6 +177,11 @@ pub trait Stepper<T: Real> {
     /// The stages of the last attempt.
     fn stages(&self) -> &[T];
 
+    /// What the last attempt's evaluations kept for the reverse.
+    fn tape(&self) -> &[T] {
+        &[]
+    }
+
     /// `out` ← y(t + ϑh) of the last attempt by the method's dense output.
     fn interpolate(&mut self, at: (T, T), theta: T, y: [&[T]; 2], out: &mut [T]);
 
@@ -184,8 +191,9 @@ pub trait Stepper<T: Real> {
     /// Evaluations of the right-hand side so far.
     fn nfe(&self) -> usize;
 
-    /// Names the part of the model that first goes non-finite at (t, y).
-    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String>;
+    /// Names the part of the model that first went non-finite in the last attempt, of size h from
+    /// (t, y).
+    fn locate_non_finite(&self, at: (T, T), y: &[T]) -> Option<String>;
 }
 
 struct Take<'a, T, S> {
@@ -353,8 +361,12 @@ pub trait Reverse<T: Real>: Stepper<T> {
     /// Evaluates the extra stages of the dense output of the step in hand.
     fn prepare_interpolation(&mut self, step: &StepInfo<T>, y0: &[T]);
 
-    /// Brings back stored stages as the step in hand.
-    fn restore(&mut self, stages: &[T]);
+    /// From now on evaluations also keep what spares the reverse the evaluation, if the right-hand
+    /// side can; returns the numbers a step's main stages keep.
+    fn keep_tape(&mut self) -> usize;
+
+    /// Brings back stored main stages and their tape as the step in hand.
+    fn restore(&mut self, stages: &[T], tape: &[T]);
 
     /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
     fn interpolate_pullback(

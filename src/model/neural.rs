@@ -46,6 +46,8 @@ fn input<'a, T: Copy>(at: Point<'a, T>) -> Input<'a, T> {
 impl<T: Real> Dynamics<T> for NeuralOde {
     type Scratch = Scratch<T>;
 
+    const TAPED: bool = true;
+
     fn dim(&self) -> usize {
         self.network.input_dim()
     }
@@ -56,6 +58,10 @@ impl<T: Real> Dynamics<T> for NeuralOde {
 
     fn scratch(&self, batch: usize) -> Scratch<T> {
         self.network.scratch(batch)
+    }
+
+    fn scratch_bytes(&self, batch: usize) -> usize {
+        self.network.scratch_len(batch) * size_of::<T>()
     }
 
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], scratch: &mut Scratch<T>) {
@@ -72,6 +78,27 @@ impl<T: Real> Dynamics<T> for NeuralOde {
     ) -> T {
         self.network
             .vjp(input(at), dy_bar, y_bar, theta_bar, scratch)
+    }
+
+    fn tape_len(&self, batch: usize) -> usize {
+        self.network.tape_len(batch)
+    }
+
+    fn eval_taped(&self, at: Point<'_, T>, dy: &mut [T], tape: &mut [T], scratch: &mut Scratch<T>) {
+        self.network.forward_taped(input(at), dy, tape, scratch);
+    }
+
+    fn vjp_taped(
+        &self,
+        at: Point<'_, T>,
+        taped: (&[T], &[T]),
+        dy_bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> T {
+        self.network
+            .vjp_taped(input(at), taped, dy_bar, y_bar, theta_bar, scratch)
     }
 
     fn jvp(

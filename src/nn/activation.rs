@@ -89,6 +89,12 @@ impl Activation {
         }
     }
 
+    /// `bar` ← a′ ⊙ `out_bar`, for `at` as in [`scale_by_slope`](Activation::scale_by_slope).
+    pub(super) fn slope_times<T: Real>(self, at: &[T], out_bar: &[T], bar: &mut [T]) {
+        let done = kernels::pullback(self.function(), at, out_bar, bar);
+        debug_assert!(done.is_ok(), "the callers cut all to one length");
+    }
+
     /// `bar` ← a′ ⊙ `bar`; `at` is the output when
     /// [`slope_from_output`](Activation::slope_from_output), else the input. The same length as
     /// `bar`.

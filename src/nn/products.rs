@@ -35,13 +35,18 @@ pub(super) fn columns<T: Real>(
         column_strip::<T, 4>(row, [n, k], a, (b, b_step), init, (c, ldc));
         row += 4;
     }
+    while row + 2 <= m {
+        column_strip::<T, 2>(row, [n, k], a, (b, b_step), init, (c, ldc));
+        row += 2;
+    }
     while row < m {
         column_strip::<T, 1>(row, [n, k], a, (b, b_step), init, (c, ldc));
         row += 1;
     }
 }
 
-/// `R` rows of [`columns`], four columns at a time.
+/// `R` rows of [`columns`], four columns at a time (then two: a gradient of a layer with two inputs
+/// has no more, and sums over the batch one behind the other wait for each other).
 #[inline(always)]
 fn column_strip<T: Real, const R: usize>(
     row: usize,
@@ -55,6 +60,10 @@ fn column_strip<T: Real, const R: usize>(
     while j + 4 <= n {
         column_tile::<T, R, 4>([row, j, k], a, b, init, (c, ldc));
         j += 4;
+    }
+    while j + 2 <= n {
+        column_tile::<T, R, 2>([row, j, k], a, b, init, (c, ldc));
+        j += 2;
     }
     while j < n {
         column_tile::<T, R, 1>([row, j, k], a, b, init, (c, ldc));

@@ -1,6 +1,7 @@
 //! A network's forward pass, reverse (vjp), tangent (jvp) and the search for the unit that first
 //! went non-finite.
 
+use super::activation::Activation;
 use super::dense::{Dense, Room};
 use super::network::{Network, Op, Slot, Step};
 use crate::num::{Kernel, Real, dispatch};
@@ -38,6 +39,34 @@ enum Purpose {
     Output,
     /// Every value that slopes need; the last output only when its own slope needs it.
     Slopes,
+    /// Both.
+    Tape,
+}
+
+/// What a forward pass kept.
+#[derive(Clone, Copy)]
+struct Kept<'a, T> {
+    values: &'a [T],
+    /// The last output, when it is not among the values.
+    out: &'a [T],
+}
+
+impl<'a, T> Kept<'a, T> {
+    /// `size` values from row `start` on.
+    fn at(&self, start: usize, batch: usize, size: usize) -> &'a [T] {
+        match start * batch < self.values.len() {
+            true => &self.values[start * batch..][..size],
+            false => &self.out[..size],
+        }
+    }
+
+    /// The `rows × batch` value in `slot`.
+    fn slot(&self, x: &'a [T], slot: Slot, [rows, batch]: [usize; 2]) -> &'a [T] {
+        match slot {
+            Slot::Input => &x[..rows * batch],
+            Slot::Kept(start) => self.at(start, batch, rows * batch),
+        }
+    }
 }
 
 impl Network {
@@ -52,6 +81,21 @@ impl Network {
             weight: zeros(self.needs.weight),
             grad: zeros(self.needs.weight),
             rows: zeros(self.needs.units),
+        }
+    }
+
+    /// Numbers that [`scratch`](Network::scratch) holds for `batch` columns.
+    pub fn scratch_len(&self, batch: usize) -> usize {
+        let needs = &self.needs;
+        (needs.kept + (2 + needs.depth) * needs.widest) * batch + 2 * needs.weight + needs.units
+    }
+
+    /// Numbers that [`forward_taped`](Network::forward_taped) keeps for `batch` columns: every
+    /// layer's values but the last output.
+    pub fn tape_len(&self, batch: usize) -> usize {
+        match self.steps.last().map(|step| step.output) {
+            Some(Slot::Kept(start)) => start * batch,
+            _ => 0,
         }
     }
 
@@ -76,7 +120,19 @@ impl Network {
     /// `out` (`output_dim × batch`) ← N(t, x; θ). Lengths are the caller's to check, see
     /// [`at`](Network::at).
     pub fn forward<T: Real>(&self, at: Input<'_, T>, out: &mut [T], scratch: &mut Scratch<T>) {
-        self.pass(at, Purpose::Output, out, scratch);
+        self.pass(at, Purpose::Output, (None, out), scratch);
+    }
+
+    /// [`forward`](Network::forward), the same bits, that also writes `tape` (of
+    /// [`tape_len`](Network::tape_len) numbers) for [`vjp_taped`](Network::vjp_taped).
+    pub fn forward_taped<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        out: &mut [T],
+        tape: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.pass(at, Purpose::Tape, (Some(tape), out), scratch);
     }
 
     /// ACCUMULATES the vector–Jacobian product: `x_bar` += (∂N/∂x)ᵀ `out_bar`, `theta_bar` +=
@@ -89,24 +145,66 @@ impl Network {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> T {
-        self.pass(at, Purpose::Slopes, &mut [], scratch);
+        self.pass(at, Purpose::Slopes, (None, &mut []), scratch);
+        let values = std::mem::take(&mut scratch.values);
+        let kept = Kept {
+            values: &values,
+            out: &[],
+        };
+        let t_bar = self.pull(at, kept, out_bar, x_bar, theta_bar, scratch);
+        scratch.values = values;
+        t_bar
+    }
+
+    /// [`vjp`](Network::vjp), the same bits, where `(out, tape)` is what
+    /// [`forward_taped`](Network::forward_taped) gave at this point: no layer is evaluated again.
+    pub fn vjp_taped<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        (out, tape): (&[T], &[T]),
+        out_bar: &[T],
+        x_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> T {
+        let kept = Kept { values: tape, out };
+        self.pull(at, kept, out_bar, x_bar, theta_bar, scratch)
+    }
+
+    /// The reverse of a forward pass from what it kept.
+    fn pull<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        kept: Kept<'_, T>,
+        out_bar: &[T],
+        x_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> T {
         let batch = at.x.len() / self.inputs;
-        let values = &scratch.values;
         let [mut bar, mut next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
         let mut room = Room {
             weight: &mut scratch.weight,
             grad: &mut scratch.grad,
             rows: &mut scratch.rows,
         };
-        bar[..out_bar.len()].copy_from_slice(out_bar);
+        let last = self.steps.len() - 1;
+        match fused(&self.steps[last], kept, batch) {
+            Some((activation, saved)) => {
+                activation.slope_times(saved, out_bar, &mut bar[..out_bar.len()]);
+            }
+            None => bar[..out_bar.len()].copy_from_slice(out_bar),
+        }
         let mut t_bar = T::of(0.0);
         for (index, step) in self.steps.iter().enumerate().rev() {
-            let x = slot(values, at.x, step.input, [step.inputs, batch]);
+            let x = kept.slot(at.x, step.input, [step.inputs, batch]);
             let (bar_in, bar_out) = (step.inputs * batch, step.outputs * batch);
             match &step.op {
                 Op::Dense(dense) => {
                     let out_bar = &mut bar[..bar_out];
-                    scale_by_slope(step, values, out_bar);
+                    if index < last {
+                        scale_by_slope(step, kept, batch, out_bar);
+                    }
                     let theta = (at.theta, &mut *theta_bar);
                     if index == 0 {
                         let x_bar = (&mut x_bar[..bar_in], true);
@@ -117,11 +215,9 @@ impl Network {
                     std::mem::swap(&mut bar, &mut next);
                 }
                 Op::Activate(activation) => {
-                    let output = slot(values, at.x, step.output, [step.outputs, batch]);
-                    let at = if activation.slope_from_output() {
-                        output
-                    } else {
-                        x
+                    let at = match activation.slope_from_output() {
+                        true => kept.slot(at.x, step.output, [step.outputs, batch]),
+                        false => x,
                     };
                     activation.scale_by_slope(at, &mut bar[..bar_out]);
                 }
@@ -148,9 +244,12 @@ impl Network {
         out_dot: &mut [T],
         scratch: &mut Scratch<T>,
     ) {
-        self.pass(at, Purpose::Slopes, &mut [], scratch);
+        self.pass(at, Purpose::Slopes, (None, &mut []), scratch);
         let batch = at.x.len() / self.inputs;
-        let values = &scratch.values;
+        let kept = Kept {
+            values: &scratch.values,
+            out: &[],
+        };
         let [mut now, mut next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
         let mut room = Room {
             weight: &mut scratch.weight,
@@ -160,7 +259,7 @@ impl Network {
         now[..dot.x.len()].copy_from_slice(dot.x);
         for step in &self.steps {
             let (ins, outs) = (step.inputs * batch, step.outputs * batch);
-            let x = slot(values, at.x, step.input, [step.inputs, batch]);
+            let x = kept.slot(at.x, step.input, [step.inputs, batch]);
             match &step.op {
                 Op::Dense(dense) => {
                     let along = Input {
@@ -169,15 +268,13 @@ impl Network {
                     };
                     let z_dot = &mut next[..outs];
                     dense_tangent(dense, Input { x, ..at }, along, z_dot, &mut room);
-                    scale_by_slope(step, values, z_dot);
+                    scale_by_slope(step, kept, batch, z_dot);
                     std::mem::swap(&mut now, &mut next);
                 }
                 Op::Activate(activation) => {
-                    let output = slot(values, at.x, step.output, [step.outputs, batch]);
-                    let at = if activation.slope_from_output() {
-                        output
-                    } else {
-                        x
+                    let at = match activation.slope_from_output() {
+                        true => kept.slot(at.x, step.output, [step.outputs, batch]),
+                        false => x,
                     };
                     activation.scale_by_slope(at, &mut now[..outs]);
                 }
@@ -193,12 +290,13 @@ impl Network {
         out_dot.copy_from_slice(&now[..out_dot.len()]);
     }
 
-    /// Runs every step; with [`Purpose::Output`] the last writes `out`.
+    /// Runs every step. What is kept goes to `tape`, or to the scratch; the last output to `out`
+    /// unless the purpose is slopes alone.
     fn pass<T: Real>(
         &self,
         at: Input<'_, T>,
         purpose: Purpose,
-        out: &mut [T],
+        (tape, out): (Option<&mut [T]>, &mut [T]),
         scratch: &mut Scratch<T>,
     ) {
         let batch = at.x.len() / self.inputs;
@@ -207,6 +305,7 @@ impl Network {
             grad: &mut scratch.grad,
             rows: &mut scratch.rows,
         };
+        let values = tape.unwrap_or(&mut scratch.values);
         let last = self.steps.len() - 1;
         for (index, step) in self.steps.iter().enumerate() {
             let Slot::Kept(start) = step.output else {
@@ -216,23 +315,26 @@ impl Network {
                 continue;
             }
             let start = step.before.unwrap_or(start) * batch;
-            let (earlier, place) = scratch.values.split_at_mut(start);
+            let (earlier, place) = values.split_at_mut(start);
             let size = step.outputs * batch;
-            if index == last && purpose == Purpose::Output {
-                apply(step, at, earlier, &mut *out, &mut room);
-            } else if purpose == Purpose::Output || step.before.is_none() {
-                let place = match step.before {
-                    Some(_) => &mut place[size..2 * size],
-                    None => &mut place[..size],
-                };
-                if index < last || last_output_is_needed(step) {
-                    apply(step, at, earlier, place, &mut room);
+            let (before, place) = match step.before {
+                Some(_) => place.split_at_mut(size),
+                None => place.split_at_mut(0),
+            };
+            let output = if index == last && purpose != Purpose::Slopes {
+                Some(&mut *out)
+            } else if index < last || last_output_is_needed(step) {
+                Some(&mut place[..size])
+            } else {
+                None
+            };
+            if before.is_empty() || purpose == Purpose::Output {
+                if let Some(output) = output {
+                    apply(step, at, earlier, output, &mut room);
                 }
             } else {
-                let (before, output) = place.split_at_mut(size);
                 apply(&step.without_activation(), at, earlier, before, &mut room);
-                if let (true, Some(activation)) = (index < last, step.activation) {
-                    let output = &mut output[..size];
+                if let (Some(output), Some(activation)) = (output, step.activation) {
                     output.copy_from_slice(before);
                     activation.in_place(output);
                 }
@@ -339,15 +441,20 @@ fn apply<T: Real>(
     }
 }
 
-/// `bar` ← a′ ⊙ `bar` for the activation fused with a dense step, if any.
-fn scale_by_slope<T: Real>(step: &Step, values: &[T], bar: &mut [T]) {
-    let batch = bar.len() / step.outputs;
-    let kept = match (step.before, step.output) {
-        (Some(start), _) | (None, Slot::Kept(start)) => start * batch,
-        (None, Slot::Input) => return,
+/// The activation fused with a dense step, if any, and the values its slope is computed from.
+fn fused<'a, T>(step: &Step, kept: Kept<'a, T>, batch: usize) -> Option<(Activation, &'a [T])> {
+    let start = match (step.before, step.output) {
+        (Some(start), _) | (None, Slot::Kept(start)) => start,
+        (None, Slot::Input) => return None,
     };
-    if let Some(activation) = step.activation {
-        activation.scale_by_slope(&values[kept..kept + bar.len()], bar);
+    let activation = step.activation?;
+    Some((activation, kept.at(start, batch, step.outputs * batch)))
+}
+
+/// `bar` ← a′ ⊙ `bar` for that activation.
+fn scale_by_slope<T: Real>(step: &Step, kept: Kept<'_, T>, batch: usize, bar: &mut [T]) {
+    if let Some((activation, saved)) = fused(step, kept, batch) {
+        activation.scale_by_slope(saved, bar);
     }
 }
 

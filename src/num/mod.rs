@@ -6,14 +6,16 @@
 //! are explicit and reductions use a fixed number of partial sums, results do not depend on the
 //! instruction set that was picked.
 
+mod combine;
 pub mod kernels;
 mod lanes;
 mod norm;
 pub mod parallel;
 mod scalar;
 
+pub use combine::{accumulate, combine, combine_differences};
 pub use lanes::{LANES, Lanes};
-pub use norm::{Atol, ErrorNorm, Over, accumulate, combine, combine_differences, rms};
+pub use norm::{Atol, ErrorNorm, Over, rms};
 pub use scalar::{Real, Scalar};
 
 /// A piece of work that [`dispatch`] recompiles for each instruction set.

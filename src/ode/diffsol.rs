@@ -432,6 +432,7 @@ impl<'a> Run<'a> {
             h,
             t1,
             to_stop,
+            from_stop: false,
             error,
         };
         self.solution.steps.push(step);

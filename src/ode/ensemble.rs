@@ -7,7 +7,7 @@ use super::solve::{Solver, batch_of};
 use super::tableau::ExplicitRk;
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
-use crate::integrate::{Options, Problem, Save, Silent};
+use crate::integrate::{Options, Partial, Problem, Save, Silent, Solution, check_estimate};
 use crate::num::{Real, parallel};
 use std::ops::Range;
 
@@ -65,6 +65,32 @@ impl<T: Real> Part<T> {
     }
 }
 
+impl<T: Real> Part<T> {
+    /// Enters trajectory `i` in `slot`: its saved states (none for an end it did not reach), counts
+    /// and failure.
+    pub fn enter(
+        &mut self,
+        (slot, i): (usize, usize),
+        solution: &Solution<T>,
+        outcome: Result<(), Partial<T>>,
+        save: &Save<T>,
+    ) {
+        if outcome.is_ok() || *save != Save::End {
+            let length = self.y.len() / self.stats.len();
+            self.y[slot * length..][..solution.y.len()].copy_from_slice(&solution.y);
+        }
+        let s = &solution.stats;
+        self.stats[slot] = TrajectoryStatistics {
+            nfe: s.nfe,
+            accepted: s.accepted,
+            rejected: s.rejected,
+        };
+        if let Err(partial) = outcome {
+            self.failures.push((i, partial.error));
+        }
+    }
+}
+
 /// Solves every column of `problem.y0` by itself. `problem.theta` holds one set of parameters for
 /// all, or one for each trajectory, one after the other. Saves the end or given times.
 ///
@@ -90,6 +116,9 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
     Error::check_finite("y0", problem.y0)?;
     Error::check_finite("theta", problem.theta)?;
     options.check(problem.span[0], problem.span[1], dim)?;
+    let tableau = method.tableau();
+    let power = (!tableau.error.is_empty()).then_some(tableau.order);
+    check_estimate(options, power)?;
     let t = match &options.save {
         Save::End => vec![problem.span[1]],
         Save::At(times) => times.clone(),
@@ -112,7 +141,6 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
         length: dim * t.len(),
         theta: &theta,
     };
-    let tableau = method.tableau();
     let lanes = D::SIMD_LANES && LaneSolver::<T, D>::serves(tableau, options);
     let parts = parallel::chunks(count, CHUNK, |range| match lanes {
         true => LaneSolver::new(&task, tableau, range).run(),
@@ -162,17 +190,7 @@ impl<T: Real, D: Dynamics<T>> Task<'_, T, D> {
         for (slot, i) in range.enumerate() {
             let outcome = solver.run(&self.single(i), self.options, &mut Silent);
             let solution = &solver.drive.solution;
-            let out = &mut part.y[slot * self.length..(slot + 1) * self.length];
-            out[..solution.y.len()].copy_from_slice(&solution.y);
-            let s = &solution.stats;
-            part.stats[slot] = TrajectoryStatistics {
-                nfe: s.nfe,
-                accepted: s.accepted,
-                rejected: s.rejected,
-            };
-            if let Err(partial) = outcome {
-                part.failures.push((i, partial.error));
-            }
+            part.enter((slot, i), solution, outcome, &self.options.save);
         }
         part
     }

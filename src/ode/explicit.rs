@@ -17,11 +17,17 @@ pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
     pub(crate) scratch: D::Scratch,
     /// Stage derivatives, extra stages last.
     pub(crate) k: Vec<T>,
+    /// What the evaluations of the stages kept for the reverse ([`Dynamics::eval_taped`]), when
+    /// `taping`: for each stage as many numbers.
+    pub(crate) tape: Vec<T>,
+    pub(crate) taping: bool,
     /// A stage's argument; then the error vector.
     pub(crate) g: Vec<T>,
     pub(crate) nfe: usize,
     pub(crate) nvjp: usize,
     pub(crate) extra_done: bool,
+    /// Whether the step in hand ends at a discontinuity.
+    pub(crate) to_stop: bool,
     /// Weights b_i(ϑ), filled at each interpolation.
     pub(crate) dense_weights: Vec<f64>,
 }
@@ -221,20 +227,25 @@ where
     dynamics: &'s D,
     theta: &'s [T],
     scratch: &'s mut D::Scratch,
+    /// The tapes of the stages still to come, each `tape_len` long.
+    tape: &'s mut [T],
+    tape_len: usize,
+    taping: bool,
 }
 
 impl<T: Real, D: Dynamics<T>> Field<T> for Bound<'_, T, D> {
     #[inline(always)]
     fn eval(&mut self, t: T, y: &[T], dy: &mut [T]) {
-        self.dynamics.eval(
-            Point {
-                t,
-                y,
-                theta: self.theta,
-            },
-            dy,
-            self.scratch,
-        );
+        let theta = self.theta;
+        let at = Point { t, y, theta };
+        if D::TAPED && self.taping {
+            let rest = std::mem::take(&mut self.tape);
+            let (tape, rest) = rest.split_at_mut(self.tape_len);
+            self.dynamics.eval_taped(at, dy, tape, self.scratch);
+            self.tape = rest;
+        } else {
+            self.dynamics.eval(at, dy, self.scratch);
+        }
     }
 }
 
@@ -247,10 +258,13 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
             scratch: dynamics.scratch(batch),
             theta: vec![T::zero(); dynamics.num_params()],
             k: vec![T::zero(); method.total_stages() * n],
+            tape: Vec::new(),
+            taping: false,
             g: vec![T::zero(); n],
             nfe: 0,
             nvjp: 0,
             extra_done: false,
+            to_stop: false,
             dense_weights: vec![0.0; method.total_stages()],
             dynamics,
             method,
@@ -275,25 +289,44 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
 
     fn eval(&mut self, t: T, y: &[T], slot: usize) {
         let n = y.len();
-        let (theta, scratch) = (&self.theta, &mut self.scratch);
-        self.dynamics.eval(
-            Point { t, y, theta },
-            &mut self.k[slot * n..(slot + 1) * n],
-            scratch,
-        );
+        let theta = &self.theta;
+        let at = Point { t, y, theta };
+        let dy = &mut self.k[slot * n..(slot + 1) * n];
+        if D::TAPED && self.taping {
+            let length = self.tape.len() / self.method.total_stages();
+            let tape = &mut self.tape[slot * length..(slot + 1) * length];
+            self.dynamics.eval_taped(at, dy, tape, &mut self.scratch);
+        } else {
+            self.dynamics.eval(at, dy, &mut self.scratch);
+        }
         self.nfe += 1;
     }
 
-    /// Evaluates the extra stages of the dense output of the step from (t, y), once a step.
-    pub(crate) fn extra_stages(&mut self, (t, h): (T, T), y: &[T]) {
+    /// Time at which stage i of a step is evaluated.
+    pub(crate) fn stage_time(&self, (t, h): (T, T), i: usize, to_stop: bool) -> T {
+        let c = self.method.c[i];
+        if c == 1.0 {
+            Self::end_time(t, h, to_stop)
+        } else {
+            h.mul_add(T::of(c), t)
+        }
+    }
+
+    /// Evaluates the extra stages of the dense output of the step from (t, y), once a step. With `y1`
+    /// given, an extra stage at the step's end is evaluated at just that state, so that the next
+    /// step can start from it with the bits of an evaluation of its own.
+    pub(crate) fn extra_stages(&mut self, step: (T, T), y: &[T], y1: Option<&[T]>) {
         if self.extra_done {
             return;
         }
         let n = y.len();
         for i in self.method.stages..self.method.total_stages() {
             let mut g = std::mem::take(&mut self.g);
-            combine(&mut g, y, h, &self.method.a[i], &self.k[..i * n]);
-            self.eval(h.mul_add(T::of(self.method.c[i]), t), &g, i);
+            match y1.filter(|_| self.method.extra_is_end && i == self.method.stages) {
+                Some(y1) => g.copy_from_slice(y1),
+                None => combine(&mut g, y, step.1, &self.method.a[i], &self.k[..i * n]),
+            }
+            self.eval(self.stage_time(step, i, self.to_stop), &g, i);
             self.g = g;
         }
         self.extra_done = true;
@@ -320,7 +353,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
 
     fn bytes(&self) -> usize {
         let batch = self.g.len() / self.dynamics.dim();
-        (self.theta.len() + self.k.len() + self.g.len()) * size_of::<T>()
+        (self.theta.len() + self.k.len() + self.tape.len() + self.g.len()) * size_of::<T>()
             + self.dynamics.scratch_bytes(batch)
     }
 
@@ -364,6 +397,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     ) -> T {
         self.nfe += self.method.stages - 1;
         self.extra_done = false;
+        self.to_stop = to_stop;
         let t_end = Self::end_time(t, h, to_stop);
         let Self {
             method,
@@ -372,13 +406,23 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
             scratch,
             k,
             g,
+            tape,
+            taping,
             ..
         } = self;
         let dim = dynamics.dim();
+        let tape_len = if D::TAPED {
+            tape.len() / method.total_stages()
+        } else {
+            0
+        };
         let mut f = Bound {
             dynamics: *dynamics,
             theta,
             scratch,
+            tape: &mut tape[tape_len..],
+            tape_len,
+            taping: *taping,
         };
         let mut step = Step {
             method,
@@ -411,8 +455,12 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         &self.k
     }
 
-    fn interpolate(&mut self, step: (T, T), theta: T, [y, _]: [&[T]; 2], out: &mut [T]) {
-        self.extra_stages(step, y);
+    fn tape(&self) -> &[T] {
+        &self.tape
+    }
+
+    fn interpolate(&mut self, step: (T, T), theta: T, [y, y1]: [&[T]; 2], out: &mut [T]) {
+        self.extra_stages(step, y, Some(y1));
         for (w, poly) in self.dense_weights.iter_mut().zip(&self.method.dense) {
             *w = crate::integrate::polynomial(poly, theta.f64());
         }
@@ -429,6 +477,11 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         };
         if self.method.fsal || (self.extra_done && self.method.extra_is_end) {
             self.k.copy_within(last * n..(last + 1) * n, 0);
+            if D::TAPED {
+                let length = self.tape.len() / self.method.total_stages();
+                let from = last * length;
+                self.tape.copy_within(from..from + length, 0);
+            }
         } else {
             self.eval(t1, y1, 0);
         }
@@ -439,10 +492,15 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe
     }
 
-    fn locate_non_finite(&self, t: T, y: &[T]) -> Option<String> {
+    fn locate_non_finite(&self, (t, h): (T, T), y: &[T]) -> Option<String> {
+        let n = y.len();
+        let finite = |i: usize| self.k[i * n..(i + 1) * n].iter().all(|k| k.is_finite());
+        let i = (0..self.method.stages).find(|&i| !finite(i))?;
+        let mut g = y.to_vec();
+        combine(&mut g, y, h, &self.method.a[i], &self.k[..i * n]);
         self.dynamics.locate_non_finite(Point {
-            t,
-            y,
+            t: self.stage_time((t, h), i, self.to_stop),
+            y: &g,
             theta: &self.theta,
         })
     }

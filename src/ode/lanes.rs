@@ -6,15 +6,14 @@
 
 use super::ensemble::{Part, Task, TrajectoryStatistics};
 use super::explicit::{ExplicitStepper, Field, Step};
-use super::method::Method;
 use super::solve::Solver;
 use super::tableau::Tableau;
 use crate::dynamics::Dynamics;
 use crate::integrate::{
     Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, exp2, initial_step,
-    log_error, polynomial, smallest_step, takes_remainder,
+    log_error, smallest_step, takes_remainder,
 };
-use crate::num::{Kernel, LANES, Lanes, Real, combine, dispatch};
+use crate::num::{Kernel, LANES, Lanes, Real, dispatch};
 use std::ops::Range;
 
 /// A chunk of an ensemble in SIMD lanes.
@@ -197,18 +196,8 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
     ) {
         let mut solver = Solver::new(task.dynamics, tableau, 1);
         let outcome = solver.run(&task.single(trajectory), task.options, &mut Silent);
-        let solution = &solver.drive.solution;
-        let slot = trajectory - first;
-        part.y[slot * task.length..][..solution.y.len()].copy_from_slice(&solution.y);
-        let s = &solution.stats;
-        part.stats[slot] = TrajectoryStatistics {
-            nfe: s.nfe,
-            accepted: s.accepted,
-            rejected: s.rejected,
-        };
-        if let Err(partial) = outcome {
-            part.failures.push((trajectory, partial.error));
-        }
+        let at = (trajectory - first, trajectory);
+        part.enter(at, &solver.drive.solution, outcome, &task.options.save);
     }
 
     /// Bookkeeping after an attempt in which something happened: ends, rejections, failures.
@@ -287,39 +276,35 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             if !times.get(job.next_save).is_some_and(|&t| passed(t)) {
                 continue;
             }
-            let method = &self.stepper.method;
-            let total = method.total_stages();
             let t = self.lanes.g[0][lane];
-            let y0: Vec<T> = self.lanes.y1.iter().map(|y| y[lane]).collect();
-            for (to, from) in self.stepper.k.iter_mut().zip(&self.lanes.k) {
-                *to = from[lane];
+            let (y0, rest) = self.work.split_at_mut(n);
+            let y1 = &mut rest[..n];
+            for c in 0..n {
+                (y0[c], y1[c]) = (self.lanes.y1[c][lane], self.lanes.y[c][lane]);
             }
-            if total > method.stages {
-                let theta: Vec<T> = self.lanes.theta.iter().map(|p| p[lane]).collect();
-                self.stepper.set_theta(&theta);
-                self.stepper.extra_done = false;
-                let before = self.stepper.nfe;
-                self.stepper.extra_stages((t, h), &y0);
-                job.nfe += self.stepper.nfe - before;
-            }
-            let method: &Method = &self.stepper.method;
+            let mut ready = false;
             while let Some(&time) = times.get(job.next_save).filter(|t| passed(**t)) {
                 let start = (job.trajectory - self.first) * self.task.length + job.next_save * n;
                 let out = &mut self.part.y[start..start + n];
-                if time == t1 {
-                    out.iter_mut()
-                        .zip(&self.lanes.y)
-                        .for_each(|(o, y)| *o = y[lane]);
-                } else if time == t {
-                    out.copy_from_slice(&y0);
+                let theta = if time == t1 { T::one() } else { (time - t) / h };
+                if theta == T::zero() {
+                    out.copy_from_slice(y0);
+                } else if theta == T::one() {
+                    out.copy_from_slice(y1);
                 } else {
-                    let theta = (time - t) / h;
-                    let weights: Vec<f64> = method
-                        .dense
-                        .iter()
-                        .map(|w| polynomial(w, theta.f64()))
-                        .collect();
-                    combine(out, &y0, h, &weights, &self.stepper.k);
+                    if !ready {
+                        for (to, from) in self.stepper.k.iter_mut().zip(&self.lanes.k) {
+                            *to = from[lane];
+                        }
+                        for (to, from) in self.stepper.theta.iter_mut().zip(&self.lanes.theta) {
+                            *to = from[lane];
+                        }
+                        self.stepper.extra_done = false;
+                        ready = true;
+                    }
+                    let before = self.stepper.nfe;
+                    self.stepper.interpolate((t, h), theta, [y0, y1], out);
+                    job.nfe += self.stepper.nfe - before;
                 }
                 job.next_save += 1;
             }

@@ -23,11 +23,25 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
     }
 
     fn prepare_interpolation(&mut self, step: &StepInfo<T>, y0: &[T]) {
-        self.extra_stages((step.t, step.h), y0);
+        self.to_stop = step.to_stop;
+        self.extra_stages((step.t, step.h), y0, None);
     }
 
-    fn restore(&mut self, stages: &[T]) {
+    fn keep_tape(&mut self) -> usize {
+        if !D::TAPED {
+            return 0;
+        }
+        let batch = self.g.len() / self.dynamics.dim();
+        let length = self.dynamics.tape_len(batch);
+        self.tape
+            .resize(self.method.total_stages() * length, T::zero());
+        self.taping = true;
+        self.method.stages * length
+    }
+
+    fn restore(&mut self, stages: &[T], tape: &[T]) {
         self.k[..stages.len()].copy_from_slice(stages);
+        self.tape[..tape.len()].copy_from_slice(tape);
         self.extra_done = false;
     }
 
@@ -101,9 +115,8 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
         let total = self.method.total_stages();
         let column = &self.method.transposed[i];
         let mut any = carried || back.touched[i];
-        let live = column.iter().zip(&back.live).take(total);
-        for (weight, (&entry, &live)) in back.weights.iter_mut().zip(live) {
-            *weight = if live { entry } else { 0.0 };
+        for ((weight, &live), &a) in back.weights.iter_mut().zip(&back.live).zip(column) {
+            *weight = if live { a } else { 0.0 };
             any |= *weight != 0.0;
         }
         back.weights[total] = column[total];
@@ -147,10 +160,9 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
             combine(&mut self.g, y0, step.h, &method.a[i], &self.k[..i * n]);
             &self.g
         };
-        let c = method.c[i];
-        let t = match c == 1.0 && i < method.stages {
-            true => Self::end_time(step.t, step.h, step.to_stop),
-            false => step.h.mul_add(T::of(c), step.t),
+        let t = match i {
+            0 => step.start(),
+            _ => self.stage_time((step.t, step.h), i, step.to_stop),
         };
         let g_bar = &mut back.grads[i * n..(i + 1) * n];
         g_bar.fill(T::zero());
@@ -159,8 +171,16 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
             y: g,
             theta: &self.theta,
         };
-        self.dynamics
-            .vjp(at, &back.k_bar, g_bar, theta_bar, &mut self.scratch);
+        let (bar, scratch) = (&back.k_bar, &mut self.scratch);
+        if D::TAPED && self.taping {
+            let length = self.tape.len() / method.total_stages();
+            let tape = &self.tape[i * length..(i + 1) * length];
+            let taped = (&self.k[i * n..(i + 1) * n], tape);
+            self.dynamics
+                .vjp_taped(at, taped, bar, g_bar, theta_bar, scratch);
+        } else {
+            self.dynamics.vjp(at, bar, g_bar, theta_bar, scratch);
+        }
         self.nvjp += 1;
         back.live[i] = true;
     }

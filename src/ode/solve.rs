@@ -105,6 +105,7 @@ impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
     }
 
     fn check(&self, problem: &Problem<'_, T>) -> Result<()> {
+        batch_of(self.stepper.dynamics, problem.y0)?;
         Error::check_len("y0", problem.y0.len(), self.stepper.len(), "dim × batch")?;
         Error::check_len(
             "theta",

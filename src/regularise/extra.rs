@@ -69,7 +69,7 @@ impl<T: Real> ExtraStep<T> {
         Error::check_len("u", u.len(), self.y1.len(), "the state's length")?;
         let info = match size {
             Size::Recorded(info) => {
-                stepper.begin(info.t, u);
+                stepper.begin(info.start(), u);
                 info
             }
             Size::Automatic { t, end } => {
@@ -81,6 +81,7 @@ impl<T: Real> ExtraStep<T> {
                     h,
                     t1: t + h,
                     to_stop: false,
+                    from_stop: false,
                     error: T::zero(),
                 }
             }

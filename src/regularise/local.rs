@@ -255,6 +255,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
                 h: draw.h,
                 t1: draw.t + draw.h,
                 to_stop: false,
+                from_stop: false,
                 error: T::zero(),
             })
         };
@@ -297,7 +298,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
         let kept = ends.len();
         ends.resize(kept + 2 * n, T::zero());
         let (y1, out) = ends[kept..].split_at_mut(n);
-        stepper.begin(info.t, &self.u);
+        stepper.begin(info.start(), &self.u);
         take(stepper, &info, &self.u, y1, norm);
         stepper.interpolate((info.t, info.h), draw.theta, [&self.u, y1], out);
         self.u.copy_from_slice(out);

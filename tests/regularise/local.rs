@@ -15,9 +15,7 @@ use odeon::regularise::{
 
 type Adjoint<'a> = DiscreteAdjoint<f64, ExplicitStepper<'a, f64, Generic<Net>>>;
 
-fn adjoint(net: &Generic<Net>, setup: &Setup) -> Adjoint<'static>
-where
-{
+fn adjoint(net: &Generic<Net>, setup: &Setup) -> Adjoint<'static> {
     let net: &'static Generic<Net> = Box::leak(Box::new(*net));
     DiscreteAdjoint::new(ExplicitStepper::new(net, &Tsit5, setup.batch), setup.memory)
 }
@@ -227,6 +225,7 @@ fn published_form_holds_the_first_stage_constant() {
         h: 0.4,
         t1: 0.6,
         to_stop: false,
+        from_stop: false,
         error: 0.0,
     };
     let gradient = |first, fsal: bool| {
@@ -374,6 +373,7 @@ fn the_budget_brings_a_trained_equation_to_its_target() {
     let mut nfe = Vec::new();
     for iteration in 0..600 {
         let mut penalty = Global::integral(KineticEnergy);
+        let lambda = budget.lambda();
         let problem = Problem {
             y0: &y0,
             span: setup.span,
@@ -390,12 +390,14 @@ fn the_budget_brings_a_trained_equation_to_its_target() {
         let count = adjoint.solution().stats.nfe;
         if iteration == 0 {
             let target = count * 3 / 4;
-            budget = Budget::new(target, 1e-3).unwrap();
+            budget = Budget::new(target, 1.0).unwrap();
+            let step = odeon::regularise::DualStep::Multiplicative { gain: 0.2 };
+            budget = budget.step(step).unwrap();
         }
         nfe.push(count);
         budget.update(count);
         for ((p, g), s) in theta.iter_mut().zip(adjoint.theta_gradient()).zip(&start) {
-            *p -= 0.02 * (g + (*p - s));
+            *p -= 0.1 / (1.0 + lambda) * (g + (*p - s));
         }
     }
     let target = nfe[0] * 3 / 4;

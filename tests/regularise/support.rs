@@ -1,12 +1,10 @@
 //! A small network as right-hand side, and the gradient of a whole training loss against finite
 //! differences at replayed steps.
 
-use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
+use odeon::adjoint::Memory;
 use odeon::dynamics::generic::{Generic, VectorField};
-use odeon::integrate::{Options, Penalty, Problem, Solution};
+use odeon::integrate::{Options, Solution};
 use odeon::num::Scalar;
-use odeon::ode::ExplicitStepper;
-use odeon::ode::tableau::ExplicitRk;
 
 /// y' = V tanh(W y³ + w t) with three units, V, W, w in θ.
 #[derive(Clone, Copy)]
@@ -100,81 +98,4 @@ pub fn difference(mut f: impl FnMut(f64) -> f64) -> f64 {
         (r[1], (r[1] - r[0]).abs().max((r[2] - r[1]).abs()))
     });
     best.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
-}
-
-/// Largest deviation of the gradient of loss + Σ λR (with respect to θ and y0) from finite
-/// differences at replayed steps, relative to its largest entry. The penalties must make up at least
-/// a thousandth of it.
-pub fn gradient_error(
-    setup: &Setup,
-    method: &impl ExplicitRk,
-    mut terms: Vec<(f64, Box<dyn Penalty<f64>>)>,
-) -> f64 {
-    let net = Net::field();
-    let stepper = ExplicitStepper::new(&net, method, setup.batch);
-    let mut adjoint = DiscreteAdjoint::new(stepper, setup.memory);
-    let (y0, theta) = (setup.y0(), Net::theta());
-    let mut weighted: Vec<Weighted<'_, f64>> = terms
-        .iter_mut()
-        .map(|(weight, penalty)| Weighted {
-            weight: *weight,
-            penalty: &mut **penalty,
-        })
-        .collect();
-    let problem = Problem {
-        y0: &y0,
-        span: setup.span,
-        theta: &theta,
-    };
-    let mut gradient = |weighted: &mut [Weighted<'_, f64>]| {
-        adjoint
-            .value_and_gradient(&problem, &setup.options, weighted, |s, bar| {
-                Ok(loss(s, bar))
-            })
-            .unwrap();
-        [adjoint.theta_gradient(), adjoint.y0_gradient()].concat()
-    };
-    let plain = gradient(&mut []);
-    let whole = gradient(&mut weighted);
-    let recorded = adjoint.solution().clone();
-    assert!(recorded.steps.len() > 2, "{} steps", recorded.steps.len());
-    let mut value = |x: &[f64]| {
-        let (theta, y0) = x.split_at(theta.len());
-        let problem = Problem {
-            y0,
-            span: setup.span,
-            theta,
-        };
-        let solution = adjoint
-            .replay(&problem, &recorded, &setup.options, &mut weighted)
-            .unwrap();
-        let mut unused = vec![0.0; solution.y.len()];
-        let loss = loss(solution, &mut unused);
-        weighted
-            .iter()
-            .fold(loss, |sum, w| sum + w.weight * w.penalty.value())
-    };
-    let mut x = [theta.as_slice(), &y0].concat();
-    let mut largest: f64 = 0.0;
-    for i in 0..x.len() {
-        let at = x[i];
-        let want = difference(|d| {
-            x[i] = at + d;
-            let v = value(&x);
-            x[i] = at;
-            v
-        });
-        if (whole[i] - want).abs() > 1e-5 {
-            println!("OFF {i} {:e} {want:e} plain {:e}", whole[i], plain[i]);
-        }
-        largest = largest.max((whole[i] - want).abs());
-    }
-    let size = |g: &mut dyn Iterator<Item = f64>| g.fold(0.0f64, |a, x| a.max(x.abs()));
-    let penalty = size(&mut whole.iter().zip(&plain).map(|(a, b)| a - b));
-    let whole = size(&mut whole.iter().copied());
-    assert!(
-        penalty > 1e-3 * whole,
-        "the penalties' gradient {penalty:e} is lost in {whole:e}"
-    );
-    largest / whole
 }

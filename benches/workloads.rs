@@ -1,0 +1,173 @@
+//! Workloads W1–W3, ours: the problems, data and tolerances of `benches/peers`, timed.
+//!
+//!     cargo bench --bench workloads -- [NAME …] [--variant V] [--json] [--threads N] [--repeats R]
+//!     cargo bench --bench workloads -- mlp-gradient --variant 1e-5 --budget-mib 64
+//!     cargo bench --bench workloads -- --first-gradient
+//!
+//! Without names every workload runs. `--json` prints one line for each workload and variant: `workload, variant, wall_s`
+//! (median of the repeats, each an inner loop of at least 0.1 s), `wall_min_s, repeats, threads, nfe,
+//! accepted, rejected` (means over trajectories), `err_max` (largest absolute difference from the reference) or, for
+//! gradients, `grad_rel_err` (relative, 2-norm) with `peak_bytes` (most memory allocated during the first call, set-up
+//! included). One process times one call at a time; everything but the ensemble runs on one thread.
+
+#[path = "workloads/heap.rs"]
+mod heap;
+#[path = "workloads/lorenz.rs"]
+mod lorenz;
+#[path = "workloads/measure.rs"]
+mod measure;
+#[path = "workloads/mlp.rs"]
+mod mlp;
+#[path = "workloads/spiral.rs"]
+mod spiral;
+
+use clap::Parser;
+use measure::{Clock, Facts, Row};
+use std::process::ExitCode;
+
+type Failure = Box<dyn std::error::Error>;
+
+#[global_allocator]
+static HEAP: heap::Counting = heap::Counting;
+
+/// Times workloads W1–W3.
+#[derive(Parser)]
+struct Arguments {
+    /// Workloads; all without.
+    names: Vec<String>,
+    /// One variant of them alone.
+    #[arg(long)]
+    variant: Option<String>,
+    /// One JSON line for each workload and variant.
+    #[arg(long)]
+    json: bool,
+    /// Threads of the ensemble.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+    /// Repeats, whose median is taken.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    repeats: u16,
+    /// Lorenz to t = 10 instead of 5.
+    #[arg(long)]
+    t10: bool,
+    /// Gives the mlp's gradient this many MiB, and fails when its allocations exceed them.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    budget_mib: Option<u32>,
+    /// Prints the seconds from the start of this process to its first spiral gradient, and leaves.
+    #[arg(long)]
+    first_gradient: bool,
+    /// Prints the names and leaves.
+    #[arg(long)]
+    list: bool,
+    /// What cargo passes to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Times one variant: seconds of each repeat, and what is known of the result.
+type Run = fn(&str, &Arguments, &Clock) -> Result<(Vec<f64>, Facts), Failure>;
+
+/// A workload: its name, its variants, and how one is measured.
+struct Workload {
+    name: &'static str,
+    variants: &'static [&'static str],
+    run: Run,
+}
+
+const WORKLOADS: [Workload; 8] = [
+    Workload {
+        name: "lorenz-single",
+        variants: &[""],
+        run: |_, a, clock| lorenz::single(a.t10, clock),
+    },
+    Workload {
+        name: "lorenz-ensemble",
+        variants: &["own", "shared"],
+        run: |v, a, clock| match v {
+            "own" => lorenz::own(a.threads.into(), clock),
+            _ => lorenz::shared(clock),
+        },
+    },
+    Workload {
+        name: "spiral-gradient",
+        variants: &["init", "trained"],
+        run: |v, _, clock| spiral::gradient(v, clock),
+    },
+    Workload {
+        name: "spiral-forward",
+        variants: &["init", "trained"],
+        run: |v, _, clock| spiral::forward(v, clock),
+    },
+    Workload {
+        name: "mlp-rhs",
+        variants: &[""],
+        run: |_, _, clock| mlp::rhs(clock),
+    },
+    Workload {
+        name: "mlp-vjp",
+        variants: &[""],
+        run: |_, _, clock| mlp::vjp(clock),
+    },
+    Workload {
+        name: "mlp-forward",
+        variants: &["1e-5", "1.4e-8"],
+        run: |v, _, clock| mlp::forward(v, clock),
+    },
+    Workload {
+        name: "mlp-gradient",
+        variants: &["1e-5", "1.4e-8"],
+        run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
+    },
+];
+
+fn main() -> ExitCode {
+    let started = std::time::Instant::now();
+    match run(&Arguments::parse(), started) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(a: &Arguments, started: std::time::Instant) -> Result<(), Failure> {
+    if a.list {
+        for w in &WORKLOADS {
+            println!("{} {}", w.name, w.variants.join(" "));
+        }
+        return Ok(());
+    }
+    if a.first_gradient {
+        spiral::first_gradient()?;
+        println!("{:.6}", started.elapsed().as_secs_f64());
+        return Ok(());
+    }
+    let known = |name: &String| WORKLOADS.iter().any(|w| w.name == name);
+    if let Some(name) = a.names.iter().find(|name| !known(name)) {
+        return Err(format!("unknown workload {name}; --list prints the names").into());
+    }
+    let clock = Clock::new(a.repeats.into());
+    let mut any = false;
+    let wanted = |w: &&Workload| a.names.is_empty() || a.names.iter().any(|n| n == w.name);
+    for w in WORKLOADS.iter().filter(wanted) {
+        let asked = |v: &&&str| a.variant.as_ref().is_none_or(|asked| asked == **v);
+        for variant in w.variants.iter().filter(asked) {
+            let (times, facts) = (w.run)(variant, a, &clock)?;
+            let row = Row::new((w.name, variant), a.threads.into(), times, facts);
+            if a.json {
+                println!("{}", serde_json::to_string(&row)?);
+            } else {
+                if !any {
+                    println!("{}", Row::HEADER);
+                }
+                println!("{row}");
+            }
+            any = true;
+        }
+    }
+    match any {
+        true => Ok(()),
+        false => Err("no workload has that variant; --list prints them".into()),
+    }
+}
