@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 9] = [
     &["integrate"],
     &["ode"],
     &["regularise", "adjoint"],
-    &["model", "operator"],
+    &["model", "operator", "interop"],
     &["plot", "dataset"],
     &["train"],
 ];
