@@ -169,7 +169,8 @@ fn trajectories_have_the_bits_of_solving_them_alone_f32() -> Result<()> {
 #[test]
 fn options_act_on_each_trajectory_as_alone() -> Result<()> {
     let case = case::<f64>(3, 13, false);
-    let edits: [&dyn Fn(&mut Options<f64>); 9] = [
+    type Edit<'a> = &'a dyn Fn(&mut Options<f64>);
+    let edits: [Edit<'_>; 9] = [
         &|o| o.h0 = Some(0.3),
         &|o| o.h0 = Some(5.0),
         &|o| o.dt_max = Some(0.05),

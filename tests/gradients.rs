@@ -36,6 +36,9 @@ fn wave(n: usize, seed: f64) -> Vec<f64> {
     (0..n).map(|i| (1.7 * i as f64 + seed).sin()).collect()
 }
 
+/// The adjoint under test.
+type Adjoint<'a, D> = DiscreteAdjoint<f64, ExplicitStepper<'a, f64, D>>;
+
 struct Setup<'a, D> {
     dynamics: &'a D,
     method: &'a Tableau,
@@ -71,10 +74,7 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
     }
 
     /// Gradient (y0, then θ) by the adjoint, with the solution.
-    fn adjoint(
-        &self,
-        memory: Memory,
-    ) -> Result<(Vec<f64>, DiscreteAdjoint<f64, ExplicitStepper<'_, f64, D>>)> {
+    fn adjoint(&self, memory: Memory) -> Result<(Vec<f64>, Adjoint<'_, D>)> {
         let stepper = ExplicitStepper::new(self.dynamics, self.method, self.batch());
         let mut adjoint = DiscreteAdjoint::new(stepper, memory);
         let bar = cotangents(adjoint.forward(&self.problem(), &self.options, &mut [])?);
@@ -392,7 +392,7 @@ impl Dynamics<f64> for Broken {
 
 #[test]
 fn a_broken_pullback_is_seen() -> Result<()> {
-    let good = twist(&tableaux::all()[7], 1, SPANS[0], Save::End);
+    let good = twist(tableaux::all()[7], 1, SPANS[0], Save::End);
     let broken = Setup {
         dynamics: &Broken(Generic(Twist)),
         method: good.method,
@@ -418,7 +418,7 @@ fn misuse_is_refused() -> Result<()> {
         .reverse(&[], &[], &mut [])
         .expect_err("nothing to reverse");
     assert!(error.to_string().contains("forward"), "{error}");
-    let setup = twist(&tableaux::all()[7], 1, SPANS[0], Save::End);
+    let setup = twist(tableaux::all()[7], 1, SPANS[0], Save::End);
     adjoint.forward(&setup.problem(), &setup.options, &mut [])?;
     let error = adjoint.reverse(&[1.0], &[], &mut []).expect_err("length");
     assert!(matches!(error, Error::Length { given: 1, .. }), "{error}");

@@ -368,7 +368,13 @@ fn blow_up_ends_near_the_pole() {
         let (post, solution) = died(solve(&square, method, &problem, &options));
         assert!(post.t > 0.99 && post.t < 1.01, "{} {}", method.name, post.t);
         assert!(post.step > 5 && post.history.len() == 6);
-        for (t, y) in solution.t.iter().zip(&solution.y).take(20) {
+        // Nearer the pole the error of its place, ~1e-6, is no longer small against 1 − t.
+        let far = solution
+            .t
+            .iter()
+            .zip(&solution.y)
+            .take_while(|(t, _)| **t < 0.99);
+        for (t, y) in far {
             assert!((y * (1.0 - t) - 1.0).abs() < 1e-3, "{} {t}", method.name);
         }
         assert!(solution.y.iter().all(|y| y.is_finite()));

@@ -1,7 +1,10 @@
 //! Gradients of a network's Jacobian–vector products, and the penalty made of them.
 
+#[path = "regularise_support/differences.rs"]
+mod differences;
 mod regularise_support;
 
+use differences::{difference, loss};
 use odeon::Result;
 use odeon::adjoint::DiscreteAdjoint;
 use odeon::dynamics::check::{CheckOptions, check_gradient};
@@ -12,7 +15,7 @@ use odeon::nn::{Activation, Builder, Input, Network};
 use odeon::ode::ExplicitStepper;
 use odeon::ode::tableaux::Tsit5;
 use odeon::regularise::Rnode;
-use regularise_support::{Net, Setup, difference, loss};
+use regularise_support::{Net, Setup};
 
 /// A fixed, irregular sequence in (−1, 1).
 fn wave(n: usize, seed: f64) -> Vec<f64> {

@@ -1,7 +1,10 @@
 //! Local regularisation: the estimators against the global penalty, and their gradients; baselines.
 
+#[path = "regularise_support/differences.rs"]
+mod differences;
 mod regularise_support;
 
+use differences::{difference, loss};
 use odeon::adjoint::{DiscreteAdjoint, Injection, Memory, Weighted};
 use odeon::dynamics::{check::CheckOptions, check::check_gradient, gallery, generic::Generic};
 use odeon::integrate::{
@@ -13,7 +16,7 @@ use odeon::ode::{ExplicitStepper, solve};
 use odeon::regularise::{
     Budget, ExtraStep, FirstStage, Global, KineticEnergy, Local, Rnode, Sampling, Size,
 };
-use regularise_support::{Net, Setup, difference, loss};
+use regularise_support::{Net, Setup};
 
 type Adjoint<'a> = DiscreteAdjoint<f64, ExplicitStepper<'a, f64, Generic<Net>>>;
 

@@ -1,7 +1,7 @@
 //! One way to fit them all: mean squared logarithmic error over a growing number of years, through
 //! the discrete adjoint.
 
-use crate::common::{Session, timed};
+use crate::common::timed;
 use crate::data::Pelts;
 use crate::models::RATES;
 use odeon::adjoint::{DiscreteAdjoint, Memory};
@@ -90,7 +90,7 @@ pub struct Fitted {
 
 impl<D: Dynamics<f64>> Model<D> {
     /// Trains parameters and initial state, then predicts.
-    pub fn fit(self, pelts: &Pelts, plan: &Plan, session: &Session) -> Result<Fitted> {
+    pub fn fit(self, pelts: &Pelts, plan: &Plan) -> Result<Fitted> {
         let mut layout = Layout::new();
         layout.append("", &self.layout)?;
         layout.push("start", &[2], Role::Shift)?;
@@ -114,10 +114,8 @@ impl<D: Dynamics<f64>> Model<D> {
             plan,
             ridge: self.ridge,
         };
-        let label = format!("{}_{}", file_name(self.name), self.seed);
         let settings = Settings {
             clip: Some(Clip::Norm(CLIP)),
-            log: Some(session.path(&format!("training_{label}.csv"))),
             ..Settings::new(plan.iterations)
         };
         let batches = Batches::new(pelts.fitted, pelts.fitted)?;

@@ -10,6 +10,8 @@ use odeon::Result;
 pub struct Forecast {
     /// Name of the model.
     pub name: &'static str,
+    /// Seed of the run.
+    pub seed: u64,
     /// Years, 48 points in each.
     pub year: Vec<f64>,
     /// Hare, thousands.
@@ -66,6 +68,7 @@ impl Forecast {
         let errors = |range| Errors::of(yearly, pelts, range);
         let forecast = Self {
             name,
+            seed: *seed,
             year: curve.t.iter().map(|t| pelts.year[0] + t).collect(),
             hare: population(0),
             lynx: population(1),
@@ -101,6 +104,18 @@ pub fn names(forecasts: &[Forecast]) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = forecasts.iter().map(|f| f.name).collect();
     names.dedup();
     names
+}
+
+/// Writes the training losses of all runs, side by side.
+pub fn losses(forecasts: &[Forecast], session: &mut Session) -> Result<()> {
+    let named = |f: &Forecast| format!("{}_{}", file_name(f.name), f.seed);
+    let labels: Vec<String> = forecasts.iter().map(named).collect();
+    let columns: Vec<(&str, &[f64])> = labels
+        .iter()
+        .zip(forecasts)
+        .map(|(label, f)| (label.as_str(), &f.losses[..]))
+        .collect();
+    session.curves("training", &columns)
 }
 
 /// Prints the errors: of a single run, or median [least–most] over the runs.

@@ -82,17 +82,18 @@ fn lynx_hare(arguments: &Arguments, session: &mut Session) -> Result<()> {
 
     let plan = Plan::new(iterations, arguments.ridge)?;
     let mut forecasts = Vec::new();
-    let classical = models::classical(&pelts, &plan, session)?;
+    let classical = models::classical(&pelts, &plan)?;
     forecasts.push(Forecast::new(&classical, &pelts, session)?);
     for run in seed..seed + runs {
-        let hybrid = models::hybrid(&pelts, &plan, &classical, run, session)?;
+        let hybrid = models::hybrid(&pelts, &plan, &classical, run)?;
         forecasts.push(Forecast::new(&hybrid, &pelts, session)?);
     }
     for run in seed..seed + runs {
-        let neural = models::neural(&pelts, &plan, run, session)?;
+        let neural = models::neural(&pelts, &plan, run)?;
         forecasts.push(Forecast::new(&neural, &pelts, session)?);
     }
     forecast::report(&forecasts, session)?;
+    forecast::losses(&forecasts, session)?;
     #[cfg(feature = "plot")]
     pictures::draw(&forecasts, &pelts, session)?;
     Ok(())

@@ -1,7 +1,6 @@
 //! The three models.
 
 use crate::Fitted;
-use crate::common::Session;
 use crate::data::Pelts;
 use crate::fit::{Model, Plan};
 use odeon::Result;
@@ -37,7 +36,7 @@ const PERIOD: f64 = 10.0;
 
 /// Lotka–Volterra. The fit starts from an orbit about the mean populations whose small
 /// oscillations have the period 2π/√(αγ) of the record.
-pub fn classical(pelts: &Pelts, plan: &Plan, session: &Session) -> Result<Fitted> {
+pub fn classical(pelts: &Pelts, plan: &Plan) -> Result<Fitted> {
     let mut layout = Layout::new();
     rates(&mut layout)?;
     let rate = (std::f64::consts::TAU / PERIOD).ln();
@@ -50,17 +49,11 @@ pub fn classical(pelts: &Pelts, plan: &Plan, session: &Session) -> Result<Fitted
         ridge: 0.0,
         seed: 0,
     }
-    .fit(pelts, plan, session)
+    .fit(pelts, plan)
 }
 
 /// Lotka–Volterra plus a network that starts at almost nothing, from the fitted classical model.
-pub fn hybrid(
-    pelts: &Pelts,
-    plan: &Plan,
-    classical: &Fitted,
-    seed: u64,
-    session: &Session,
-) -> Result<Fitted> {
+pub fn hybrid(pelts: &Pelts, plan: &Plan, classical: &Fitted, seed: u64) -> Result<Fitted> {
     let network = network(8)?;
     let mut layout = Layout::new();
     rates(&mut layout)?;
@@ -76,11 +69,11 @@ pub fn hybrid(
         ridge: plan.ridge,
         seed,
     }
-    .fit(pelts, plan, session)
+    .fit(pelts, plan)
 }
 
 /// A network alone.
-pub fn neural(pelts: &Pelts, plan: &Plan, seed: u64, session: &Session) -> Result<Fitted> {
+pub fn neural(pelts: &Pelts, plan: &Plan, seed: u64) -> Result<Fitted> {
     let network = network(16)?;
     let theta = small_output(&network, seed)?;
     Model {
@@ -92,7 +85,7 @@ pub fn neural(pelts: &Pelts, plan: &Plan, seed: u64, session: &Session) -> Resul
         ridge: plan.ridge,
         seed,
     }
-    .fit(pelts, plan, session)
+    .fit(pelts, plan)
 }
 
 fn rates(layout: &mut Layout) -> Result<()> {

@@ -1,19 +1,6 @@
 //! [`Local`]: regularisation by a few extra steps a solve, in the published samplings and as unbiased
 //! estimators of the global sum R = Σ_j v_j |h_j|.
 //!
-//! | [`Sampling`] | draw | estimate | k_1 |
-//! |---|---|---|---|
-//! | `UnbiasedInTime` | t* ~ U\[t0, t1\], u* by dense output, h* automatic | v·\|h*\| | constant |
-//! | `BiasedInTime` | t* uniform over the step starts, h* automatic | v·\|h*\| | constant |
-//! | `UniformTime` | step j with P(j) = \|h_j\|/T | T·v_j | differentiated |
-//! | `UniformStep` | step j with P(j) = 1/n | n·v_j·\|h_j\| | differentiated |
-//! | `ByError` | step j with P(j) ∝ E_j, mixed with 1/n | v_j·\|h_j\|/P(j) | differentiated |
-//!
-//! The first two are those of Pal, Edelman & Rackauckas (ICML 2023), "unbiased" and "biased" there;
-//! neither estimates R. The last three do, without bias: they take the solve's own step j again, and
-//! Σ_j P(j)·(v_j|h_j|/P(j)) = R. K draws are averaged; stratified draws take one from each K-th of
-//! the probability.
-//!
 //! How steps are found: after the solve every step's size and error is known, so steps are drawn
 //! exactly from the finished record, and [`AcceptedSteps::step_start`] brings the drawn steps'
 //! states back (from the checkpoints of the discrete adjoint, or a solution that kept every step).
@@ -25,7 +12,20 @@ use crate::num::Real;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// How steps are drawn and weighted (table in the [module](self) documentation).
+/// How steps are drawn and weighted.
+///
+/// | | draw | estimate | k_1 |
+/// |---|---|---|---|
+/// | `UnbiasedInTime` | t* ~ U\[t0, t1\], u* by dense output, h* automatic | v·\|h*\| | constant |
+/// | `BiasedInTime` | t* uniform over the step starts, h* automatic | v·\|h*\| | constant |
+/// | `UniformTime` | step j with P(j) = \|h_j\|/T | T·v_j | differentiated |
+/// | `UniformStep` | step j with P(j) = 1/n | n·v_j·\|h_j\| | differentiated |
+/// | `ByError` | step j with P(j) ∝ E_j, mixed with 1/n | v_j·\|h_j\|/P(j) | differentiated |
+///
+/// The first two are those of Pal, Edelman & Rackauckas (ICML 2023), "unbiased" and "biased" there;
+/// neither estimates R. The last three do, without bias: they take the solve's own step j again, and
+/// Σ_j P(j)·(v_j|h_j|/P(j)) = R. K draws are averaged; stratified draws take one from each K-th of
+/// the probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sampling {
     /// Published "unbiased": t* ~ U\[t0, t1\].

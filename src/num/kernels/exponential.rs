@@ -46,19 +46,23 @@ pub fn exp2<T: Real>(x: T) -> T {
 }
 
 /// tanh x = −m/(2 + m), m = e^(−2|x|) − 1, with x's sign.
+///
+/// e^(−2|x|) = 2ᵏ(1 + p), |p| < 0.42, so m = 2ᵏp + (2ᵏ − 1) loses nothing: the second summand is exact,
+/// and for k < 0 it is the larger by far. The rounding of 2 + m is taken back in the quotient.
 #[inline(always)]
 pub fn tanh<T: Real>(x: T) -> T {
     // tanh is 1 to the last bit beyond 20.
     let twice = (x.abs() * T::of(-2.0)).max(T::of(-40.0));
-    let (k, r, tail) = reduce(twice, T::of(0.0));
+    let (n, k) = (twice * T::of(std::f64::consts::LOG2_E)).nearest();
+    let r = (-n).mul_add(T::LN2[1], (-n).mul_add(T::LN2[0], twice));
+    let p = (r * r).mul_add(horner(T::EXP_TAIL, r), r);
     let power = T::pow2(k);
-    // m = (2ᵏ − 1) + 2ᵏ(r + tail); the first summand is 0 or in [−1, −1/2].
-    let (first, first_low) = fast_sum(T::of(-1.0), power);
-    let (high, low) = fast_sum(first, power * r);
-    let m = fast_sum(high, power.mul_add(tail, low + first_low));
-    let (d, d_low) = fast_sum(T::of(2.0), m.0);
-    let (high, low) = quotient(m, (d, d_low + m.1));
-    (high + low).abs().copysign(x)
+    let m = power.mul_add(p, power - T::of(1.0));
+    let (d, low) = fast_sum(T::of(2.0), m);
+    let inverse = T::of(1.0) / d;
+    let q = m * inverse;
+    let rest = (-q).mul_add(low, (-q).mul_add(d, m));
+    rest.mul_add(inverse, q).abs().copysign(x)
 }
 
 /// The parts of σ(x): (q, k) with σ = q·2ᵏ for x < 0 and σ = q otherwise.

@@ -18,11 +18,9 @@ pub(super) fn sum<T: Real>(a: T, b: T) -> (T, T) {
     (high, (a - (high - of_b)) + (b - of_b))
 }
 
-/// n / d for pairs whose high part is the larger, off by a few squared roundings; one division.
+/// n / d for pairs, off by a few squared roundings; one division.
 #[inline(always)]
 pub(super) fn quotient<T: Real>(n: (T, T), d: (T, T)) -> (T, T) {
-    // The correction is of first order in the low parts: they must be roundings.
-    let (n, d) = (fast_sum(n.0, n.1), fast_sum(d.0, d.1));
     let inverse = T::of(1.0) / d.0;
     let high = n.0 * inverse;
     let rest = (-high).mul_add(d.0, n.0) + (-high).mul_add(d.1, n.1);
