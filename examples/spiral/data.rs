@@ -6,7 +6,10 @@ use odeon::dynamics::gallery::CubicSpiral;
 use odeon::dynamics::generic::Generic;
 use odeon::integrate::{Options, Problem};
 use odeon::num::Real;
-use odeon::ode::{solve, tableaux::Vern9};
+use odeon::ode::{
+    solve,
+    tableaux::{Tsit5, Vern9},
+};
 
 /// Start of the training trajectory.
 pub const START: [f64; DIM] = [2.0, 0.0];
@@ -55,4 +58,16 @@ impl<T: Real> Data<T> {
             held_out: pick(false),
         })
     }
+}
+
+/// Right-hand side evaluations that the true right-hand side takes.
+pub fn true_nfe<T: Real>(options: &Options<T>) -> Result<usize> {
+    let problem = Problem {
+        y0: &START.map(T::of),
+        span: [T::zero(), T::of(END)],
+        theta: &[0.1, 2.0].map(T::of),
+    };
+    Ok(solve(&Generic(CubicSpiral), &Tsit5, &problem, options)?
+        .stats
+        .nfe)
 }

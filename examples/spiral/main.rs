@@ -60,6 +60,15 @@ struct Arguments {
     #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
     atol: Option<f64>,
 
+    /// Learning rate at the start; it falls to a hundredth of that (cosine)
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 0.01,
+        allow_negative_numbers = true
+    )]
+    rate: f64,
+
     /// Single precision
     #[arg(long)]
     f32: bool,
@@ -98,9 +107,14 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
             .unwrap_or(if quick { 150 } else { 3000 }),
         rtol: arguments.rtol.unwrap_or(tol),
         atol: arguments.atol.unwrap_or(tol),
+        rate: arguments.rate,
     };
     let (model, data) = (Model::new()?, Data::<T>::new()?);
     let tasks = arguments.tasks(session)?;
+    session.say(format!(
+        "NFE of the true right-hand side: {}",
+        data::true_nfe(&plan.options::<T>())?
+    ))?;
     let mut runs = train_all(&model, &data, &plan, &tasks, arguments.threads)?;
     for run in &mut runs {
         run.time(&model, &data, &plan)?;

@@ -21,10 +21,10 @@ pub struct Plan {
     pub iterations: u64,
     pub rtol: f64,
     pub atol: f64,
+    /// Learning rate at the start; it falls to a hundredth (cosine).
+    pub rate: f64,
 }
 
-/// Learning rate at the start and the end (cosine).
-const RATE: (f64, f64) = (0.01, 1e-4);
 /// Gradients are cut to this norm.
 const CLIP: f64 = 1.0;
 /// Repetitions of the prediction that is timed.
@@ -68,8 +68,8 @@ impl Task {
     pub fn train<T: Real>(self, model: &Model, data: &Data<T>, plan: &Plan) -> Result<Trained<T>> {
         let mut theta: Vec<T> = model.init(self.seed)?;
         let rate = Schedule::Cosine {
-            initial: RATE.0,
-            last: RATE.1,
+            initial: plan.rate,
+            last: 0.01 * plan.rate,
             over: plan.iterations,
         };
         let mut optimizer = Optimizer::new(Rule::adam(), rate, model.layout().clone())?;
