@@ -7,6 +7,8 @@ mod common;
 mod data;
 mod method;
 mod model;
+#[cfg(feature = "plot")]
+mod pictures;
 mod table;
 mod train;
 
@@ -16,6 +18,7 @@ use data::Data;
 use method::{Method, Weight};
 use model::Model;
 use odeon::num::{Real, parallel};
+use odeon::train::Record;
 use odeon::{Error, Result};
 use std::process::ExitCode;
 use table::Summary;
@@ -69,6 +72,10 @@ struct Arguments {
     )]
     rate: f64,
 
+    /// Extra steps of a local method in each iteration (stratified)
+    #[arg(long, value_name = "K", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    draws: u32,
+
     /// Single precision
     #[arg(long)]
     f32: bool,
@@ -108,6 +115,7 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
         rtol: arguments.rtol.unwrap_or(tol),
         atol: arguments.atol.unwrap_or(tol),
         rate: arguments.rate,
+        draws: arguments.draws as usize,
     };
     let (model, data) = (Model::new()?, Data::<T>::new()?);
     let tasks = arguments.tasks(session)?;
@@ -133,8 +141,21 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
             predict_s: run.predict_s,
         });
     }
+    curves(&runs, session)?;
+    #[cfg(feature = "plot")]
+    pictures::Results {
+        model: &model,
+        data: &data,
+        plan: &plan,
+        runs: &runs,
+        summaries: &summaries,
+    }
+    .draw(session)?;
     Ok(())
 }
+
+/// Factors on λ of `--pareto`.
+const SWEEP: [f64; 7] = [0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0];
 
 /// Trains every task; the results in order.
 fn train_all<T: Real>(
@@ -179,11 +200,21 @@ impl Arguments {
                 .map(|w| w.lambda)
                 .collect();
             let default = method.default_lambda().unwrap_or([0.0; 2]);
-            let lambdas = if given.is_empty() {
+            let mut lambdas = if given.is_empty() {
                 vec![default]
             } else {
                 given
             };
+            if self.pareto && !matches!(method, Method::None | Method::Steer) {
+                let factors = if session.common.quick {
+                    &SWEEP[..2]
+                } else {
+                    &SWEEP[..]
+                };
+                lambdas = (factors.iter())
+                    .flat_map(|f| lambdas.iter().map(move |l| l.map(|l| l * f)))
+                    .collect();
+            }
             for lambda in lambdas {
                 for seed in first..first + seeds {
                     tasks.push(Task {
@@ -196,6 +227,29 @@ impl Arguments {
         }
         Ok(tasks)
     }
+}
+
+/// Loss and NFE of every run over the iterations.
+fn curves<T>(runs: &[Trained<T>], session: &mut Session) -> Result<()> {
+    for (name, pick) in [
+        ("loss", (|r| r.loss) as fn(&Record) -> f64),
+        ("nfe", |r| r.nfe as f64),
+    ] {
+        let columns: Vec<(String, Vec<f64>)> = (runs.iter())
+            .map(|run| {
+                let Task {
+                    method,
+                    lambda,
+                    seed,
+                } = run.task;
+                let label = format!("{method} {:e}:{:e} seed {seed}", lambda[0], lambda[1]);
+                (label, run.records.iter().map(pick).collect())
+            })
+            .collect();
+        let columns: Vec<(&str, &[f64])> = columns.iter().map(|(l, c)| (&l[..], &c[..])).collect();
+        session.curves(name, &columns)?;
+    }
+    Ok(())
 }
 
 /// Runs of one method and λ stand together.

@@ -29,6 +29,8 @@ pub enum Method {
     LocalBiased,
     /// One of the solve's own steps, weighted so that R_E is estimated without bias.
     LocalStep,
+    /// The same with E^{1/5} for E.
+    LocalSteps,
     /// Predicted number of steps, Σ E_j^{1/5}.
     Steps,
     /// Σ ln E_j.
@@ -40,7 +42,7 @@ const STIFFNESS_SHARE: f64 = 0.01;
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::None,
         Self::Steer,
         Self::Rnode,
@@ -50,6 +52,7 @@ impl Method {
         Self::LocalUnbiased,
         Self::LocalBiased,
         Self::LocalStep,
+        Self::LocalSteps,
         Self::Steps,
         Self::LogError,
     ];
@@ -66,6 +69,7 @@ impl Method {
             Self::LocalUnbiased => "local-unbiased",
             Self::LocalBiased => "local-biased",
             Self::LocalStep => "local-step",
+            Self::LocalSteps => "local-steps",
             Self::Steps => "steps",
             Self::LogError => "log-error",
         }
@@ -84,6 +88,7 @@ impl Method {
             Self::LocalUnbiased => [1e-1, 1e-3],
             Self::LocalBiased => [1e-1, 1e-3],
             Self::LocalStep => [1e-1, 1e-3],
+            Self::LocalSteps => [1e-3, 1e-7],
             Self::Steps => [1e-2, 1e-4],
             Self::LogError => [1e-2, 1e-4],
         };
@@ -153,17 +158,25 @@ pub enum Regulariser<T: Real> {
     Rnode(u64),
     Global(Box<dyn Penalty<T>>),
     Local(Box<Local<T, ErrorEstimate<T>>>),
+    LocalSteps(Box<Local<T, StepCount<T>>>),
 }
 
 impl Method {
     /// The regulariser; `lambda` matters to STEER alone.
-    pub fn build<T: Real>(self, lambda: [f64; 2], seed: u64) -> Result<Regulariser<T>> {
-        let local = |sampling| {
+    pub fn build<T: Real>(
+        self,
+        lambda: [f64; 2],
+        seed: u64,
+        draws: usize,
+    ) -> Result<Regulariser<T>> {
+        // Many draws are cheap beside the solve, and stratified draws are almost free of noise.
+        let local = |sampling| -> Result<Regulariser<T>> {
             let local = Local::new(ErrorEstimate::default(), sampling, seed);
-            Regulariser::Local(Box::new(match sampling {
+            let local = local.draws(draws)?.stratified();
+            Ok(Regulariser::Local(Box::new(match sampling {
                 Sampling::UniformStep => local.through_state(),
                 _ => local,
-            }))
+            })))
         };
         let steps = |which| Regulariser::Global(Box::new(Global::sum(StepCount::new(which))));
         Ok(match self {
@@ -183,9 +196,15 @@ impl Method {
                 let both = Global::error_stiffness(T::of(STIFFNESS_SHARE));
                 Regulariser::Global(Box::new(both))
             }
-            Self::LocalUnbiased => local(Sampling::UnbiasedInTime),
-            Self::LocalBiased => local(Sampling::BiasedInTime),
-            Self::LocalStep => local(Sampling::UniformStep),
+            Self::LocalUnbiased => local(Sampling::UnbiasedInTime)?,
+            Self::LocalBiased => local(Sampling::BiasedInTime)?,
+            Self::LocalStep => local(Sampling::UniformStep)?,
+            Self::LocalSteps => {
+                let count = StepCount::new(Surrogate::PredictedSteps);
+                let local = Local::new(count, Sampling::UniformStep, seed);
+                let local = local.draws(draws)?.stratified().through_state();
+                Regulariser::LocalSteps(Box::new(local))
+            }
             Self::Steps => steps(Surrogate::PredictedSteps),
             Self::LogError => steps(Surrogate::LogError),
         })

@@ -5,6 +5,7 @@ use odeon::dynamics::{Dynamics, Point, SecondOrder, Tangent};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Initializer, Layout, Network, Scratch};
 use odeon::num::Real;
+use odeon::num::kernels::{self, Function};
 
 /// Rows of the state.
 pub const DIM: usize = 2;
@@ -99,10 +100,14 @@ impl<T: Real> SecondOrder<T> for Model {
         for ((y, d), (bar, y_bar)) in columns.zip(bars) {
             let cube: [T; DIM] = std::array::from_fn(|j| y[j] * y[j] * y[j]);
             let along: [T; DIM] = std::array::from_fn(|j| three * y[j] * y[j] * d[j]);
-            for i in 0..WIDTH {
+            let mut hidden: [T; WIDTH] = std::array::from_fn(|i| {
+                let w = &at.theta[DIM * i..DIM * (i + 1)];
+                w[1].mul_add(cube[1], w[0].mul_add(cube[0], bias[i]))
+            });
+            kernels::apply(Function::Tanh, &mut hidden);
+            for (i, &a) in hidden.iter().enumerate() {
                 let w = &at.theta[DIM * i..DIM * (i + 1)];
                 let out = [at.theta[second + i], at.theta[second + WIDTH + i]];
-                let a = w[1].mul_add(cube[1], w[0].mul_add(cube[0], bias[i])).tanh();
                 let slope = one - a * a;
                 let p = out[0] * bar[0] + out[1] * bar[1];
                 let q = w[0] * along[0] + w[1] * along[1];

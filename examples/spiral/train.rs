@@ -6,12 +6,12 @@ use crate::method::{Method, Regulariser, schedule};
 use crate::model::Model;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;
-use odeon::integrate::{Injection, Options, Problem, Save, Solution};
+use odeon::integrate::{Heuristic, Injection, Options, Problem, Save, Solution};
 use odeon::nn::{Clip, Loss, Optimizer, Reduction, Rule, Schedule};
 use odeon::num::Real;
 use odeon::ode::tableaux::Tsit5;
 use odeon::ode::{ExplicitStepper, Solver};
-use odeon::regularise::{LambdaSchedule, Rnode};
+use odeon::regularise::{LambdaSchedule, Local, Rnode};
 use odeon::train::{Batch, Evaluation, Objective, Record, Settings, Trainer};
 use odeon::{Error, Result};
 
@@ -23,6 +23,8 @@ pub struct Plan {
     pub atol: f64,
     /// Learning rate at the start; it falls to a hundredth (cosine).
     pub rate: f64,
+    /// Extra steps of a local method in each iteration.
+    pub draws: usize,
 }
 
 /// Gradients are cut to this norm.
@@ -81,7 +83,9 @@ impl Task {
             ),
             data,
             options: plan.options().save_at(&data.training.t[..]),
-            regulariser: self.method.build(self.lambda, DRAWS + self.seed)?,
+            regulariser: self
+                .method
+                .build(self.lambda, DRAWS + self.seed, plan.draws)?,
             lambda: schedule(self.lambda, plan.iterations)?,
         };
         let settings = Settings {
@@ -217,17 +221,12 @@ impl<T: Real> Objective<T> for Fit<'_, T> {
                 (value.loss, value.penalties[0], lambda)
             }
             Regulariser::Local(local) => {
-                let solution = adjoint.forward(&problem, &self.options, &mut [])?;
-                let mut bar = vec![T::zero(); solution.y.len()];
-                let value = loss(solution, target, &mut bar)?;
-                gradient.fill(T::zero());
-                let r = local.evaluate(adjoint, weight, gradient)?;
-                let injections: Vec<Injection<'_, T>> = local.injections().collect();
-                adjoint.reverse(&bar, &injections, &mut [])?;
-                for (sum, g) in gradient.iter_mut().zip(adjoint.theta_gradient()) {
-                    *sum += *g;
-                }
-                return Ok(evaluation(adjoint.solution(), [value, r], lambda));
+                let setting = (&self.options, lambda);
+                return locally(adjoint, local, (&problem, target), setting, gradient);
+            }
+            Regulariser::LocalSteps(local) => {
+                let setting = (&self.options, lambda);
+                return locally(adjoint, local, (&problem, target), setting, gradient);
             }
             Regulariser::Rnode(seed) => {
                 let setting = (*seed + batch.iteration, weight);
@@ -255,6 +254,27 @@ fn evaluation<T: Real>(solution: &Solution<T>, [loss, r]: [T; 2], lambda: f64) -
         accepted: stats.accepted,
         rejected: stats.rejected,
     }
+}
+
+/// The objective with extra steps.
+fn locally<T: Real, H: Heuristic<T>>(
+    adjoint: &mut DiscreteAdjoint<T, ExplicitStepper<'_, T, Model>>,
+    local: &mut Local<T, H>,
+    (problem, target): (&Problem<'_, T>, &[T]),
+    (options, lambda): (&Options<T>, f64),
+    gradient: &mut [T],
+) -> Result<Evaluation> {
+    let solution = adjoint.forward(problem, options, &mut [])?;
+    let mut bar = vec![T::zero(); solution.y.len()];
+    let value = loss(solution, target, &mut bar)?;
+    gradient.fill(T::zero());
+    let r = local.evaluate(adjoint, T::of(lambda), gradient)?;
+    let injections: Vec<Injection<'_, T>> = local.injections().collect();
+    adjoint.reverse(&bar, &injections, &mut [])?;
+    for (sum, g) in gradient.iter_mut().zip(adjoint.theta_gradient()) {
+        *sum += *g;
+    }
+    Ok(evaluation(adjoint.solution(), [value, r], lambda))
 }
 
 /// The objective with two more states; a new probe for each iteration.
