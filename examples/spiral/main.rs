@@ -15,7 +15,7 @@ mod train;
 use clap::Parser;
 use common::{Common, Row, Session};
 use data::Data;
-use method::{Method, Weight};
+use method::{Draws, Method, Weight};
 use model::Model;
 use odeon::num::{Real, parallel};
 use odeon::train::Record;
@@ -76,6 +76,10 @@ struct Arguments {
     #[arg(long, value_name = "K", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     draws: u32,
 
+    /// Local methods hold k_1 and the state constant, as published
+    #[arg(long)]
+    published: bool,
+
     /// Single precision
     #[arg(long)]
     f32: bool,
@@ -115,7 +119,10 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
         rtol: arguments.rtol.unwrap_or(tol),
         atol: arguments.atol.unwrap_or(tol),
         rate: arguments.rate,
-        draws: arguments.draws as usize,
+        draws: Draws {
+            count: arguments.draws as usize,
+            published: arguments.published,
+        },
     };
     let (model, data) = (Model::new()?, Data::<T>::new()?);
     let tasks = arguments.tasks(session)?;

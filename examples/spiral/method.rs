@@ -1,9 +1,11 @@
 //! The regularisers by name, with the weights the search found.
 
 use crate::data::{END, POINTS};
-use odeon::integrate::{ErrorEstimate, Penalty};
+use odeon::integrate::{ErrorEstimate, Heuristic, Penalty};
 use odeon::num::Real;
-use odeon::regularise::{Global, LambdaSchedule, Local, Sampling, Steer, StepCount, Surrogate};
+use odeon::regularise::{
+    FirstStage, Global, LambdaSchedule, Local, Sampling, Steer, StepCount, Surrogate,
+};
 use odeon::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -167,18 +169,11 @@ impl Method {
         self,
         lambda: [f64; 2],
         seed: u64,
-        draws: usize,
+        draws: Draws,
     ) -> Result<Regulariser<T>> {
-        // Many draws are cheap beside the solve, and stratified draws are almost free of noise.
-        let local = |sampling| -> Result<Regulariser<T>> {
-            let local = Local::new(ErrorEstimate::default(), sampling, seed);
-            let local = local.draws(draws)?.stratified();
-            Ok(Regulariser::Local(Box::new(match sampling {
-                Sampling::UniformStep => local.through_state(),
-                _ => local,
-            })))
-        };
-        let steps = |which| Regulariser::Global(Box::new(Global::sum(StepCount::new(which))));
+        let steps = || StepCount::new(Surrogate::PredictedSteps);
+        let error = ErrorEstimate::default;
+        let global = |which| Regulariser::Global(Box::new(Global::sum(StepCount::new(which))));
         Ok(match self {
             Self::None => Regulariser::None,
             Self::Steer => {
@@ -196,17 +191,50 @@ impl Method {
                 let both = Global::error_stiffness(T::of(STIFFNESS_SHARE));
                 Regulariser::Global(Box::new(both))
             }
-            Self::LocalUnbiased => local(Sampling::UnbiasedInTime)?,
-            Self::LocalBiased => local(Sampling::BiasedInTime)?,
-            Self::LocalStep => local(Sampling::UniformStep)?,
-            Self::LocalSteps => {
-                let count = StepCount::new(Surrogate::PredictedSteps);
-                let local = Local::new(count, Sampling::UniformStep, seed);
-                let local = local.draws(draws)?.stratified().through_state();
-                Regulariser::LocalSteps(Box::new(local))
+            Self::LocalUnbiased => {
+                Regulariser::Local(draws.local(error(), Sampling::UnbiasedInTime, seed)?)
             }
-            Self::Steps => steps(Surrogate::PredictedSteps),
-            Self::LogError => steps(Surrogate::LogError),
+            Self::LocalBiased => {
+                Regulariser::Local(draws.local(error(), Sampling::BiasedInTime, seed)?)
+            }
+            Self::LocalStep => {
+                Regulariser::Local(draws.local(error(), Sampling::UniformStep, seed)?)
+            }
+            Self::LocalSteps => {
+                Regulariser::LocalSteps(draws.local(steps(), Sampling::UniformStep, seed)?)
+            }
+            Self::Steps => global(Surrogate::PredictedSteps),
+            Self::LogError => global(Surrogate::LogError),
         })
+    }
+}
+
+/// How local methods draw their extra steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    /// Steps in each iteration.
+    pub count: usize,
+    /// As published: k_1 and the state u* are constants of the gradient.
+    pub published: bool,
+}
+
+impl Draws {
+    /// Stratified draws of `heuristic`. Unless `published`, k_1 and u* are differentiated: the
+    /// estimate's weights sum to zero, so with k_1 constant its gradient misses a term that
+    /// cancels the others, and at a tolerance of 1e-8 what is left is large and points elsewhere.
+    fn local<T: Real, H: Heuristic<T>>(
+        self,
+        heuristic: H,
+        sampling: Sampling,
+        seed: u64,
+    ) -> Result<Box<Local<T, H>>> {
+        let local = Local::new(heuristic, sampling, seed).draws(self.count)?;
+        let local = local.stratified();
+        Ok(Box::new(match self.published {
+            true => local,
+            false => local
+                .first_stage(FirstStage::Differentiated)
+                .through_state(),
+        }))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::timed;
 use crate::data::{Data, END, POINTS, START};
-use crate::method::{Method, Regulariser, schedule};
+use crate::method::{Draws, Method, Regulariser, schedule};
 use crate::model::Model;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;
@@ -23,8 +23,8 @@ pub struct Plan {
     pub atol: f64,
     /// Learning rate at the start; it falls to a hundredth (cosine).
     pub rate: f64,
-    /// Extra steps of a local method in each iteration.
-    pub draws: usize,
+    /// How local methods draw.
+    pub draws: Draws,
 }
 
 /// Gradients are cut to this norm.
