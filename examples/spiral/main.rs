@@ -67,7 +67,7 @@ struct Arguments {
     #[arg(
         long,
         value_name = "RATE",
-        default_value_t = 0.01,
+        default_value_t = 0.1,
         allow_negative_numbers = true
     )]
     rate: f64,

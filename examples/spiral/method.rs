@@ -1,7 +1,7 @@
 //! The regularisers by name, with the weights the search found.
 
 use crate::data::{END, POINTS};
-use odeon::integrate::{ErrorEstimate, Heuristic, Penalty};
+use odeon::integrate::{ErrorEstimate, Penalty};
 use odeon::num::Real;
 use odeon::regularise::{
     FirstStage, Global, LambdaSchedule, Local, Sampling, Steer, StepCount, Surrogate,
@@ -31,8 +31,6 @@ pub enum Method {
     LocalBiased,
     /// One of the solve's own steps, weighted so that R_E is estimated without bias.
     LocalStep,
-    /// The same with E^{1/5} for E.
-    LocalSteps,
     /// Predicted number of steps, Σ E_j^{1/5}.
     Steps,
     /// Σ ln E_j.
@@ -44,7 +42,7 @@ const STIFFNESS_SHARE: f64 = 0.01;
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::None,
         Self::Steer,
         Self::Rnode,
@@ -54,7 +52,6 @@ impl Method {
         Self::LocalUnbiased,
         Self::LocalBiased,
         Self::LocalStep,
-        Self::LocalSteps,
         Self::Steps,
         Self::LogError,
     ];
@@ -71,7 +68,6 @@ impl Method {
             Self::LocalUnbiased => "local-unbiased",
             Self::LocalBiased => "local-biased",
             Self::LocalStep => "local-step",
-            Self::LocalSteps => "local-steps",
             Self::Steps => "steps",
             Self::LogError => "log-error",
         }
@@ -90,7 +86,6 @@ impl Method {
             Self::LocalUnbiased => [1e-1, 1e-3],
             Self::LocalBiased => [1e-1, 1e-3],
             Self::LocalStep => [1e-1, 1e-3],
-            Self::LocalSteps => [1e-3, 1e-7],
             Self::Steps => [1e-2, 1e-4],
             Self::LogError => [1e-2, 1e-4],
         };
@@ -160,7 +155,6 @@ pub enum Regulariser<T: Real> {
     Rnode(u64),
     Global(Box<dyn Penalty<T>>),
     Local(Box<Local<T, ErrorEstimate<T>>>),
-    LocalSteps(Box<Local<T, StepCount<T>>>),
 }
 
 impl Method {
@@ -171,8 +165,6 @@ impl Method {
         seed: u64,
         draws: Draws,
     ) -> Result<Regulariser<T>> {
-        let steps = || StepCount::new(Surrogate::PredictedSteps);
-        let error = ErrorEstimate::default;
         let global = |which| Regulariser::Global(Box::new(Global::sum(StepCount::new(which))));
         Ok(match self {
             Self::None => Regulariser::None,
@@ -191,18 +183,9 @@ impl Method {
                 let both = Global::error_stiffness(T::of(STIFFNESS_SHARE));
                 Regulariser::Global(Box::new(both))
             }
-            Self::LocalUnbiased => {
-                Regulariser::Local(draws.local(error(), Sampling::UnbiasedInTime, seed)?)
-            }
-            Self::LocalBiased => {
-                Regulariser::Local(draws.local(error(), Sampling::BiasedInTime, seed)?)
-            }
-            Self::LocalStep => {
-                Regulariser::Local(draws.local(error(), Sampling::UniformStep, seed)?)
-            }
-            Self::LocalSteps => {
-                Regulariser::LocalSteps(draws.local(steps(), Sampling::UniformStep, seed)?)
-            }
+            Self::LocalUnbiased => draws.local(Sampling::UnbiasedInTime, seed)?,
+            Self::LocalBiased => draws.local(Sampling::BiasedInTime, seed)?,
+            Self::LocalStep => draws.local(Sampling::UniformStep, seed)?,
             Self::Steps => global(Surrogate::PredictedSteps),
             Self::LogError => global(Surrogate::LogError),
         })
@@ -219,22 +202,17 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Stratified draws of `heuristic`. Unless `published`, k_1 and u* are differentiated: the
+    /// Stratified draws. Unless `published`, k_1 and u* are differentiated: the
     /// estimate's weights sum to zero, so with k_1 constant its gradient misses a term that
     /// cancels the others, and at a tolerance of 1e-8 what is left is large and points elsewhere.
-    fn local<T: Real, H: Heuristic<T>>(
-        self,
-        heuristic: H,
-        sampling: Sampling,
-        seed: u64,
-    ) -> Result<Box<Local<T, H>>> {
-        let local = Local::new(heuristic, sampling, seed).draws(self.count)?;
+    fn local<T: Real>(self, sampling: Sampling, seed: u64) -> Result<Regulariser<T>> {
+        let local = Local::new(ErrorEstimate::default(), sampling, seed).draws(self.count)?;
         let local = local.stratified();
-        Ok(Box::new(match self.published {
+        Ok(Regulariser::Local(Box::new(match self.published {
             true => local,
             false => local
                 .first_stage(FirstStage::Differentiated)
                 .through_state(),
-        }))
+        })))
     }
 }

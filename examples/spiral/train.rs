@@ -6,7 +6,7 @@ use crate::method::{Draws, Method, Regulariser, schedule};
 use crate::model::Model;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;
-use odeon::integrate::{Heuristic, Injection, Options, Problem, Save, Solution};
+use odeon::integrate::{ErrorEstimate, Injection, Options, Problem, Save, Solution};
 use odeon::nn::{Clip, Loss, Optimizer, Reduction, Rule, Schedule};
 use odeon::num::Real;
 use odeon::ode::tableaux::Tsit5;
@@ -224,10 +224,6 @@ impl<T: Real> Objective<T> for Fit<'_, T> {
                 let setting = (&self.options, lambda);
                 return locally(adjoint, local, (&problem, target), setting, gradient);
             }
-            Regulariser::LocalSteps(local) => {
-                let setting = (&self.options, lambda);
-                return locally(adjoint, local, (&problem, target), setting, gradient);
-            }
             Regulariser::Rnode(seed) => {
                 let setting = (*seed + batch.iteration, weight);
                 return rnode(
@@ -257,9 +253,9 @@ fn evaluation<T: Real>(solution: &Solution<T>, [loss, r]: [T; 2], lambda: f64) -
 }
 
 /// The objective with extra steps.
-fn locally<T: Real, H: Heuristic<T>>(
+fn locally<T: Real>(
     adjoint: &mut DiscreteAdjoint<T, ExplicitStepper<'_, T, Model>>,
-    local: &mut Local<T, H>,
+    local: &mut Local<T, ErrorEstimate<T>>,
     (problem, target): (&Problem<'_, T>, &[T]),
     (options, lambda): (&Options<T>, f64),
     gradient: &mut [T],
