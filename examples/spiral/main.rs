@@ -1,6 +1,19 @@
 //! The spiral: what regularising by the solver's own heuristics does to a neural ODE.
 //!
 //!     cargo run --release --example spiral
+//!     cargo run --release --example spiral -- --methods all --seeds 5    # the table of the README
+//!     cargo run --release --example spiral -- --pareto --methods none,steps
+//!
+//! How the defaults were found. The learning rate is the one of 0.003, 0.01, 0.03, 0.05, 0.1, 0.2
+//! with the lowest plain test loss. λ was searched on seeds 100–102, which the table does not use:
+//! decades of (λ at the start, λ at the end) for each method, then half decades around the best,
+//!
+//!     … -- --methods none,steps --seed 100 --seeds 2 --lambda steps=1e-2:1e-8 --lambda steps=5e-3:2e-8
+//!
+//! and of the pairs with at most 1.5 times the plain test loss, one with few evaluations was kept.
+//! A large λ at the start decides into which basin training falls; a small one at the end lets the
+//! loss go down. The true right-hand side takes 650 evaluations at this tolerance: regularisation
+//! mostly takes away what the plain network needs beyond that.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -47,11 +60,11 @@ struct Arguments {
     )]
     methods: Vec<String>,
 
-    /// Seeds of each method, counted from --seed [default: 5, with --quick 1]
+    /// Seeds of each method, counted from --seed [default: 3, with --quick 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: Option<u64>,
 
-    /// Optimiser steps of each run [default: 3000, with --quick 150]
+    /// Optimiser steps of each run [default: 4000, with --quick 150]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     iterations: Option<u64>,
 
@@ -115,7 +128,7 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let plan = Plan {
         iterations: arguments
             .iterations
-            .unwrap_or(if quick { 150 } else { 3000 }),
+            .unwrap_or(if quick { 150 } else { 4000 }),
         rtol: arguments.rtol.unwrap_or(tol),
         atol: arguments.atol.unwrap_or(tol),
         rate: arguments.rate,
@@ -136,6 +149,9 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
     }
     let summaries = summarise(&runs);
     session.say(table::table(&summaries))?;
+    if let Some(verdict) = table::verdict(&summaries) {
+        session.say(verdict)?;
+    }
     for run in &runs {
         session.record(Row {
             method: run.task.method.to_string(),
@@ -199,7 +215,7 @@ impl Arguments {
         let first = session.common.seed;
         let seeds = self
             .seeds
-            .unwrap_or(if session.common.quick { 1 } else { 5 });
+            .unwrap_or(if session.common.quick { 1 } else { 3 });
         let mut tasks = Vec::new();
         for method in self.methods()? {
             let given: Vec<[f64; 2]> = (self.lambda.iter())

@@ -78,16 +78,16 @@ impl Method {
     pub fn default_lambda(self) -> Option<[f64; 2]> {
         let [from, to] = match self {
             Self::None => return None,
-            Self::Steer => [0.5, 0.5],
-            Self::Rnode => [1e-3, 1e-4],
-            Self::Error => [1e-1, 1e-3],
-            Self::Stiffness => [1e-3, 1e-5],
-            Self::ErrorStiffness => [1e-1, 1e-3],
-            Self::LocalUnbiased => [1e-1, 1e-3],
-            Self::LocalBiased => [1e-1, 1e-3],
-            Self::LocalStep => [1e-1, 1e-3],
-            Self::Steps => [1e-2, 1e-4],
-            Self::LogError => [1e-2, 1e-4],
+            Self::Steer => [0.1, 0.1],
+            Self::Rnode => [1e-4, 1e-7],
+            Self::Error => [1e-2, 1e-6],
+            Self::Stiffness => [1e-4, 1e-5],
+            Self::ErrorStiffness => [1e-1, 1e-7],
+            Self::LocalUnbiased => [1e-1, 1e-4],
+            Self::LocalBiased => [3e-1, 1e-5],
+            Self::LocalStep => [1e-1, 1e-7],
+            Self::Steps => [5e-3, 3e-8],
+            Self::LogError => [1e-3, 3e-9],
         };
         Some([from, to])
     }

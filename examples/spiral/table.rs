@@ -100,3 +100,34 @@ pub fn table(rows: &[Summary]) -> Table {
     }
     table
 }
+
+/// The rows that pictures show: the plain one, and of the regularised ones that with the least NFE
+/// at no more than 1.5 times the plain test loss (the least NFE of all when there is none).
+pub fn chosen(rows: &[Summary]) -> Vec<&Summary> {
+    let plain = rows.iter().find(|s| s.method == Method::None);
+    let regularised = rows.iter().filter(|s| s.method != Method::None);
+    let good = |s: &&Summary| plain.is_none_or(|p| s.test.mean <= ALLOWED * p.test.mean);
+    let least = |a: &&Summary, b: &&Summary| a.nfe.mean.total_cmp(&b.nfe.mean);
+    let best =
+        (regularised.clone().filter(good).min_by(least)).or_else(|| regularised.min_by(least));
+    plain.into_iter().chain(best).collect()
+}
+
+/// Test loss that a regularised row may have, in units of the plain one.
+const ALLOWED: f64 = 1.5;
+
+/// The two chosen rows in one sentence.
+pub fn verdict(rows: &[Summary]) -> Option<String> {
+    let [plain, best] = chosen(rows)[..] else {
+        return None;
+    };
+    (plain.method == Method::None).then(|| {
+        format!(
+            "fewest evaluations at no more than {ALLOWED} times the plain test loss: {} with {:.2} \
+             times the plain NFE and {:.2} times its test loss",
+            best.method,
+            best.nfe.mean / plain.nfe.mean,
+            best.test.mean / plain.test.mean
+        )
+    })
+}
