@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::num::Real;
 
 /// How many bytes a gradient may use: solver and reverse work space, and checkpoints; parameters,
-/// the gradient itself and the saved states are not counted.
+/// the gradient itself and the solution (saved states, t, h and E of each accepted step) are not
+/// counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
     /// As much as it takes to store every stage.
@@ -66,6 +67,8 @@ impl<T: Real> Store<T> {
         (self.n, self.stages, self.tape, self.capacity) = (n, stages, tape, capacity);
         (self.mode, self.stride, self.steps, self.peak) = (Mode::Stages, 1, 0, 0);
         self.data.clear();
+        // A solve with more work space leaves less for checkpoints than the one before.
+        self.data.shrink_to(capacity);
         self.kept.clear();
         Ok(())
     }

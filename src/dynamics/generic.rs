@@ -64,6 +64,22 @@ pub struct Scratch<T> {
     tape_lanes: Recorder<Lanes<T>>,
 }
 
+impl<T: Real> Scratch<T> {
+    /// Bytes allocated for evaluations and vector–Jacobian products.
+    fn bytes(&self) -> usize {
+        let lanes = &self.lanes;
+        let packs = lanes.y.capacity() + lanes.theta.capacity() + lanes.dy.capacity();
+        packs * size_of::<Lanes<T>>() + self.tape.bytes() + self.tape_lanes.bytes()
+    }
+}
+
+impl<S: Scalar> Recorder<S> {
+    fn bytes(&self) -> usize {
+        let ends = self.inputs.capacity() + self.outputs.capacity();
+        self.tape.bytes() + ends * size_of::<Blank<S>>()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Buffers<S> {
     y: Vec<S>,
@@ -328,6 +344,23 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
 
     fn scratch(&self, _batch: usize) -> Scratch<T> {
         Scratch::default()
+    }
+
+    /// Measured by taping f once, where every number is one: a field whose number of operations
+    /// depends on the state may take more.
+    fn scratch_bytes(&self, batch: usize) -> usize {
+        let ones = vec![T::of(1.0); self.0.dim() * batch.min(LANES)];
+        let theta = vec![T::of(1.0); self.0.num_params()];
+        let (mut y_bar, mut theta_bar) = (ones.clone(), theta.clone());
+        let mut scratch = Scratch::default();
+        let at = Point {
+            t: T::of(1.0),
+            y: &ones,
+            theta: &theta,
+        };
+        Dynamics::eval(self, at, &mut y_bar, &mut scratch);
+        Dynamics::vjp(self, at, &ones, &mut y_bar, &mut theta_bar, &mut scratch);
+        scratch.bytes()
     }
 
     #[inline(always)]

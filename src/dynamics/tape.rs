@@ -53,6 +53,12 @@ impl<S: Scalar> Tape<S> {
         }
     }
 
+    /// Bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.nodes.borrow().capacity() * size_of::<Node<S>>()
+            + self.cotangents.borrow().capacity() * size_of::<S>()
+    }
+
     /// Forgets everything recorded, keeping the memory.
     pub fn clear(&mut self) {
         self.begin(0);

@@ -21,6 +21,8 @@ pub struct ExplicitStepper<'a, T: Real, D: Dynamics<T>> {
     /// `taping`: for each stage as many numbers.
     pub(crate) tape: Vec<T>,
     pub(crate) taping: bool,
+    /// Bytes of `scratch`; found when a reverse, which budgets memory, is prepared.
+    pub(crate) scratch_bytes: usize,
     /// A stage's argument; then the error vector.
     pub(crate) g: Vec<T>,
     pub(crate) nfe: usize,
@@ -260,6 +262,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
             k: vec![T::zero(); method.total_stages() * n],
             tape: Vec::new(),
             taping: false,
+            scratch_bytes: 0,
             g: vec![T::zero(); n],
             nfe: 0,
             nvjp: 0,
@@ -352,9 +355,8 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     }
 
     fn bytes(&self) -> usize {
-        let batch = self.g.len() / self.dynamics.dim();
         (self.theta.len() + self.k.len() + self.tape.len() + self.g.len()) * size_of::<T>()
-            + self.dynamics.scratch_bytes(batch)
+            + self.scratch_bytes
     }
 
     fn order(&self) -> usize {

@@ -28,10 +28,11 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
     }
 
     fn keep_tape(&mut self) -> usize {
+        let batch = self.g.len() / self.dynamics.dim();
+        self.scratch_bytes = self.dynamics.scratch_bytes(batch);
         if !D::TAPED {
             return 0;
         }
-        let batch = self.g.len() / self.dynamics.dim();
         let length = self.dynamics.tape_len(batch);
         self.tape
             .resize(self.method.total_stages() * length, T::zero());
