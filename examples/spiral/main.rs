@@ -56,7 +56,7 @@ struct Arguments {
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "all"
+        default_value = "none,steer,rnode,error,stiffness,error+stiffness,local-unbiased,local-biased,local-step,steps"
     )]
     methods: Vec<String>,
 

@@ -150,7 +150,7 @@ pub fn schedule([from, to]: [f64; 2], iterations: u64) -> Result<LambdaSchedule>
 /// A method at work.
 pub enum Regulariser<T: Real> {
     None,
-    Steer(Steer<T>),
+    Steer(Box<Steer<T>>),
     /// Seed of the probes.
     Rnode(u64),
     Global(Box<dyn Penalty<T>>),
@@ -174,7 +174,8 @@ impl Method {
                     let needed = "it must be less than the distance of the points, which is 1";
                     return Err(Error::invalid("STEER's b", lambda[0], needed));
                 }
-                Regulariser::Steer(Steer::new(T::of(lambda[0] * spacing), seed)?)
+                let steer = Steer::new(T::of(lambda[0] * spacing), seed)?;
+                Regulariser::Steer(Box::new(steer))
             }
             Self::Rnode => Regulariser::Rnode(seed),
             Self::Error => Regulariser::Global(Box::new(Global::<T, _>::error())),

@@ -69,7 +69,7 @@ impl<T: Real> Results<'_, T> {
         session.picture("phase", &page(self.phase(&shown)?)?)?;
         session.picture("training", &page(self.training(&all)?)?)?;
         session.picture("nfe", &page(self.evaluations(&all)?)?)?;
-        session.picture("pareto", &page(self.pareto()?)?)?;
+        session.picture("pareto", &page(self.pareto(&all)?)?)?;
         if self.swept() {
             session.picture("pareto_lambda", &page(self.curves()?)?)?;
         }
@@ -78,7 +78,7 @@ impl<T: Real> Results<'_, T> {
             .with(self.phase(&shown)?)
             .with(self.evaluations(&chosen)?)
             .with(step_sizes(&shown)?)
-            .with(self.pareto()?);
+            .with(self.pareto(&chosen)?);
         session.picture("overview", &overview)
     }
 
@@ -189,11 +189,21 @@ impl<T: Real> Results<'_, T> {
         Ok(panel)
     }
 
-    /// Loss against NFE of every run.
-    fn pareto(&self) -> Result<Panel> {
+    /// Loss against NFE of every run; `named` methods in their colours, the others in grey.
+    fn pareto(&self, named: &[&Summary]) -> Result<Panel> {
         let mut panel = Panel::new("Loss against NFE, every run");
         panel.x_label("NFE").y_label("test loss").log_y();
+        let is_named = |run: &Trained<T>| named.iter().any(|s| s.method == run.task.method);
+        let others = self.runs.iter().filter(|run| !is_named(run));
+        let (x, y): (Vec<f64>, Vec<f64>) = others.map(|r| (r.nfe as f64, r.test)).unzip();
+        if !x.is_empty() {
+            let style = Style::new("others").color(Color::LightGrey).size(6.0);
+            panel.points(&x, &y, style)?;
+        }
         for group in (self.runs).chunk_by(|a, b| a.task.method == b.task.method) {
+            if !is_named(&group[0]) {
+                continue;
+            }
             let (x, y): (Vec<f64>, Vec<f64>) = group.iter().map(|r| (r.nfe as f64, r.test)).unzip();
             let method = group[0].task.method;
             let (color, _, marker) = look(method);
@@ -253,12 +263,14 @@ fn step_sizes(shown: &[Shown]) -> Result<Panel> {
     let mut panel = Panel::new("Step sizes");
     panel.x_label("t").y_label("|h|").log_y();
     for model in shown {
+        // The last step is cut to the end of the span and says nothing.
+        let attempts = &model.attempts[..model.attempts.len().saturating_sub(1)];
         let label = format!("{}: {} NFE", model.label, model.nfe);
         for (accepted, style) in [
             (true, Style::new(label).size(1.4)),
             (false, Style::default().marker(Marker::Cross).size(6.0)),
         ] {
-            let chosen = model.attempts.iter().filter(|a| a.accepted == accepted);
+            let chosen = attempts.iter().filter(|a| a.accepted == accepted);
             let (t, h): (Vec<f64>, Vec<f64>) = chosen.map(|a| (a.t, a.h.abs())).unzip();
             match accepted {
                 true => panel.line(&t, &h, style.color(model.look.0))?,

@@ -117,6 +117,7 @@ impl Task {
 
 impl<T: Real> Trained<T> {
     /// Solves as after training, with these options.
+    #[cfg(feature = "plot")]
     pub fn solve(&self, model: &Model, options: &Options<T>) -> Result<Solution<T>> {
         let mut solver = Solver::new(model, &Tsit5, 1);
         Ok(solver
