@@ -12,9 +12,7 @@ const COUNT: usize = 1024;
 fn slices<T: Real>(c: &mut Criterion) {
     let mut group = c.benchmark_group(T::NAME);
     group.throughput(Throughput::Elements(COUNT as u64));
-    let x: Vec<T> = (0..COUNT)
-        .map(|i| T::of(0.01 + (i * 37 % 997) as f64 * 0.004))
-        .collect();
+    let x: Vec<T> = (0..COUNT).map(|i| T::of(0.01 + (i * 37 % 997) as f64 * 0.004)).collect();
     let mut y = vec![T::of(0.0); COUNT];
     for function in Function::ALL {
         group.bench_function(format!("{function:?}"), |b| {

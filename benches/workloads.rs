@@ -75,11 +75,7 @@ struct Workload {
 }
 
 const WORKLOADS: [Workload; 8] = [
-    Workload {
-        name: "lorenz-single",
-        variants: &[""],
-        run: |_, a, clock| lorenz::single(a.t10, clock),
-    },
+    Workload { name: "lorenz-single", variants: &[""], run: |_, a, clock| lorenz::single(a.t10, clock) },
     Workload {
         name: "lorenz-ensemble",
         variants: &["own", "shared"],
@@ -98,16 +94,8 @@ const WORKLOADS: [Workload; 8] = [
         variants: &["init", "trained"],
         run: |v, _, clock| spiral::forward(v, clock),
     },
-    Workload {
-        name: "mlp-rhs",
-        variants: &[""],
-        run: |_, _, clock| mlp::rhs(clock),
-    },
-    Workload {
-        name: "mlp-vjp",
-        variants: &[""],
-        run: |_, _, clock| mlp::vjp(clock),
-    },
+    Workload { name: "mlp-rhs", variants: &[""], run: |_, _, clock| mlp::rhs(clock) },
+    Workload { name: "mlp-vjp", variants: &[""], run: |_, _, clock| mlp::vjp(clock) },
     Workload {
         name: "mlp-forward",
         variants: &["1e-5", "1.4e-8"],

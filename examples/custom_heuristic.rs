@@ -12,9 +12,7 @@ use common::{Common, Row, Session, Table, timed};
 use odeon::Result;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;
-use odeon::integrate::{
-    Heuristic, Observer, Options, Problem, Save, Solution, StepCotangent, StepView,
-};
+use odeon::integrate::{Heuristic, Observer, Options, Problem, Save, Solution, StepCotangent, StepView};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Initializer, Loss, Network, Optimizer, Reduction, Rule, Schedule};
 use odeon::ode::tableaux::Tsit5;
@@ -34,11 +32,7 @@ impl Heuristic<f64> for Acceleration {
     }
 
     fn value(&self, step: &StepView<'_, f64>, _: &mut [f64]) -> f64 {
-        let change = step
-            .stage(6)
-            .iter()
-            .zip(step.stage(0))
-            .map(|(b, a)| (b - a) / step.h);
+        let change = step.stage(6).iter().zip(step.stage(0)).map(|(b, a)| (b - a) / step.h);
         change.map(|c| c * c).sum::<f64>() / step.len() as f64
     }
 
@@ -78,12 +72,7 @@ struct Arguments {
     iterations: Option<u64>,
 
     /// Relative and absolute tolerance
-    #[arg(
-        long,
-        value_name = "TOL",
-        default_value_t = 1e-7,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "TOL", default_value_t = 1e-7, allow_negative_numbers = true)]
     tol: f64,
 }
 
@@ -118,11 +107,7 @@ impl Points {
     }
 
     fn problem<'a>(&'a self, theta: &'a [f64]) -> Problem<'a, f64> {
-        Problem {
-            y0: &self.from,
-            span: [0.0, 1.0],
-            theta,
-        }
+        Problem { y0: &self.from, span: [0.0, 1.0], theta }
     }
 }
 
@@ -141,17 +126,11 @@ struct Trained {
 }
 
 fn main() -> ExitCode {
-    common::run(
-        "custom_heuristic",
-        |a: &Arguments| &a.common,
-        custom_heuristic,
-    )
+    common::run("custom_heuristic", |a: &Arguments| &a.common, custom_heuristic)
 }
 
 fn custom_heuristic(arguments: &Arguments, session: &mut Session) -> Result<()> {
-    let iterations = arguments
-        .iterations
-        .unwrap_or(if session.common.quick { 150 } else { 1500 });
+    let iterations = arguments.iterations.unwrap_or(if session.common.quick { 150 } else { 1500 });
     let network = Network::builder(2)
         .concat_time()
         .dense(32)
@@ -172,17 +151,10 @@ fn custom_heuristic(arguments: &Arguments, session: &mut Session) -> Result<()> 
         trained.push(run);
     }
     session.say(table(&trained))?;
-    let names: Vec<String> = trained
-        .iter()
-        .map(|t| format!("lambda {:e}", t.lambda))
-        .collect();
-    for (name, pick) in [
-        ("loss", (|t| &t.losses) as fn(&Trained) -> &Vec<f64>),
-        ("nfe", |t| &t.nfe),
-    ] {
-        let columns: Vec<(&str, &[f64])> = (names.iter().zip(&trained))
-            .map(|(n, t)| (&n[..], &pick(t)[..]))
-            .collect();
+    let names: Vec<String> = trained.iter().map(|t| format!("lambda {:e}", t.lambda)).collect();
+    for (name, pick) in [("loss", (|t| &t.losses) as fn(&Trained) -> &Vec<f64>), ("nfe", |t| &t.nfe)] {
+        let columns: Vec<(&str, &[f64])> =
+            (names.iter().zip(&trained)).map(|(n, t)| (&n[..], &pick(t)[..])).collect();
         session.curves(name, &columns)?;
     }
     #[cfg(feature = "plot")]
@@ -218,20 +190,13 @@ fn train(
     let (points, test) = (Points::disc(4, 0.0), Points::disc(4, 0.5));
     let mut theta = model.network().init(START, seed)?;
     let layout = model.network().layout().clone();
-    let rate = Schedule::Cosine {
-        initial: 0.02,
-        last: 2e-4,
-        over: iterations,
-    };
+    let rate = Schedule::Cosine { initial: 0.02, last: 2e-4, over: iterations };
     let mut optimizer = Optimizer::new(Rule::adam(), rate, layout)?;
     let stepper = ExplicitStepper::new(model, &Tsit5, points.count());
     let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
     let mut penalty = Global::integral(Acceleration);
     let mut objective = |_: &Batch<'_>, theta: &[f64], gradient: &mut [f64]| {
-        let penalties = &mut [Weighted {
-            weight: lambda,
-            penalty: &mut penalty,
-        }];
+        let penalties = &mut [Weighted { weight: lambda, penalty: &mut penalty }];
         let problem = points.problem(theta);
         let value = adjoint.value_and_gradient(&problem, options, penalties, |solution, bar| {
             Loss::Mse.value_and_cotangent(&solution.y, &points.to, Reduction::Mean, bar)
@@ -247,10 +212,7 @@ fn train(
             rejected: stats.rejected,
         })
     };
-    let settings = Settings {
-        progress: false,
-        ..Settings::new(iterations)
-    };
+    let settings = Settings { progress: false, ..Settings::new(iterations) };
     let batches = Batches::new(1, 1)?;
     let (outcome, train_s) =
         timed(|| Trainer::new(&mut objective, &mut optimizer, batches, settings)?.run(&mut theta))?;
@@ -268,12 +230,7 @@ fn train(
             acceleration: f64::NAN,
             losses,
             nfe,
-            row: Row {
-                method: format!("λ = {lambda}"),
-                seed,
-                train_s,
-                ..Row::default()
-            },
+            row: Row { method: format!("λ = {lambda}"), seed, train_s, ..Row::default() },
             paths: Solution::default(),
         },
     )
@@ -293,16 +250,12 @@ fn predict(
     let value = adjoint.value_and_gradient(
         &test.problem(theta),
         options,
-        &mut [Weighted {
-            weight: 0.0,
-            penalty: &mut penalty,
-        }],
+        &mut [Weighted { weight: 0.0, penalty: &mut penalty }],
         |solution, bar| Loss::Mse.value_and_cotangent(&solution.y, &test.to, Reduction::Mean, bar),
     )?;
     (run.test, run.acceleration) = (value.loss, value.penalties[0]);
     let mut solver = Solver::new(model, &Tsit5, test.count());
-    let (stats, predict_s) =
-        timed(|| Ok(solver.solve(&test.problem(theta), options)?.stats.clone()))?;
+    let (stats, predict_s) = timed(|| Ok(solver.solve(&test.problem(theta), options)?.stats.clone()))?;
     run.row.loss = Some(run.test);
     (run.row.nfe, run.row.accepted, run.row.rejected) = (stats.nfe, stats.accepted, stats.rejected);
     run.row.predict_s = predict_s;
@@ -347,17 +300,12 @@ mod pictures {
             figure = figure.with(paths(run)?);
         }
         session.picture("paths", &figure)?;
-        let names: Vec<String> = trained
-            .iter()
-            .map(|t| format!("λ = {}", t.lambda))
-            .collect();
-        let curves: Vec<(&str, &[f64])> = (names.iter().zip(trained))
-            .map(|(n, t)| (&n[..], &t.nfe[..]))
-            .collect();
+        let names: Vec<String> = trained.iter().map(|t| format!("λ = {}", t.lambda)).collect();
+        let curves: Vec<(&str, &[f64])> =
+            (names.iter().zip(trained)).map(|(n, t)| (&n[..], &t.nfe[..])).collect();
         let nfe = panels::nfe_curves("NFE while training", &curves)?;
-        let losses: Vec<(&str, &[f64])> = (names.iter().zip(trained))
-            .map(|(n, t)| (&n[..], &t.losses[..]))
-            .collect();
+        let losses: Vec<(&str, &[f64])> =
+            (names.iter().zip(trained)).map(|(n, t)| (&n[..], &t.losses[..])).collect();
         let loss = panels::training_curves("Training loss", "mean squared error", &losses)?;
         session.picture("training", &Figure::new(800, 600)?.with(nfe).with(loss))
     }
@@ -366,8 +314,7 @@ mod pictures {
         let mut panel = Panel::new(format!("λ = {}: {} NFE", run.lambda, run.row.nfe));
         panel.x_label("y₁").y_label("y₂");
         let n = run.paths.dim * run.paths.batch;
-        let coordinate =
-            |i: usize| -> Vec<f64> { run.paths.y.iter().skip(i).step_by(n).copied().collect() };
+        let coordinate = |i: usize| -> Vec<f64> { run.paths.y.iter().skip(i).step_by(n).copied().collect() };
         let (mut starts, mut ends) = ((vec![], vec![]), (vec![], vec![]));
         for i in (0..n).step_by(2) {
             let (x, y) = (coordinate(i), coordinate(i + 1));
@@ -379,9 +326,7 @@ mod pictures {
         }
         let style = Style::new("t = 0").color(Color::Blue).size(5.5);
         panel.points(&starts.0, &starts.1, style)?;
-        let style = Style::new("t = 1")
-            .color(Color::Vermillion)
-            .marker(Marker::Square);
+        let style = Style::new("t = 1").color(Color::Vermillion).marker(Marker::Square);
         panel.points(&ends.0, &ends.1, style.size(5.5))?;
         Ok(panel)
     }

@@ -65,37 +65,18 @@ pub enum Error {
 
 impl Error {
     /// An argument outside its range.
-    pub fn invalid(
-        what: impl Into<String>,
-        given: impl fmt::Display,
-        needed: impl Into<String>,
-    ) -> Self {
-        Self::Invalid {
-            what: what.into(),
-            given: given.to_string(),
-            needed: needed.into(),
-        }
+    pub fn invalid(what: impl Into<String>, given: impl fmt::Display, needed: impl Into<String>) -> Self {
+        Self::Invalid { what: what.into(), given: given.to_string(), needed: needed.into() }
     }
 
     /// A file error with its path.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.into(),
-            source,
-        }
+        Self::Io { path: path.into(), source }
     }
 
     /// A malformed file, with the 1-based line where known.
-    pub fn malformed(
-        path: impl Into<PathBuf>,
-        line: Option<usize>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self::Malformed {
-            path: path.into(),
-            line,
-            reason: reason.into(),
-        }
+    pub fn malformed(path: impl Into<PathBuf>, line: Option<usize>, reason: impl Into<String>) -> Self {
+        Self::Malformed { path: path.into(), line, reason: reason.into() }
     }
 
     /// Checks a slice's length; `needed` says where the length comes from.
@@ -103,22 +84,14 @@ impl Error {
         if given == needed {
             return Ok(());
         }
-        Err(Self::Length {
-            what,
-            given,
-            needed: format!("{needed} ({why})"),
-        })
+        Err(Self::Length { what, given, needed: format!("{needed} ({why})") })
     }
 
     /// Checks that every entry is finite.
     pub fn check_finite<T: crate::num::Real>(what: &'static str, values: &[T]) -> Result<()> {
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(()),
-            Some(index) => Err(Self::NonFiniteInput {
-                what,
-                index,
-                value: values[index].f64(),
-            }),
+            Some(index) => Err(Self::NonFiniteInput { what, index, value: values[index].f64() }),
         }
     }
 }
@@ -211,11 +184,7 @@ impl fmt::Display for PostMortem {
             Failure::MaxNfe => "max_nfe was reached",
             Failure::Nonlinear => "Newton's iteration of an implicit step did not converge",
         };
-        write!(
-            f,
-            "{what} at t = {:.6e} in step {} (h = {:.3e}",
-            self.t, self.step, self.h
-        )?;
+        write!(f, "{what} at t = {:.6e} in step {} (h = {:.3e}", self.t, self.step, self.h)?;
         if let Some(c) = self.component {
             write!(f, ", component {c}")?;
         }

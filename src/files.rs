@@ -74,10 +74,7 @@ mod tests {
             Err(io::Error::other("disk full"))
         });
         let message = failed.expect_err("the writer failed").to_string();
-        assert!(
-            message.contains("file.txt") && message.contains("disk full"),
-            "{message}"
-        );
+        assert!(message.contains("file.txt") && message.contains("disk full"), "{message}");
         assert_eq!(read(&path)?, b"first");
         let left = std::fs::read_dir(path.parent().expect("has a parent")).expect("readable");
         assert_eq!(left.count(), 1, "temporary file left behind");

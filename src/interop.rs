@@ -80,11 +80,8 @@ impl<T: Real> Solution<T> {
     /// No such trajectory, or nothing saved.
     pub fn trajectory(&self, j: usize) -> Result<DMatrixView<'_, T, U1, Dyn>> {
         if j >= self.batch || self.t.is_empty() {
-            let needed = format!(
-                "the solution holds {} trajectories at {} saved times",
-                self.batch,
-                self.t.len()
-            );
+            let needed =
+                format!("the solution holds {} trajectories at {} saved times", self.batch, self.t.len());
             return Err(Error::invalid("trajectory", j, needed));
         }
         let (n, start) = (self.dim * self.batch, j * self.dim);
@@ -113,13 +110,7 @@ mod tests {
 
     fn solution() -> Solution<f64> {
         let y = (0..18).map(f64::from).collect();
-        Solution {
-            dim: 3,
-            batch: 2,
-            t: vec![0.0, 1.0, 2.0],
-            y,
-            ..Solution::default()
-        }
+        Solution { dim: 3, batch: 2, t: vec![0.0, 1.0, 2.0], y, ..Solution::default() }
     }
 
     #[test]
@@ -146,20 +137,11 @@ mod tests {
         let want: Vec<f64> = solution().state(2).to_vec();
         let owned = DMatrix::from_column_slice(3, 2, &want);
         assert_eq!(owned.states(), want);
-        assert_eq!(
-            SMatrix::<f64, 3, 2>::from_column_slice(&want).states(),
-            want
-        );
-        assert_eq!(
-            owned.view((1, 0), (2, 2)).states(),
-            [13.0, 14.0, 16.0, 17.0]
-        );
+        assert_eq!(SMatrix::<f64, 3, 2>::from_column_slice(&want).states(), want);
+        assert_eq!(owned.view((1, 0), (2, 2)).states(), [13.0, 14.0, 16.0, 17.0]);
         let padded = faer::Mat::from_fn(3, 2, |i, j| owned[(i, j)]);
         assert_eq!(padded.states(), want);
-        assert_eq!(
-            padded.as_ref().subrows(1, 2).states(),
-            [13.0, 14.0, 16.0, 17.0]
-        );
+        assert_eq!(padded.as_ref().subrows(1, 2).states(), [13.0, 14.0, 16.0, 17.0]);
     }
 
     #[test]
@@ -167,16 +149,10 @@ mod tests {
         let solution = solution();
         let say = |e: Error| e.to_string();
         let message = solution.matrix(3).map_err(say).unwrap_err();
-        assert_eq!(
-            message,
-            "saved state is 3, but the solution holds 3 saved states"
-        );
+        assert_eq!(message, "saved state is 3, but the solution holds 3 saved states");
         assert!(solution.mat_ref(9).is_err());
         let message = solution.trajectory(2).map_err(say).unwrap_err();
-        assert!(
-            message.contains("2 trajectories at 3 saved times"),
-            "{message}"
-        );
+        assert!(message.contains("2 trajectories at 3 saved times"), "{message}");
         assert!(Solution::<f64>::default().trajectory(0).is_err());
     }
 }

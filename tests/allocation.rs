@@ -94,12 +94,8 @@ struct Neural {
 }
 
 fn neural() -> Result<Neural> {
-    let network = Network::builder(8)
-        .concat_time()
-        .dense(24)
-        .activation(Activation::Tanh)
-        .dense(8)
-        .build()?;
+    let network =
+        Network::builder(8).concat_time().dense(24).activation(Activation::Tanh).dense(8).build()?;
     Ok(Neural {
         theta: network.init(Initializer::GlorotNormal, 1)?,
         y0: (0..8 * 16).map(|i| f64::from(i).sin()).collect(),
@@ -117,11 +113,7 @@ struct Case<'a, D> {
 
 impl<'a, D: Dynamics<f64>> Case<'a, D> {
     fn problem(&self, times: f64) -> Problem<'a, f64> {
-        Problem {
-            y0: self.y0,
-            span: [0.0, times * self.span],
-            theta: self.theta,
-        }
+        Problem { y0: self.y0, span: [0.0, times * self.span], theta: self.theta }
     }
 
     /// A solver used once for the longer solve allocates as often for it as for the shorter, and
@@ -172,10 +164,7 @@ impl<'a, D: Dynamics<f64>> Case<'a, D> {
     /// Work space that a gradient reports with the least of memory, and the steps of the solve.
     fn work_bytes(&self, options: &Options<f64>) -> Result<(usize, usize)> {
         let mut adjoint = self.adjoint(Memory::Unlimited);
-        let steps = adjoint
-            .forward(&self.problem(1.0), options, &mut [])?
-            .steps
-            .len();
+        let steps = adjoint.forward(&self.problem(1.0), options, &mut [])?.steps.len();
         Ok((adjoint.statistics().work_bytes, steps))
     }
 
@@ -220,17 +209,9 @@ fn solves_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
         if method.error.is_empty() {
             continue;
         }
-        for options in [
-            Options::tol(1e-6, 1e-6),
-            Options::tol(1e-6, 1e-6).save_at(times.clone()),
-        ] {
-            Case {
-                dynamics: &Generic(VanDerPol),
-                y0: &VanDerPol::Y0,
-                theta: &VanDerPol::THETA,
-                span: 10.0,
-            }
-            .solve(method, &options)?;
+        for options in [Options::tol(1e-6, 1e-6), Options::tol(1e-6, 1e-6).save_at(times.clone())] {
+            Case { dynamics: &Generic(VanDerPol), y0: &VanDerPol::Y0, theta: &VanDerPol::THETA, span: 10.0 }
+                .solve(method, &options)?;
         }
     }
     for save in [Save::EveryStep, Save::Dense] {
@@ -240,17 +221,9 @@ fn solves_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
             theta: &Pleiades::THETA,
             span: 0.75,
         }
-        .solve(
-            Dop853.tableau(),
-            &Options::tol(1e-8, 1e-8).save(save.clone()),
-        )?;
-        Case {
-            dynamics: &neural.dynamics,
-            y0: &neural.y0,
-            theta: &neural.theta,
-            span: 2.0,
-        }
-        .solve(Tsit5.tableau(), &Options::tol(1e-8, 1e-8).save(save))?;
+        .solve(Dop853.tableau(), &Options::tol(1e-8, 1e-8).save(save.clone()))?;
+        Case { dynamics: &neural.dynamics, y0: &neural.y0, theta: &neural.theta, span: 2.0 }
+            .solve(Tsit5.tableau(), &Options::tol(1e-8, 1e-8).save(save))?;
     }
     Ok(())
 }
@@ -263,20 +236,10 @@ fn gradients_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
             usize::MAX => Memory::Unlimited,
             bytes => Memory::Bytes(bytes),
         };
-        Case {
-            dynamics: &Generic(VanDerPol),
-            y0: &VanDerPol::Y0,
-            theta: &VanDerPol::THETA,
-            span: 8.0,
-        }
-        .gradient(memory, &options)?;
+        Case { dynamics: &Generic(VanDerPol), y0: &VanDerPol::Y0, theta: &VanDerPol::THETA, span: 8.0 }
+            .gradient(memory, &options)?;
     }
-    let case = Case {
-        dynamics: &neural.dynamics,
-        y0: &neural.y0,
-        theta: &neural.theta,
-        span: 1.0,
-    };
+    let case = Case { dynamics: &neural.dynamics, y0: &neural.y0, theta: &neural.theta, span: 1.0 };
     let (work, _) = case.work_bytes(&options)?;
     let state = size_of_val(&neural.y0[..]);
     case.gradient(Memory::Unlimited, &options)?;
@@ -287,22 +250,13 @@ fn gradients_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
 /// In lanes, where nothing is kept per step, exactly; one at a time the record of steps doubles,
 /// once in a chunk of trajectories, when a solve is longer than any before.
 fn ensembles_allocate_nothing_per_step() -> Result<()> {
-    let y0: Vec<f64> = (0..100)
-        .flat_map(|i| [2.0 + 0.01 * f64::from(i), 0.0])
-        .collect();
+    let y0: Vec<f64> = (0..100).flat_map(|i| [2.0 + 0.01 * f64::from(i), 0.0]).collect();
     let in_lanes = Options::tol(1e-7, 1e-7);
-    let one_by_one = Options {
-        max_nfe: 1_000_000,
-        ..in_lanes.clone()
-    };
+    let one_by_one = Options { max_nfe: 1_000_000, ..in_lanes.clone() };
     parallel::with_threads(1, || {
         for (options, doublings) in [(in_lanes, 0), (one_by_one, 3)] {
             let run = |t1: f64| -> Result<(usize, usize)> {
-                let problem = Problem {
-                    y0: &y0,
-                    span: [0.0, t1],
-                    theta: &VanDerPol::THETA,
-                };
+                let problem = Problem { y0: &y0, span: [0.0, t1], theta: &VanDerPol::THETA };
                 let (count, ensemble) =
                     calls(|| solve_ensemble(&Generic(VanDerPol), &Tsit5, &problem, &options));
                 Ok((count, ensemble?.stats.iter().map(|s| s.accepted).sum()))
@@ -331,12 +285,7 @@ fn budgets_hold_in_bytes(neural: &Neural) -> Result<()> {
         span: 4.0,
     };
     holds(&generic)?;
-    holds(&Case {
-        dynamics: &neural.dynamics,
-        y0: &neural.y0,
-        theta: &neural.theta,
-        span: 8.0,
-    })
+    holds(&Case { dynamics: &neural.dynamics, y0: &neural.y0, theta: &neural.theta, span: 8.0 })
 }
 
 /// Budgets for all stages, for all states, and for an eighth of the states.
@@ -345,11 +294,7 @@ fn holds<D: Dynamics<f64>>(case: &Case<'_, D>) -> Result<()> {
     let (work, steps) = case.work_bytes(&options)?;
     let state = size_of_val(case.y0);
     assert!(steps >= 24, "{steps} steps");
-    for (what, states) in [
-        ("stages", 40 * steps),
-        ("states", steps),
-        ("binomial", steps / 8),
-    ] {
+    for (what, states) in [("stages", 40 * steps), ("states", steps), ("binomial", steps / 8)] {
         let budget = work + states * state;
         let measured = case.beyond(Memory::Bytes(budget), &options)?;
         match what {

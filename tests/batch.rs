@@ -43,26 +43,14 @@ fn case<T: Real>(dim: usize, count: usize, failing: bool) -> Case<T> {
     let wave = |i: usize| T::of(0.8 * (1.3 * i as f64 + 0.2).sin());
     let theta = |i: usize| {
         let p0 = if failing && i % 5 == 3 { 0.3 } else { 9.0 };
-        [
-            T::of(p0 + 0.01 * i as f64),
-            T::of(0.3 + 0.05 * (i % 7) as f64),
-        ]
+        [T::of(p0 + 0.01 * i as f64), T::of(0.3 + 0.05 * (i % 7) as f64)]
     };
-    Case {
-        dim,
-        y0: (0..dim * count).map(wave).collect(),
-        theta: (0..count).flat_map(theta).collect(),
-        count,
-    }
+    Case { dim, y0: (0..dim * count).map(wave).collect(), theta: (0..count).flat_map(theta).collect(), count }
 }
 
 impl<T: Real> Case<T> {
     fn ensemble(&self, m: &Tableau, span: [T; 2], options: &Options<T>) -> Result<Ensemble<T>> {
-        let problem = Problem {
-            y0: &self.y0,
-            span,
-            theta: &self.theta,
-        };
+        let problem = Problem { y0: &self.y0, span, theta: &self.theta };
         solve_ensemble(&Generic(Ring(self.dim)), m, &problem, options)
     }
 
@@ -207,15 +195,9 @@ fn failing_trajectories_are_reported_and_the_others_finish() -> Result<()> {
             let failed = case.check(m, span, &plain)?;
             assert!(failed > 2 && failed < 8, "{name} {failed}");
             // Budgets: all that need more fail.
-            let steps = Options {
-                max_steps: 12,
-                ..plain.clone()
-            };
+            let steps = Options { max_steps: 12, ..plain.clone() };
             assert!(case.check(m, span, &steps)? > 0);
-            let evaluations = Options {
-                max_nfe: 80,
-                ..plain
-            };
+            let evaluations = Options { max_nfe: 80, ..plain };
             assert!(case.check(m, span, &evaluations)? > 0);
         }
     }
@@ -247,41 +229,19 @@ fn the_number_of_threads_changes_no_bit() -> Result<()> {
 fn parameters_are_shared_or_each_ones_own() -> Result<()> {
     let case = case::<f64>(2, 5, false);
     let field = Generic(Ring(2));
-    let shared = Problem {
-        y0: &case.y0,
-        span: [0.1, 1.0],
-        theta: &case.theta[..2],
-    };
+    let shared = Problem { y0: &case.y0, span: [0.1, 1.0], theta: &case.theta[..2] };
     let repeated = case.theta[..2].repeat(5);
-    let own = Problem {
-        theta: &repeated,
-        ..shared
-    };
+    let own = Problem { theta: &repeated, ..shared };
     let a = solve_ensemble(&field, &Tsit5, &shared, &Options::default())?;
     let b = solve_ensemble(&field, &Tsit5, &own, &Options::default())?;
     assert_eq!((a.y, a.stats), (b.y, b.stats));
-    let wrong = Problem {
-        theta: &repeated[..6],
-        ..shared
-    };
+    let wrong = Problem { theta: &repeated[..6], ..shared };
     let error = solve_ensemble(&field, &Tsit5, &wrong, &Options::default()).map(|_| ());
     let error = error.expect_err("refused");
-    assert!(matches!(
-        error,
-        Error::Length {
-            what: "theta",
-            given: 6,
-            ..
-        }
-    ));
+    assert!(matches!(error, Error::Length { what: "theta", given: 6, .. }));
     let every = Options::default().save(Save::EveryStep);
     let error = solve_ensemble(&field, &Tsit5, &shared, &every).map(|_| ());
-    assert!(
-        error
-            .expect_err("refused")
-            .to_string()
-            .contains("given times")
-    );
+    assert!(error.expect_err("refused").to_string().contains("given times"));
     Ok(())
 }
 
@@ -289,21 +249,14 @@ fn parameters_are_shared_or_each_ones_own() -> Result<()> {
 fn a_batch_shares_its_steps() -> Result<()> {
     let case = case::<f64>(3, 6, false);
     let field = Generic(Ring(3));
-    let batch = Problem {
-        y0: &case.y0,
-        span: [0.1, 2.0],
-        theta: &case.theta[..2],
-    };
+    let batch = Problem { y0: &case.y0, span: [0.1, 2.0], theta: &case.theta[..2] };
     for m in tableaux::all() {
         let options = options::<f64>(m).save_at([0.7, 2.0]);
         let together = solve(&field, m, &batch, &options)?;
         assert_eq!((together.dim, together.batch), (3, 6));
         // Each column alone on the batch's steps ends in the same state, to rounding.
         for j in 0..6 {
-            let column = Problem {
-                y0: &case.y0[3 * j..3 * j + 3],
-                ..batch
-            };
+            let column = Problem { y0: &case.y0[3 * j..3 * j + 3], ..batch };
             let mut solver = odeon::ode::Solver::new(&field, m, 1);
             let mut silent = odeon::integrate::Silent;
             let alone = solver.replay(&column, &together, &options, &mut silent)?;
@@ -323,23 +276,13 @@ fn norms_are_over_the_batch_or_the_worst_trajectory() -> Result<()> {
     let case = case::<f64>(3, 6, false);
     let field = Generic(Ring(3));
     let first_error = |y0: &[f64], over: Over| -> Result<f64> {
-        let problem = Problem {
-            y0,
-            span: [0.1, 0.15],
-            theta: &case.theta[..2],
-        };
+        let problem = Problem { y0, span: [0.1, 0.15], theta: &case.theta[..2] };
         let mut options = Options::fixed(0.05);
-        options.norm = ErrorNorm {
-            over,
-            ..ErrorNorm::new(1e-5, Atol::PerRow(vec![1e-5, 1e-6, 1e-4]))
-        };
+        options.norm = ErrorNorm { over, ..ErrorNorm::new(1e-5, Atol::PerRow(vec![1e-5, 1e-6, 1e-4])) };
         Ok(solve(&field, &Dp5, &problem, &options)?.steps[0].error)
     };
-    let columns: Vec<f64> = case
-        .y0
-        .chunks(3)
-        .map(|y0| first_error(y0, Over::Batch))
-        .collect::<Result<_>>()?;
+    let columns: Vec<f64> =
+        case.y0.chunks(3).map(|y0| first_error(y0, Over::Batch)).collect::<Result<_>>()?;
     let mean = (columns.iter().map(|e| e * e).sum::<f64>() / 6.0).sqrt();
     let largest = columns.iter().fold(0.0, |a: f64, &e| a.max(e));
     assert!(largest > 1.2 * mean);

@@ -50,11 +50,7 @@ fn worst(solution: &odeon::integrate::Solution<f64>, rows: &[Vec<f64>], atol: &[
 #[test]
 fn robertson_agrees_with_the_reference_over_eleven_decades() {
     let (times, rows) = reference("robertson");
-    let published = [
-        0.2083340149701255e-7,
-        0.8333360770334713e-13,
-        0.999_999_979_166_505,
-    ];
+    let published = [0.2083340149701255e-7, 0.8333360770334713e-13, 0.999_999_979_166_505];
     for (got, want) in rows[rows.len() - 1].iter().zip(published) {
         assert!((got - want).abs() < 1e-11 * want, "{got} {want}");
     }
@@ -83,10 +79,7 @@ fn stiff_van_der_pol_agrees_with_the_reference_through_its_jumps() {
             worst(&solution, &rows, &[1.0, 1.0])
         });
         println!("{method:?}: {errors:?}");
-        assert!(
-            errors[0] < 2e-4 && errors[1] < 1e-5,
-            "{method:?}: {errors:?}"
-        );
+        assert!(errors[0] < 2e-4 && errors[1] < 1e-5, "{method:?}: {errors:?}");
     }
 }
 
@@ -134,11 +127,7 @@ fn integrates_backward_in_time() {
     let start = Swirl::solution(omega, 0.8);
     let span = [0.8, 0.0];
     let theta = &Swirl::THETA;
-    let problem = Problem {
-        y0: &start,
-        span,
-        theta,
-    };
+    let problem = Problem { y0: &start, span, theta };
     for method in METHODS {
         let options = Options::tol(1e-9, 1e-9).save_at([0.8, 0.4, 0.0]);
         let solution = solve(&Generic(Swirl), method, &problem, &options).unwrap();
@@ -321,10 +310,7 @@ fn a_singular_or_broken_newton_matrix_is_an_error_and_not_a_panic() {
                 Ok(solution) => panic!("{method:?}, J = {jacobian}: {solution:?}"),
                 Err(partial) => {
                     let said = partial.to_string();
-                    assert!(
-                        said.contains("Newton"),
-                        "{method:?}, J = {jacobian}: {said}"
-                    );
+                    assert!(said.contains("Newton"), "{method:?}, J = {jacobian}: {said}");
                 }
             }
         }
@@ -337,28 +323,15 @@ fn what_is_unsupported_is_refused_by_name() {
     let refused = |y0: &[f64], change: &dyn Fn(&mut Options<f64>), part: &str| {
         let mut options = Options::tol(1e-6, 1e-6);
         change(&mut options);
-        let result = solve(
-            &Generic(Decay),
-            Implicit::Bdf,
-            &problem(y0, 1.0, theta),
-            &options,
-        );
+        let result = solve(&Generic(Decay), Implicit::Bdf, &problem(y0, 1.0, theta), &options);
         let message = result.unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     };
     refused(&[1.0], &|o| o.save = Save::Dense, "options.save is Dense");
-    refused(
-        &[1.0],
-        &|o| o.controller = Controller::Fixed { h: 0.1 },
-        "controller is Fixed",
-    );
+    refused(&[1.0], &|o| o.controller = Controller::Fixed { h: 0.1 }, "controller is Fixed");
     refused(&[1.0], &|o| o.dt_max = Some(0.1), "dt_max");
     refused(&[1.0], &|o| o.diagnostics = true, "diagnostics");
-    refused(
-        &[1.0, 2.0],
-        &|o| o.norm.over = Over::Trajectory,
-        "norm.over",
-    );
+    refused(&[1.0, 2.0], &|o| o.norm.over = Over::Trajectory, "norm.over");
     refused(&[1.0], &|o| o.norm.atol = Atol::Scalar(0.0), "atol is 0");
     refused(&vec![1.0; LARGEST + 1], &|_| {}, "at most 4096 unknowns");
     refused(&[f64::NAN], &|_| {}, "y[0] is NaN");
@@ -366,12 +339,7 @@ fn what_is_unsupported_is_refused_by_name() {
     refused(&[1.0], &|o| o.save = Save::At(vec![2.0]), "save times[0]");
     let mut options = Options::tol(1e-17, 1e-17);
     options.below_resolution = BelowResolution::Refuse;
-    let result = solve(
-        &Generic(Decay),
-        Implicit::Bdf,
-        &problem(&[1.0], 1.0, theta),
-        &options,
-    );
+    let result = solve(&Generic(Decay), Implicit::Bdf, &problem(&[1.0], 1.0, theta), &options);
     assert!(result.unwrap_err().to_string().contains("rtol is"));
 }
 
@@ -394,20 +362,12 @@ fn forward_sensitivities(t1: f64, tolerance: f64) -> (Vec<f64>, DMatrix<f64>) {
             },
             |y: &[f64], p: &[f64], t, v: &[f64], out: &mut [f64]| {
                 let (theta, none) = (&p[..4], &[]);
-                let dot = Tangent {
-                    t: 0.0,
-                    y: v,
-                    theta: none,
-                };
+                let dot = Tangent { t: 0.0, y: v, theta: none };
                 f.jvp(Point { t, y, theta }, dot, out, &mut scratch());
             },
             |y: &[f64], p: &[f64], t, v: &[f64], out: &mut [f64]| {
                 let theta = &p[..4];
-                let dot = Tangent {
-                    t: 0.0,
-                    y: &[0.0; 2],
-                    theta: &v[..4],
-                };
+                let dot = Tangent { t: 0.0, y: &[0.0; 2], theta: &v[..4] };
                 f.jvp(Point { t, y, theta }, dot, out, &mut scratch());
             },
         )
@@ -420,14 +380,8 @@ fn forward_sensitivities(t1: f64, tolerance: f64) -> (Vec<f64>, DMatrix<f64>) {
         .unwrap();
     let mut solver = ode.bdf_sens::<NalgebraLU<f64>>().unwrap();
     let (y, sensitivities, _) = solver.solve_dense_sensitivities(&[t1]).unwrap();
-    let columns: Vec<_> = sensitivities
-        .iter()
-        .map(|s| s.inner().column(0).into_owned())
-        .collect();
-    (
-        y.inner().column(0).iter().copied().collect(),
-        DMatrix::from_columns(&columns),
-    )
+    let columns: Vec<_> = sensitivities.iter().map(|s| s.inner().column(0).into_owned()).collect();
+    (y.inner().column(0).iter().copied().collect(), DMatrix::from_columns(&columns))
 }
 
 #[test]
@@ -447,20 +401,13 @@ fn the_discrete_adjoint_agrees_with_diffsols_forward_sensitivities() {
             for (a, b) in solution.last().iter().zip(&y) {
                 assert!((a - b).abs() < 1e-7, "{a} {b}");
             }
-            Ok(weights
-                .iter()
-                .zip(solution.last())
-                .map(|(w, y)| w * y)
-                .sum())
+            Ok(weights.iter().zip(solution.last()).map(|(w, y)| w * y).sum())
         })
         .unwrap();
     let gradient = [adjoint.theta_gradient(), adjoint.y0_gradient()].concat();
     for (k, got) in gradient.iter().enumerate() {
         let column = sensitivities.column(k);
         let want = weights[0] * column[0] + weights[1] * column[1];
-        assert!(
-            (got - want).abs() < 1e-6 * (1.0 + want.abs()),
-            "{k}: {got} {want}"
-        );
+        assert!((got - want).abs() < 1e-6 * (1.0 + want.abs()), "{k}: {got} {want}");
     }
 }

@@ -62,11 +62,7 @@ fn loss(solution: &Solution<f64>) -> f64 {
 
 impl<D: Dynamics<f64>> Setup<'_, D> {
     fn problem(&self) -> Problem<'_, f64> {
-        Problem {
-            y0: &self.y0,
-            span: self.span,
-            theta: &self.theta,
-        }
+        Problem { y0: &self.y0, span: self.span, theta: &self.theta }
     }
 
     fn batch(&self) -> usize {
@@ -108,16 +104,8 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
                 let a = |l: usize| rows[i][l];
                 let (g, g_dot) = (sum(&y, &a, &k), sum(&y_dot, &a, &k_dot));
                 let (mut f, mut f_dot) = (vec![0.0; n], vec![0.0; n]);
-                let at = Point {
-                    t: step.t + c[i] * h,
-                    y: &g,
-                    theta: &self.theta,
-                };
-                let dot = Tangent {
-                    t: 0.0,
-                    y: &g_dot,
-                    theta: &theta_dot,
-                };
+                let at = Point { t: step.t + c[i] * h, y: &g, theta: &self.theta };
+                let dot = Tangent { t: 0.0, y: &g_dot, theta: &theta_dot };
                 self.dynamics.eval(at, &mut f, &mut scratch);
                 self.dynamics.jvp(at, dot, &mut f_dot, &mut scratch);
                 k.push(f);
@@ -156,17 +144,8 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
                 true => y0[e] += by,
                 false => theta[e - self.y0.len()] += by,
             }
-            let problem = Problem {
-                y0: &y0,
-                span: self.span,
-                theta: &theta,
-            };
-            Ok(loss(solver.replay(
-                &problem,
-                recorded,
-                &self.options,
-                &mut Silent,
-            )?))
+            let problem = Problem { y0: &y0, span: self.span, theta: &theta };
+            Ok(loss(solver.replay(&problem, recorded, &self.options, &mut Silent)?))
         };
         // Fourth order.
         let near = moved(step)? - moved(-step)?;
@@ -175,18 +154,8 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
     }
 
     fn place(&self) -> String {
-        let Self {
-            method,
-            span,
-            options,
-            ..
-        } = self;
-        format!(
-            "{} {span:?} batch {} {:?}",
-            method.name,
-            self.batch(),
-            options.save
-        )
+        let Self { method, span, options, .. } = self;
+        format!("{} {span:?} batch {} {:?}", method.name, self.batch(), options.save)
     }
 
     /// Largest deviations from tangents and differences, relative to the gradient.
@@ -211,19 +180,13 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
         let stats = free.statistics();
         let (steps, state) = (free.solution().steps.len(), self.y0.len() * 8);
         assert_eq!(stats.replayed, 0);
-        let (work, size) = (
-            stats.work_bytes,
-            gradient.iter().fold(0.0f64, |a, g| a.max(g.abs())),
-        );
+        let (work, size) = (stats.work_bytes, gradient.iter().fold(0.0f64, |a, g| a.max(g.abs())));
         for states in [steps, steps / 2, 3, 1] {
             let budget = work + states.max(1) * state;
             let (other, adjoint) = self.adjoint(Memory::Bytes(budget))?;
             let stats = adjoint.statistics();
             let place = format!("{} {states} of {steps}", self.place());
-            assert!(
-                stats.work_bytes + stats.checkpoint_bytes <= budget,
-                "{place}"
-            );
+            assert!(stats.work_bytes + stats.checkpoint_bytes <= budget, "{place}");
             assert!(stats.replayed >= steps, "{place}");
             assert!(states < steps || stats.replayed == steps, "{place}");
             for (a, b) in gradient.iter().zip(&other) {
@@ -232,25 +195,14 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
         }
         let refused = self.adjoint(Memory::Bytes(work + state - 1)).map(|_| ());
         let message = refused.expect_err("too small a budget").to_string();
-        assert!(
-            message.contains(&format!("at least {}", work + state)),
-            "{message}"
-        );
+        assert!(message.contains(&format!("at least {}", work + state)), "{message}");
         Ok(())
     }
 }
 
 fn saves([a, b]: [f64; 2]) -> [Save<f64>; 4] {
     let inside = |w: f64| a + (b - a) * w;
-    let times = vec![
-        a,
-        inside(0.13),
-        inside(0.5),
-        inside(0.5),
-        inside(0.81),
-        b,
-        b,
-    ];
+    let times = vec![a, inside(0.13), inside(0.5), inside(0.5), inside(0.81), b, b];
     [Save::End, Save::EveryStep, Save::Dense, Save::At(times)]
 }
 
@@ -320,11 +272,7 @@ fn every_memory_mode_gives_the_gradient_within_its_budget() -> Result<()> {
 #[test]
 fn networks_have_the_same_gradients_three_ways() -> Result<()> {
     let tanh = Activation::Tanh;
-    let network = Network::builder(2)
-        .concat_time()
-        .dense(5)
-        .activation(tanh)
-        .dense(2);
+    let network = Network::builder(2).concat_time().dense(5).activation(tanh).dense(2);
     let model = NeuralOde::new(network.build()?)?;
     for name in ["Tsit5", "Vern6", "Vern7", "BS3", "DOP853"] {
         let method = tableaux::by_name(name)?;
@@ -379,13 +327,7 @@ impl Dynamics<f64> for Broken {
         theta_bar.iter_mut().zip(own).for_each(|(a, b)| *a += b);
         t_bar
     }
-    fn jvp(
-        &self,
-        at: Point<'_, f64>,
-        dot: Tangent<'_, f64>,
-        out: &mut [f64],
-        s: &mut Self::Scratch,
-    ) {
+    fn jvp(&self, at: Point<'_, f64>, dot: Tangent<'_, f64>, out: &mut [f64], s: &mut Self::Scratch) {
         self.0.jvp(at, dot, out, s);
     }
 }
@@ -402,35 +344,23 @@ fn a_broken_pullback_is_seen() -> Result<()> {
         options: good.options.clone(),
     };
     let [forward, difference] = broken.deviations(true)?;
-    assert!(
-        forward > 1e-6 && difference > 1e-6,
-        "{forward:e} {difference:e}"
-    );
+    assert!(forward > 1e-6 && difference > 1e-6, "{forward:e} {difference:e}");
     Ok(())
 }
 
 #[test]
 fn misuse_is_refused() -> Result<()> {
     let field = Generic(Twist);
-    let mut adjoint =
-        DiscreteAdjoint::new(ExplicitStepper::new(&field, &Tsit5, 1), Memory::Unlimited);
-    let error = adjoint
-        .reverse(&[], &[], &mut [])
-        .expect_err("nothing to reverse");
+    let mut adjoint = DiscreteAdjoint::new(ExplicitStepper::new(&field, &Tsit5, 1), Memory::Unlimited);
+    let error = adjoint.reverse(&[], &[], &mut []).expect_err("nothing to reverse");
     assert!(error.to_string().contains("forward"), "{error}");
     let setup = twist(tableaux::all()[7], 1, SPANS[0], Save::End);
     adjoint.forward(&setup.problem(), &setup.options, &mut [])?;
     let error = adjoint.reverse(&[1.0], &[], &mut []).expect_err("length");
     assert!(matches!(error, Error::Length { given: 1, .. }), "{error}");
     let bar = [1.0, 1.0];
-    let far = odeon::adjoint::Injection {
-        step: 10_000,
-        theta: 0.0,
-        y_bar: &bar,
-    };
-    let error = adjoint
-        .reverse(&bar, &[far], &mut [])
-        .expect_err("no such step");
+    let far = odeon::adjoint::Injection { step: 10_000, theta: 0.0, y_bar: &bar };
+    let error = adjoint.reverse(&bar, &[far], &mut []).expect_err("no such step");
     assert!(error.to_string().contains("10000"), "{error}");
     adjoint.reverse(&bar, &[], &mut [])?;
     let error = adjoint.reverse(&bar, &[], &mut []).expect_err("consumed");
@@ -439,11 +369,7 @@ fn misuse_is_refused() -> Result<()> {
     adjoint.forward(&setup.problem(), &setup.options, &mut [])?;
     adjoint.reverse(&bar, &[], &mut [])?;
     let plain = adjoint.y0_gradient().to_vec();
-    let injection = odeon::adjoint::Injection {
-        step: 0,
-        theta: 0.0,
-        y_bar: &bar,
-    };
+    let injection = odeon::adjoint::Injection { step: 0, theta: 0.0, y_bar: &bar };
     adjoint.forward(&setup.problem(), &setup.options, &mut [])?;
     adjoint.reverse(&bar, &[injection], &mut [])?;
     for (a, b) in adjoint.y0_gradient().iter().zip(plain) {

@@ -39,14 +39,7 @@ impl<F: Fn(f64, f64, usize, usize) -> f64 + Sync> Dynamics<f64> for Injected<F> 
             *dy = (self.f)(at.t, *y, i, calls.get());
         }
     }
-    fn vjp(
-        &self,
-        _: Point<'_, f64>,
-        _: &[f64],
-        _: &mut [f64],
-        _: &mut [f64],
-        _: &mut Cell<usize>,
-    ) -> f64 {
+    fn vjp(&self, _: Point<'_, f64>, _: &[f64], _: &mut [f64], _: &mut [f64], _: &mut Cell<usize>) -> f64 {
         f64::NAN
     }
     fn jvp(&self, _: Point<'_, f64>, _: Tangent<'_, f64>, _: &mut [f64], _: &mut Cell<usize>) {}
@@ -113,18 +106,9 @@ fn save_times_and_stops_are_checked() {
     says(&at(&[-0.1]), &["save times[0]", "-0.1", "[0, 1]"]);
     says(&at(&[0.1, f64::NAN]), &["save times[1] is NaN"]);
     let backward = Options::default().save_at([0.25, 0.5]);
-    says(
-        &lorenz(&Y0, &THETA, [1.0, 0.0], &backward),
-        &["save times[1]", "direction"],
-    );
-    let stops = Options {
-        tstops: vec![0.5, f64::NAN],
-        ..Options::default()
-    };
-    says(
-        &lorenz(&Y0, &THETA, [0.0, 1.0], &stops),
-        &["tstops", "finite"],
-    );
+    says(&lorenz(&Y0, &THETA, [1.0, 0.0], &backward), &["save times[1]", "direction"]);
+    let stops = Options { tstops: vec![0.5, f64::NAN], ..Options::default() };
+    says(&lorenz(&Y0, &THETA, [0.0, 1.0], &stops), &["tstops", "finite"]);
 }
 
 #[test]
@@ -139,32 +123,19 @@ fn tolerances_are_checked() {
     says(&tol(1e-6, f64::INFINITY), &["atol", "inf"]);
     says(&tol(1e-17, 1e-17), &["rtol", "resolves", "Warn"]);
     let rows = Options::tol(1e-6, Atol::PerRow(vec![1e-6, 1e-6]));
-    says(
-        &lorenz(&Y0, &THETA, [0.0, 1.0], &rows),
-        &["atol", "length 2", "3"],
-    );
+    says(&lorenz(&Y0, &THETA, [0.0, 1.0], &rows), &["atol", "length 2", "3"]);
 }
 
 #[test]
 fn tolerance_below_resolution_warns_when_asked() -> Result<()> {
-    let problem = Problem {
-        y0: &[1.0f32],
-        span: [0.0, 1.0],
-        theta: &[1.0],
-    };
+    let problem = Problem { y0: &[1.0f32], span: [0.0, 1.0], theta: &[1.0] };
     let mut options = Options::tol(2f32.powi(-30), 2f32.powi(-30));
     let refused = solve(&Generic(Decay), &Tsit5, &problem, &options).map_err(Error::from);
-    says(
-        &refused.map(|_| ()).unwrap_err().to_string(),
-        &["rtol", "f32", "f64"],
-    );
+    says(&refused.map(|_| ()).unwrap_err().to_string(), &["rtol", "f32", "f64"]);
     options.below_resolution = BelowResolution::Warn;
     let solution = solve(&Generic(Decay), &Tsit5, &problem, &options)?;
     assert_eq!(solution.stats.warnings.len(), 1);
-    says(
-        &solution.stats.warnings[0].to_string(),
-        &["9.313225746154785e-10", "f64"],
-    );
+    says(&solution.stats.warnings[0].to_string(), &["9.313225746154785e-10", "f64"]);
     Ok(())
 }
 
@@ -179,25 +150,15 @@ fn guards_and_controllers_are_checked() {
     says(&check(&|o| o.h0 = Some(-0.1)), &["h0", "-0.1"]);
     says(&check(&|o| o.dt_min = Some(f64::NAN)), &["dt_min", "NaN"]);
     says(&check(&|o| o.dt_max = Some(0.0)), &["dt_max", "positive"]);
-    says(
-        &check(&|o| o.controller = Controller::Fixed { h: -1.0 }),
-        &["fixed step", "-1"],
-    );
-    says(
-        &check(&|o| o.norm = ErrorNorm::new(f64::NAN, 1.0)),
-        &["rtol"],
-    );
+    says(&check(&|o| o.controller = Controller::Fixed { h: -1.0 }), &["fixed step", "-1"]);
+    says(&check(&|o| o.norm = ErrorNorm::new(f64::NAN, 1.0)), &["rtol"]);
 }
 
 #[test]
 fn an_adaptive_solve_needs_an_error_estimate() {
     for tableau in [tableaux::by_name("Euler"), tableaux::by_name("RK4")] {
         let tableau = tableau.unwrap();
-        let problem = Problem {
-            y0: &Y0,
-            span: [0.0, 1.0],
-            theta: &THETA,
-        };
+        let problem = Problem { y0: &Y0, span: [0.0, 1.0], theta: &THETA };
         let single = solve(&Generic(Lorenz), tableau, &problem, &Options::default());
         let message = single.unwrap_err().error.to_string();
         says(&message, &["no error estimate", "fixed"]);
@@ -209,48 +170,24 @@ fn an_adaptive_solve_needs_an_error_estimate() {
 #[test]
 fn a_solver_of_no_columns_refuses() {
     let field = Generic(Lorenz);
-    let problem = Problem {
-        y0: &[],
-        span: [0.0, 1.0],
-        theta: &THETA,
-    };
+    let problem = Problem { y0: &[], span: [0.0, 1.0], theta: &THETA };
     let mut solver = Solver::new(&field, &Tsit5, 0);
-    let error = solver
-        .solve(&problem, &Options::default())
-        .unwrap_err()
-        .error;
+    let error = solver.solve(&problem, &Options::default()).unwrap_err().error;
     assert!(matches!(error, Error::Length { what: "y0", .. }), "{error}");
 }
 
-fn died<T>(
-    result: std::result::Result<T, Partial<f64>>,
-) -> (PostMortem, odeon::integrate::Solution<f64>) {
+fn died<T>(result: std::result::Result<T, Partial<f64>>) -> (PostMortem, odeon::integrate::Solution<f64>) {
     match result.map(|_| ()).unwrap_err() {
-        Partial {
-            error: Error::Solve(post),
-            solution,
-        } => (*post, *solution),
+        Partial { error: Error::Solve(post), solution } => (*post, *solution),
         other => panic!("{other}"),
     }
 }
 
 #[test]
 fn step_budgets_stop_the_solve_with_what_was_reached() {
-    let problem = Problem {
-        y0: &Y0,
-        span: [0.0, 10.0],
-        theta: &THETA,
-    };
-    for save in [
-        Save::End,
-        Save::EveryStep,
-        Save::Dense,
-        Save::At(vec![0.0, 0.1, 9.0]),
-    ] {
-        let options = Options {
-            max_steps: 40,
-            ..Options::default().save(save.clone())
-        };
+    let problem = Problem { y0: &Y0, span: [0.0, 10.0], theta: &THETA };
+    for save in [Save::End, Save::EveryStep, Save::Dense, Save::At(vec![0.0, 0.1, 9.0])] {
+        let options = Options { max_steps: 40, ..Options::default().save(save.clone()) };
         let (post, solution) = died(solve(&Generic(Lorenz), &Tsit5, &problem, &options));
         assert_eq!((post.failure, post.step), (Failure::MaxSteps, 40));
         assert_eq!(solution.stats.accepted + solution.stats.rejected, 40);
@@ -264,10 +201,7 @@ fn step_budgets_stop_the_solve_with_what_was_reached() {
         assert!(post.history.windows(2).all(|w| w[0].t <= w[1].t));
         says(&post.to_string(), &["max_steps", "step 40", "Raise"]);
         // The states saved are those of the complete solve.
-        let complete = Options {
-            max_steps: 1000,
-            ..options
-        };
+        let complete = Options { max_steps: 1000, ..options };
         let whole = solve(&Generic(Lorenz), &Tsit5, &problem, &complete).unwrap();
         match save {
             Save::End => {
@@ -288,35 +222,21 @@ fn step_budgets_stop_the_solve_with_what_was_reached() {
 
 #[test]
 fn evaluation_budgets_count_each_solve_by_itself() {
-    let problem = Problem {
-        y0: &Y0,
-        span: [0.0, 1.0],
-        theta: &THETA,
-    };
+    let problem = Problem { y0: &Y0, span: [0.0, 1.0], theta: &THETA };
     let field = Generic(Lorenz);
     let mut solver = Solver::new(&field, &Tsit5, 1);
-    let nfe =
-        |s: &mut Solver<'_, f64, _>, o: &Options<f64>| s.solve(&problem, o).map(|s| s.stats.nfe);
+    let nfe = |s: &mut Solver<'_, f64, _>, o: &Options<f64>| s.solve(&problem, o).map(|s| s.stats.nfe);
     let needed = nfe(&mut solver, &Options::default()).unwrap();
-    let enough = Options {
-        max_nfe: needed,
-        ..Options::default()
-    };
+    let enough = Options { max_nfe: needed, ..Options::default() };
     for _ in 0..3 {
         assert_eq!(nfe(&mut solver, &enough).unwrap(), needed);
     }
-    let short = Options {
-        max_nfe: needed / 2,
-        ..Options::default()
-    };
+    let short = Options { max_nfe: needed / 2, ..Options::default() };
     let (post, solution) = died(nfe(&mut solver, &short));
     assert_eq!(post.failure, Failure::MaxNfe);
     assert!(solution.stats.nfe >= needed / 2 && solution.stats.nfe < needed / 2 + 6);
     // An ensemble's trajectories have a budget each.
-    let many = Problem {
-        y0: &Y0.repeat(5),
-        ..problem
-    };
+    let many = Problem { y0: &Y0.repeat(5), ..problem };
     let ensemble = solve_ensemble(&field, &Tsit5, &many, &enough).unwrap();
     assert!(ensemble.failures.is_empty(), "{:?}", ensemble.failures);
 }
@@ -324,42 +244,22 @@ fn evaluation_budgets_count_each_solve_by_itself() {
 #[test]
 fn steps_below_the_smallest_stop_the_solve() {
     // The derivative jumps by 1e6 at t = 0.5.
-    let jump = injected(
-        2,
-        |t, _, row, _| if row == 1 && t > 0.5 { 1e6 } else { 1.0 },
-    );
-    let problem = Problem {
-        y0: &[0.0, 0.0],
-        span: [0.0, 1.0],
-        theta: &[],
-    };
-    let options = Options {
-        dt_min: Some(1e-7),
-        ..Options::tol(1e-8, 1e-8)
-    };
+    let jump = injected(2, |t, _, row, _| if row == 1 && t > 0.5 { 1e6 } else { 1.0 });
+    let problem = Problem { y0: &[0.0, 0.0], span: [0.0, 1.0], theta: &[] };
+    let options = Options { dt_min: Some(1e-7), ..Options::tol(1e-8, 1e-8) };
     let (post, solution) = died(solve(&jump, &Dp5, &problem, &options));
-    assert_eq!(
-        (post.failure, post.component),
-        (Failure::StepTooSmall, Some(1))
-    );
+    assert_eq!((post.failure, post.component), (Failure::StepTooSmall, Some(1)));
     assert!((post.t - 0.5).abs() < 1e-5, "{}", post.t);
     assert!(post.history.iter().any(|a| !a.accepted));
     assert!((solution.last()[0] - post.t).abs() < 1e-9);
-    says(
-        &post.to_string(),
-        &["below the smallest", "component 1", "tstop"],
-    );
+    says(&post.to_string(), &["below the smallest", "component 1", "tstop"]);
 }
 
 /// Finite-time blow-up y' = y², y(t) = 1/(1 − t).
 #[test]
 fn blow_up_ends_near_the_pole() {
     let square = injected(1, |_, y, _, _| y * y);
-    let problem = Problem {
-        y0: &[1.0],
-        span: [0.0, 2.0],
-        theta: &[],
-    };
+    let problem = Problem { y0: &[1.0], span: [0.0, 2.0], theta: &[] };
     for method in tableaux::all() {
         if method.error.is_empty() {
             continue;
@@ -369,11 +269,7 @@ fn blow_up_ends_near_the_pole() {
         assert!(post.t > 0.99 && post.t < 1.01, "{} {}", method.name, post.t);
         assert!(post.step > 5 && post.history.len() == 6);
         // Nearer the pole the error of its place, ~1e-6, is no longer small against 1 − t.
-        let far = solution
-            .t
-            .iter()
-            .zip(&solution.y)
-            .take_while(|(t, _)| **t < 0.99);
+        let far = solution.t.iter().zip(&solution.y).take_while(|(t, _)| **t < 0.99);
         for (t, y) in far {
             assert!((y * (1.0 - t) - 1.0).abs() < 1e-3, "{} {t}", method.name);
         }
@@ -383,11 +279,7 @@ fn blow_up_ends_near_the_pole() {
 
 #[test]
 fn a_nan_at_the_kth_call_is_survived_or_named() {
-    let problem = Problem {
-        y0: &[1.0, 1.0, 1.0],
-        span: [0.0, 1.0],
-        theta: &[],
-    };
+    let problem = Problem { y0: &[1.0, 1.0, 1.0], span: [0.0, 1.0], theta: &[] };
     let options = Options::tol(1e-6, 1e-6).save(Save::EveryStep);
     for method in tableaux::all() {
         if method.error.is_empty() {
@@ -395,10 +287,7 @@ fn a_nan_at_the_kth_call_is_survived_or_named() {
         }
         for k in 1..40 {
             // Once: a smaller step avoids it, unless it hits the very first evaluation.
-            let once = injected(
-                3,
-                move |_, y, row, call| if call == k && row == 1 { f64::NAN } else { -y },
-            );
+            let once = injected(3, move |_, y, row, call| if call == k && row == 1 { f64::NAN } else { -y });
             match solve(&once, method, &problem, &options) {
                 Ok(s) => {
                     assert!(s.y.iter().all(|y| y.is_finite()));
@@ -408,22 +297,16 @@ fn a_nan_at_the_kth_call_is_survived_or_named() {
                 }
                 Err(partial) => {
                     assert!(partial.solution.y.iter().all(|y| y.is_finite()));
-                    let Error::Solve(post) = &partial.error else {
-                        panic!("{partial}")
-                    };
+                    let Error::Solve(post) = &partial.error else { panic!("{partial}") };
                     let named = (post.failure, post.component);
                     assert_eq!(named, (Failure::NonFinite, Some(1)), "{} {k}", method.name);
                 }
             }
             // From then on: it must fail, with what was reached before.
-            let always = injected(
-                3,
-                move |_, y, row, call| if call >= k && row == 1 { f64::NAN } else { -y },
-            );
+            let always =
+                injected(3, move |_, y, row, call| if call >= k && row == 1 { f64::NAN } else { -y });
             if let Err(partial) = solve(&always, method, &problem, &options) {
-                let Error::Solve(post) = &partial.error else {
-                    panic!("{partial}")
-                };
+                let Error::Solve(post) = &partial.error else { panic!("{partial}") };
                 assert_eq!(
                     (post.failure, post.component, post.trajectory),
                     (Failure::NonFinite, Some(1), None)
@@ -441,15 +324,8 @@ fn a_nan_at_the_kth_call_is_survived_or_named() {
 
 #[test]
 fn the_trajectory_of_a_batch_is_named() {
-    let field = injected(
-        2,
-        |t, y, entry, _| if entry == 5 && t > 0.3 { f64::NAN } else { -y },
-    );
-    let problem = Problem {
-        y0: &[1.0; 8],
-        span: [0.0, 1.0],
-        theta: &[],
-    };
+    let field = injected(2, |t, y, entry, _| if entry == 5 && t > 0.3 { f64::NAN } else { -y });
+    let problem = Problem { y0: &[1.0; 8], span: [0.0, 1.0], theta: &[] };
     for options in [Options::default(), Options::fixed(0.05)] {
         let (post, solution) = died(solve(&field, &Tsit5, &problem, &options));
         assert_eq!((post.component, post.trajectory), (Some(1), Some(2)));
@@ -479,11 +355,7 @@ impl VectorField for Coupled {
 
 #[test]
 fn the_part_that_first_went_non_finite_is_named() {
-    let problem = Problem {
-        y0: &[1.0, 0.0],
-        span: [0.0, 2.0],
-        theta: &[],
-    };
+    let problem = Problem { y0: &[1.0, 0.0], span: [0.0, 2.0], theta: &[] };
     for options in [Options::tol(1e-6, 1e-6), Options::fixed(0.3)] {
         let (post, _) = died(solve(&Generic(Coupled), &Tsit5, &problem, &options));
         assert_eq!(post.component, Some(1));
@@ -495,26 +367,14 @@ fn the_part_that_first_went_non_finite_is_named() {
 #[test]
 fn nan_from_the_start_is_named_before_any_step() {
     let field = injected(2, |_, _, row, _| if row == 1 { f64::NAN } else { 0.0 });
-    let problem = Problem {
-        y0: &[1.0, 2.0],
-        span: [0.5, 1.0],
-        theta: &[],
-    };
-    for save in [
-        Save::End,
-        Save::EveryStep,
-        Save::Dense,
-        Save::At(vec![0.5, 0.7]),
-    ] {
+    let problem = Problem { y0: &[1.0, 2.0], span: [0.5, 1.0], theta: &[] };
+    for save in [Save::End, Save::EveryStep, Save::Dense, Save::At(vec![0.5, 0.7])] {
         let options = Options::default().save(save);
         let (post, solution) = died(solve(&field, &Tsit5, &problem, &options));
         assert_eq!((post.t, post.step, post.component), (0.5, 0, Some(1)));
         assert_eq!(post.failure, Failure::NonFinite);
         assert!(post.history.is_empty() && solution.steps.is_empty());
-        assert_eq!(
-            (&solution.t[..], solution.last()),
-            (&[0.5][..], &[1.0, 2.0][..])
-        );
+        assert_eq!((&solution.t[..], solution.last()), (&[0.5][..], &[1.0, 2.0][..]));
         assert_eq!(solution.stats.nfe, 1);
     }
 }
@@ -524,11 +384,7 @@ fn nan_from_the_start_is_named_before_any_step() {
 #[test]
 fn an_infinite_derivative_at_the_end() {
     let field = injected(1, |t, _, _, _| 1.0 / (1.0 - t).sqrt());
-    let problem = Problem {
-        y0: &[0.0],
-        span: [0.0, 1.0],
-        theta: &[],
-    };
+    let problem = Problem { y0: &[0.0], span: [0.0, 1.0], theta: &[] };
     let options = Options::fixed(0.125);
     for (fails, result) in [
         (true, solve(&field, &Tsit5, &problem, &options)),
@@ -555,17 +411,10 @@ fn an_infinite_derivative_at_the_end() {
 fn a_solver_is_sound_after_a_failure() -> Result<()> {
     let field = Generic(Coupled);
     let mut solver = Solver::new(&field, &Tsit5, 1);
-    let good = Problem {
-        y0: &[1.0, 0.0],
-        span: [0.0, 0.9],
-        theta: &[],
-    };
+    let good = Problem { y0: &[1.0, 0.0], span: [0.0, 0.9], theta: &[] };
     let options = Options::default().save(Save::EveryStep);
     let before = solver.solve(&good, &options).map_err(Error::from)?.clone();
-    let bad = Problem {
-        span: [0.0, 2.0],
-        ..good
-    };
+    let bad = Problem { span: [0.0, 2.0], ..good };
     assert!(solver.observe(&bad, &options, &mut Silent).is_err());
     let after = solver.solve(&good, &options).map_err(Error::from)?;
     assert_eq!((&before.y, &before.steps), (&after.y, &after.steps));
@@ -576,16 +425,8 @@ fn a_solver_is_sound_after_a_failure() -> Result<()> {
 fn fixed_steps_leave_no_sliver() -> Result<()> {
     let steps = |n: usize| -> Result<[usize; 2]> {
         let h = 1.0 / n as f64;
-        let double = Problem {
-            y0: &[1.0],
-            span: [0.0, 1.0],
-            theta: &[1.0],
-        };
-        let single = Problem {
-            y0: &[1.0f32],
-            span: [0.0, 1.0],
-            theta: &[1.0],
-        };
+        let double = Problem { y0: &[1.0], span: [0.0, 1.0], theta: &[1.0] };
+        let single = Problem { y0: &[1.0f32], span: [0.0, 1.0], theta: &[1.0] };
         let double = solve(&Generic(Decay), &Rk4, &double, &Options::fixed(h))?;
         let single = solve(&Generic(Decay), &Rk4, &single, &Options::fixed(h))?;
         Ok([double.steps.len(), single.steps.len()])

@@ -68,11 +68,7 @@ fn f64_stays_within_two_ulp_of_the_reference() {
                 rest.abs()
             } else if nearest.is_infinite() {
                 // The largest number is one ulp from overflow.
-                if got == f64::MAX.copysign(nearest) {
-                    1.0
-                } else {
-                    f64::INFINITY
-                }
+                if got == f64::MAX.copysign(nearest) { 1.0 } else { f64::INFINITY }
             } else {
                 ((got - nearest) / ulp(nearest) - rest).abs()
             };
@@ -155,11 +151,7 @@ fn special_values<T: Real>() {
     for (name, f, want) in table {
         for (x, want) in [-inf, none, zero, inf].into_iter().zip(want) {
             let got = f(x);
-            assert!(
-                same(got, want),
-                "{} {name}({x}) = {got:e}, not {want:e}",
-                T::NAME
-            );
+            assert!(same(got, want), "{} {name}({x}) = {got:e}, not {want:e}", T::NAME);
         }
         assert!(f(nan).f64().is_nan(), "{} {name}(NaN)", T::NAME);
         assert!(f(-nan).f64().is_nan(), "{} {name}(-NaN)", T::NAME);
@@ -172,10 +164,7 @@ fn special_values<T: Real>() {
     for k in -60..60 {
         let power = kernels::exp2(T::of(f64::from(k)));
         assert!(same(power, T::of(2f64.powi(k))), "2^{k} = {power:e}");
-        assert!(
-            same(kernels::log2(power), T::of(f64::from(k))),
-            "log2 2^{k}"
-        );
+        assert!(same(kernels::log2(power), T::of(f64::from(k))), "log2 2^{k}");
     }
 }
 
@@ -300,8 +289,7 @@ fn slopes_match_differences() {
             let f = |x| function.value::<f64>(x);
             // Richardson's fourth-order difference.
             let h = 1e-3;
-            let difference =
-                (8.0 * (f(x + h) - f(x - h)) - (f(x + 2.0 * h) - f(x - 2.0 * h))) / (12.0 * h);
+            let difference = (8.0 * (f(x + h) - f(x - h)) - (f(x + 2.0 * h) - f(x - 2.0 * h))) / (12.0 * h);
             let saved = match function.saved() {
                 Saved::Input => x,
                 Saved::Output => f(x),
@@ -326,12 +314,7 @@ fn slopes_end_at_their_limits() {
         (Function::Sigmoid, 0.0, 0.0),
     ];
     for (function, low, high) in limits {
-        for (x, want) in [
-            (f64::NEG_INFINITY, low),
-            (-1e4, low),
-            (1e4, high),
-            (f64::INFINITY, high),
-        ] {
+        for (x, want) in [(f64::NEG_INFINITY, low), (-1e4, low), (1e4, high), (f64::INFINITY, high)] {
             let saved = match function.saved() {
                 Saved::Input => x,
                 Saved::Output => function.value(x),

@@ -85,13 +85,7 @@ fn rooms_import_from_below_only() -> Result<(), Box<dyn Error>> {
 fn imports_are_read_from_every_form() {
     assert_eq!(imports("use crate::num::{Real, dispatch};"), ["num"]);
     assert_eq!(imports("pub(crate) use crate::nn::Network;"), ["nn"]);
-    assert_eq!(
-        imports("use crate::{ode::solve, adjoint};"),
-        ["ode", "adjoint"]
-    );
-    assert_eq!(
-        imports("crate::train::run(crate::plot::y())"),
-        ["train", "plot"]
-    );
+    assert_eq!(imports("use crate::{ode::solve, adjoint};"), ["ode", "adjoint"]);
+    assert_eq!(imports("crate::train::run(crate::plot::y())"), ["train", "plot"]);
     assert!(imports("// use crate::train;").is_empty());
 }

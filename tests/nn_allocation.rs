@@ -51,17 +51,10 @@ fn passes_allocate_nothing() -> Result<()> {
         let (mut out, mut x_bar, mut theta_bar) = (x.clone(), x.clone(), theta.clone());
         let mut scratch = network.scratch(batch);
         let mut second = network.second_order_scratch(batch);
-        let mut optimizer = Optimizer::new(
-            Rule::adabelief(),
-            Schedule::Constant(0.1),
-            network.layout().clone(),
-        )?;
+        let mut optimizer =
+            Optimizer::new(Rule::adabelief(), Schedule::Constant(0.1), network.layout().clone())?;
         let counted = allocations(|| {
-            let at = Input {
-                t: 0.5,
-                x: &x,
-                theta: &theta,
-            };
+            let at = Input { t: 0.5, x: &x, theta: &theta };
             network.forward(at, &mut out, &mut scratch);
             network.vjp(at, &x, &mut x_bar, &mut theta_bar, &mut scratch);
             network.jvp(at, at, &mut out, &mut scratch);

@@ -8,18 +8,13 @@ use odeon::nn::{Activation, Builder, Initializer, Network};
 
 /// A fixed, irregular sequence in (−1, 1).
 fn wave(n: usize, seed: f64) -> Vec<f64> {
-    (0..n)
-        .map(|i| (1.7 * i as f64 + 12.9 * seed + (i as f64).sqrt()).sin())
-        .collect()
+    (0..n).map(|i| (1.7 * i as f64 + 12.9 * seed + (i as f64).sqrt()).sin()).collect()
 }
 
 fn parameters(network: &Network) -> Vec<f64> {
     // Every parameter non-trivial, gains and shifts included.
     let scale = 0.6;
-    wave(network.layout().len(), 0.3)
-        .iter()
-        .map(|w| scale * w + 0.1)
-        .collect()
+    wave(network.layout().len(), 0.3).iter().map(|w| scale * w + 0.1).collect()
 }
 
 type Case = (String, Network, usize);
@@ -35,19 +30,11 @@ fn cases() -> Result<Vec<Case>> {
     for activation in Activation::ALL {
         let name = activation.name();
         add(name, Network::builder(5).activation(activation), 3)?;
-        let fused = Network::builder(3)
-            .dense(21)
-            .activation(activation)
-            .dense(3);
+        let fused = Network::builder(3).dense(21).activation(activation).dense(3);
         add(&format!("dense {name} dense"), fused, 3)?;
-        let last = Network::builder(3)
-            .concat_time()
-            .dense(3)
-            .activation(activation);
+        let last = Network::builder(3).concat_time().dense(3).activation(activation);
         add(&format!("dense {name}"), last, 2)?;
-        let twice = Network::builder(4)
-            .activation(activation)
-            .activation(activation);
+        let twice = Network::builder(4).activation(activation).activation(activation);
         add(&format!("{name} {name}"), twice, 2)?;
     }
     for batch in [1, 2, 3, 4, 7, 20] {
@@ -58,38 +45,21 @@ fn cases() -> Result<Vec<Case>> {
         add("tall 2", Network::builder(2).dense_without_bias(35), batch)?;
     }
     add("blocked", Network::builder(40).dense(33), 32)?;
-    add(
-        "blocked t",
-        Network::builder(40).concat_time().dense(33),
-        32,
-    )?;
-    add(
-        "blocked no bias",
-        Network::builder(33).concat_time().dense_without_bias(40),
-        32,
-    )?;
+    add("blocked t", Network::builder(40).concat_time().dense(33), 32)?;
+    add("blocked no bias", Network::builder(33).concat_time().dense_without_bias(40), 32)?;
     add("layer norm", Network::builder(7).layer_norm(), 4)?;
     let tanh = Activation::Tanh;
     let spiral = Network::builder(2).activation(Activation::Cube).dense(50);
     add("spiral", spiral.activation(tanh).dense(2), 20)?;
-    let image = Network::builder(24)
-        .concat_time()
-        .dense(40)
-        .activation(tanh);
+    let image = Network::builder(24).concat_time().dense(40).activation(tanh);
     add("image", image.concat_time().dense(24).activation(tanh), 40)?;
     let open = Network::builder(4).residual(|b| b.dense(9).activation(Activation::Gelu).dense(4));
     add("residual first", open.activation(tanh), 3)?;
     let nested = Network::builder(4).dense(6).layer_norm().residual(|b| {
-        let b = b
-            .activation(Activation::Silu)
-            .residual(|b| b.activation(Activation::Sin));
+        let b = b.activation(Activation::Silu).residual(|b| b.activation(Activation::Sin));
         b.concat_time().dense(8).activation(tanh).dense(6)
     });
-    add(
-        "nested",
-        nested.activation(Activation::Softplus).dense(4),
-        5,
-    )?;
+    add("nested", nested.activation(Activation::Softplus).dense(4), 5)?;
     Ok(cases)
 }
 
@@ -115,8 +85,7 @@ impl<'a> Run<'a> {
     fn forward(&self, t: f64, x: &[f64], theta: &[f64]) -> Result<Vec<f64>> {
         let mut out = vec![f64::NAN; self.network.output_dim() * self.batch];
         let mut scratch = self.network.scratch(self.batch);
-        self.network
-            .forward(self.network.at(t, x, theta)?, &mut out, &mut scratch);
+        self.network.forward(self.network.at(t, x, theta)?, &mut out, &mut scratch);
         Ok(out)
     }
 
@@ -124,11 +93,7 @@ impl<'a> Run<'a> {
         let mut out = vec![f64::NAN; self.network.output_dim() * self.batch];
         let mut scratch = self.network.scratch(self.batch);
         let at = self.network.at(self.t, &self.x, &self.theta)?;
-        let dot = odeon::nn::Input {
-            t: t_dot,
-            x: x_dot,
-            theta: theta_dot,
-        };
+        let dot = odeon::nn::Input { t: t_dot, x: x_dot, theta: theta_dot };
         self.network.jvp(at, dot, &mut out, &mut scratch);
         Ok(out)
     }
@@ -139,9 +104,7 @@ impl<'a> Run<'a> {
         let mut theta_bar = vec![start; self.theta.len()];
         let mut scratch = self.network.scratch(self.batch);
         let at = self.network.at(self.t, &self.x, &self.theta)?;
-        let t_bar = self
-            .network
-            .vjp(at, out_bar, &mut x_bar, &mut theta_bar, &mut scratch);
+        let t_bar = self.network.vjp(at, out_bar, &mut x_bar, &mut theta_bar, &mut scratch);
         Ok((t_bar, x_bar, theta_bar))
     }
 }
@@ -164,33 +127,23 @@ fn vjp_is_the_transpose_of_jvp_entry_by_entry() -> Result<()> {
         let along_t = run.jvp(1.0, &zero, &[])?;
         let scale = norm(&out_bar) * (1.0 + norm(&along_t));
         let error = (t_bar - dot(&along_t, &out_bar)).abs();
-        assert!(
-            error <= 1e-12 * scale,
-            "{name} × {batch}: t_bar {t_bar}, off by {error:e}"
-        );
+        assert!(error <= 1e-12 * scale, "{name} × {batch}: t_bar {t_bar}, off by {error:e}");
 
-        let check =
-            |which: &str, bar: &[f64], jvp: &dyn Fn(&[f64]) -> Result<Vec<f64>>| -> Result<()> {
-                let scale = norm(bar).max(1e-3);
-                let stride = bar.len().div_ceil(60).max(1);
-                for i in (0..bar.len()).step_by(stride) {
-                    let mut unit = vec![0.0; bar.len()];
-                    unit[i] = 1.0;
-                    let error = (bar[i] - dot(&jvp(&unit)?, &out_bar)).abs();
-                    assert!(
-                        error <= 1e-12 * scale,
-                        "{name} × {batch}: {which}[{i}] off by {error:e}"
-                    );
-                }
-                let all = wave(bar.len(), 4.4);
-                let error = (dot(bar, &all) - dot(&jvp(&all)?, &out_bar)).abs();
-                let scale = scale * norm(&all);
-                assert!(
-                    error <= 1e-12 * scale,
-                    "{name} × {batch}: {which} off by {error:e}"
-                );
-                Ok(())
-            };
+        let check = |which: &str, bar: &[f64], jvp: &dyn Fn(&[f64]) -> Result<Vec<f64>>| -> Result<()> {
+            let scale = norm(bar).max(1e-3);
+            let stride = bar.len().div_ceil(60).max(1);
+            for i in (0..bar.len()).step_by(stride) {
+                let mut unit = vec![0.0; bar.len()];
+                unit[i] = 1.0;
+                let error = (bar[i] - dot(&jvp(&unit)?, &out_bar)).abs();
+                assert!(error <= 1e-12 * scale, "{name} × {batch}: {which}[{i}] off by {error:e}");
+            }
+            let all = wave(bar.len(), 4.4);
+            let error = (dot(bar, &all) - dot(&jvp(&all)?, &out_bar)).abs();
+            let scale = scale * norm(&all);
+            assert!(error <= 1e-12 * scale, "{name} × {batch}: {which} off by {error:e}");
+            Ok(())
+        };
         check("x_bar", &x_bar, &|unit| run.jvp(0.0, unit, &[]))?;
         check("theta_bar", &theta_bar, &|unit| run.jvp(0.0, &zero, unit))?;
     }
@@ -205,28 +158,15 @@ fn jvp_agrees_with_finite_differences_in_every_direction_kind() -> Result<()> {
         let run = Run::new(&network, batch);
         let x_dot = wave(run.x.len(), 5.5);
         let theta_dot = wave(run.theta.len(), 6.6);
-        for (t_dot, use_x, use_theta) in [
-            (1.0, 0.0, 0.0),
-            (0.0, 1.0, 0.0),
-            (0.0, 0.0, 1.0),
-            (0.7, 1.0, -0.4),
-        ] {
+        for (t_dot, use_x, use_theta) in [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.7, 1.0, -0.4)]
+        {
             let x_dot: Vec<_> = x_dot.iter().map(|v| v * use_x).collect();
             let theta_dot: Vec<_> = theta_dot.iter().map(|v| v * use_theta).collect();
             let exact = run.jvp(t_dot, &x_dot, &theta_dot)?;
             let at = |h: f64| {
-                let x: Vec<_> = run
-                    .x
-                    .iter()
-                    .zip(&x_dot)
-                    .map(|(x, d)| h.mul_add(*d, *x))
-                    .collect();
-                let theta: Vec<_> = run
-                    .theta
-                    .iter()
-                    .zip(&theta_dot)
-                    .map(|(x, d)| h.mul_add(*d, *x))
-                    .collect();
+                let x: Vec<_> = run.x.iter().zip(&x_dot).map(|(x, d)| h.mul_add(*d, *x)).collect();
+                let theta: Vec<_> =
+                    run.theta.iter().zip(&theta_dot).map(|(x, d)| h.mul_add(*d, *x)).collect();
                 run.forward(run.t + h * t_dot, &x, &theta)
             };
             // Fourth-order central difference.
@@ -264,14 +204,7 @@ fn taped_passes_have_the_same_bits() -> Result<()> {
         // The reverse must live on the tape alone.
         let mut scratch = network.scratch(batch);
         let taped = (&out[..], &tape[..]);
-        let t_bar = network.vjp_taped(
-            at,
-            taped,
-            &out_bar,
-            &mut x_bar,
-            &mut theta_bar,
-            &mut scratch,
-        );
+        let t_bar = network.vjp_taped(at, taped, &out_bar, &mut x_bar, &mut theta_bar, &mut scratch);
         assert_eq!((t_bar, x_bar, theta_bar), run.vjp(&out_bar, 0.5)?, "{name}");
     }
     Ok(())
@@ -287,10 +220,7 @@ fn vjp_accumulates() -> Result<()> {
         assert_eq!(t0, t1, "{name}");
         let scale = 1.0 + norm(&x0) + norm(&theta0);
         for (a, b) in x0.iter().zip(&x1).chain(theta0.iter().zip(&theta1)) {
-            assert!(
-                (a + 3.0 - b).abs() <= 1e-13 * scale,
-                "{name}: {a} + 3 against {b}"
-            );
+            assert!((a + 3.0 - b).abs() <= 1e-13 * scale, "{name}: {a} + 3 against {b}");
         }
     }
     Ok(())
@@ -308,11 +238,7 @@ fn a_batch_is_its_columns() -> Result<()> {
             network.forward(network.at(run.t, x, &run.theta)?, &mut out, &mut scratch);
             if name.starts_with("blocked") || name == "image" {
                 // A blocked product adds in another order than the single column's dot products.
-                let error = out
-                    .iter()
-                    .zip(expected)
-                    .map(|(a, b)| (a - b).powi(2))
-                    .sum::<f64>();
+                let error = out.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
                 assert!(error.sqrt() <= 1e-13 * norm(expected), "{name}: {error:e}");
             } else {
                 assert_eq!(out, expected, "{name} × {batch}");
@@ -343,55 +269,24 @@ fn single_precision_follows_double() -> Result<()> {
         let x: Vec<f32> = run.x.iter().map(|&v| v as f32).collect();
         let theta: Vec<f32> = run.theta.iter().map(|&v| v as f32).collect();
         let mut out = vec![0.0f32; expected.len()];
-        network.forward(
-            network.at(run.t as f32, &x, &theta)?,
-            &mut out,
-            &mut network.scratch(batch),
-        );
-        let error: f64 = out
-            .iter()
-            .zip(&expected)
-            .map(|(&a, b)| (f64::from(a) - b).powi(2))
-            .sum();
-        assert!(
-            error.sqrt() <= 2e-6 * (1.0 + norm(&expected)),
-            "{name}: {:e}",
-            error.sqrt()
-        );
+        network.forward(network.at(run.t as f32, &x, &theta)?, &mut out, &mut network.scratch(batch));
+        let error: f64 = out.iter().zip(&expected).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum();
+        assert!(error.sqrt() <= 2e-6 * (1.0 + norm(&expected)), "{name}: {:e}", error.sqrt());
     }
     Ok(())
 }
 
 #[test]
 fn a_network_is_a_right_hand_side() -> Result<()> {
-    let network = Network::builder(2)
-        .concat_time()
-        .dense(8)
-        .activation(Activation::Tanh)
-        .dense(2)
-        .build()?;
+    let network = Network::builder(2).concat_time().dense(8).activation(Activation::Tanh).dense(2).build()?;
     let theta: Vec<f64> = network.init(Initializer::GlorotNormal, 1)?;
     let model = NeuralOde::new(network)?;
-    assert_eq!(
-        (
-            Dynamics::<f64>::dim(&model),
-            Dynamics::<f64>::num_params(&model)
-        ),
-        (2, 50)
-    );
+    assert_eq!((Dynamics::<f64>::dim(&model), Dynamics::<f64>::num_params(&model)), (2, 50));
     let (mut scratch, y) = (Dynamics::<f64>::scratch(&model, 2), [1.0, 2.0, 3.0, 4.0]);
-    let at = Point {
-        t: 0.5,
-        y: &y,
-        theta: &theta,
-    };
+    let at = Point { t: 0.5, y: &y, theta: &theta };
     let (mut dy, mut along_t) = ([0.0; 4], [0.0; 4]);
     model.eval(at, &mut dy, &mut scratch);
-    let dot = Tangent {
-        t: 1.0,
-        y: &[0.0; 4],
-        theta: &[],
-    };
+    let dot = Tangent { t: 1.0, y: &[0.0; 4], theta: &[] };
     model.jvp(at, dot, &mut along_t, &mut scratch);
     let (mut y_bar, mut theta_bar) = ([0.0; 4], vec![0.0; 50]);
     let t_bar = model.vjp(at, &[1.0; 4], &mut y_bar, &mut theta_bar, &mut scratch);
@@ -421,26 +316,11 @@ fn the_unit_that_went_non_finite_is_named() -> Result<()> {
     let x = [1.0, 1.0, 2.0, 2.0];
     assert_eq!(name(&[], &x)?, None);
     let is = |found: Option<String>, expected: &str| assert_eq!(found.as_deref(), Some(expected));
-    is(
-        name(&[("0.bias", 3, f64::NAN)], &x)?,
-        "layer 0 (dense), unit 3",
-    );
-    is(
-        name(&[("0.weight", 4, 1e200)], &x)?,
-        "layer 1 (cube), unit 2",
-    );
-    is(
-        name(&[("2.0.bias", 1, f64::INFINITY)], &x)?,
-        "layer 2.0 (dense), unit 1",
-    );
-    is(
-        name(&[("3.weight", 7, f64::NAN)], &x)?,
-        "layer 3 (dense), unit 1",
-    );
-    is(
-        name(&[], &[1.0, 1.0, 1.0, f64::NAN])?,
-        "the network's input, row 1",
-    );
+    is(name(&[("0.bias", 3, f64::NAN)], &x)?, "layer 0 (dense), unit 3");
+    is(name(&[("0.weight", 4, 1e200)], &x)?, "layer 1 (cube), unit 2");
+    is(name(&[("2.0.bias", 1, f64::INFINITY)], &x)?, "layer 2.0 (dense), unit 1");
+    is(name(&[("3.weight", 7, f64::NAN)], &x)?, "layer 3 (dense), unit 1");
+    is(name(&[], &[1.0, 1.0, 1.0, f64::NAN])?, "the network's input, row 1");
     Ok(())
 }
 
@@ -450,30 +330,11 @@ fn impossible_networks_are_explained() {
         (Network::builder(0).dense(2), "at least one row"),
         (Network::builder(2), "at least one layer"),
         (Network::builder(2).dense(0), "at least one"),
-        (
-            Network::builder(2).concat_time(),
-            "a dense layer must follow",
-        ),
-        (
-            Network::builder(2)
-                .concat_time()
-                .activation(Activation::Tanh),
-            "a dense layer must follow",
-        ),
-        (
-            Network::builder(2).concat_time().concat_time().dense(2),
-            "one time input",
-        ),
-        (
-            Network::builder(2).residual(|b| b.dense(3)),
-            "it must give 2",
-        ),
-        (
-            Network::builder(2)
-                .residual(|b| b.dense(2).concat_time())
-                .dense(2),
-            "a dense layer must follow",
-        ),
+        (Network::builder(2).concat_time(), "a dense layer must follow"),
+        (Network::builder(2).concat_time().activation(Activation::Tanh), "a dense layer must follow"),
+        (Network::builder(2).concat_time().concat_time().dense(2), "one time input"),
+        (Network::builder(2).residual(|b| b.dense(3)), "it must give 2"),
+        (Network::builder(2).residual(|b| b.dense(2).concat_time()).dense(2), "a dense layer must follow"),
         (Network::builder(2).layer_norm_with(0.0), "positive"),
     ];
     for (builder, part) in refused {

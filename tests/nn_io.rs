@@ -6,9 +6,7 @@ use odeon::{Error, Result};
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data/nn")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/nn").join(name)
 }
 
 fn network() -> Network {
@@ -35,16 +33,9 @@ fn a_torch_export_gives_its_own_outputs() -> Result<()> {
         let x = tensor(&path, "example.input", &[2, 3])?;
         let expected = tensor(&path, "example.output", &[2, 2])?;
         let mut out = [0.0; 4];
-        network.forward(
-            network.at(0.0, &x, &theta)?,
-            &mut out,
-            &mut network.scratch(2),
-        );
+        network.forward(network.at(0.0, &x, &theta)?, &mut out, &mut network.scratch(2));
         for (given, expected) in out.iter().zip(&expected) {
-            assert!(
-                (given - expected).abs() < 1e-14,
-                "{file}: {given} against {expected}"
-            );
+            assert!((given - expected).abs() < 1e-14, "{file}: {given} against {expected}");
         }
     }
     Ok(())
@@ -68,10 +59,7 @@ fn what_is_saved_is_loaded_with_the_same_bits() -> Result<()> {
         assert_eq!(load::<f32>(&path, layout, &names)?, single);
     }
     save(&path, layout, &theta, &equinox)?;
-    assert_eq!(
-        tensor(&path, "mlp.layers[1].weight", &[2, 4])?,
-        layout.view("2.weight", &theta)?
-    );
+    assert_eq!(tensor(&path, "mlp.layers[1].weight", &[2, 4])?, layout.view("2.weight", &theta)?);
     Ok(())
 }
 
@@ -81,51 +69,20 @@ fn bad_files_and_names_are_explained() -> Result<()> {
     let layout = network.layout();
     let path = fixture("mlp_f32.safetensors");
     let refused = |layout: &Layout, path: &Path, names: &Names, parts: &[&str]| {
-        let message = load::<f64>(path, layout, names)
-            .expect_err("bad")
-            .to_string();
+        let message = load::<f64>(path, layout, names).expect_err("bad").to_string();
         for part in parts {
             assert!(message.contains(part), "'{part}' is not in: {message}");
         }
     };
-    refused(
-        layout,
-        &path,
-        &Names::exact(),
-        &["mlp_f32", "'0.weight'", "'net.0.weight'"],
-    );
+    refused(layout, &path, &Names::exact(), &["mlp_f32", "'0.weight'", "'net.0.weight'"]);
     let strict = Names::exact().prefix("net.");
-    refused(
-        layout,
-        &path,
-        &strict,
-        &["no parameter for 'example.input', 'example.output'"],
-    );
-    let wider = Network::builder(3)
-        .dense(4)
-        .activation(Activation::Tanh)
-        .dense(5)
-        .build()?;
-    refused(
-        wider.layout(),
-        &path,
-        &torch_names(),
-        &["net.2.weight", "[2, 4]", "[5, 4]"],
-    );
-    refused(
-        layout,
-        &path,
-        &torch_names().rename("9.bias", "x"),
-        &["9.bias", "2.weight"],
-    );
+    refused(layout, &path, &strict, &["no parameter for 'example.input', 'example.output'"]);
+    let wider = Network::builder(3).dense(4).activation(Activation::Tanh).dense(5).build()?;
+    refused(wider.layout(), &path, &torch_names(), &["net.2.weight", "[2, 4]", "[5, 4]"]);
+    refused(layout, &path, &torch_names().rename("9.bias", "x"), &["9.bias", "2.weight"]);
     let clash = torch_names().rename("0.bias", "net.2.bias");
     refused(layout, &path, &clash, &["two parameters would share it"]);
-    refused(
-        layout,
-        Path::new("absent.safetensors"),
-        &torch_names(),
-        &["absent.safetensors"],
-    );
+    refused(layout, Path::new("absent.safetensors"), &torch_names(), &["absent.safetensors"]);
     assert!(Names::exact().numbered("layers").is_err());
     assert!(Names::exact().numbered("{}{}").is_err());
 
@@ -134,12 +91,7 @@ fn bad_files_and_names_are_explained() -> Result<()> {
     let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
     for cut in [0, 7, 100, bytes.len() - 1] {
         std::fs::write(&broken, &bytes[..cut]).map_err(|e| Error::io(&broken, e))?;
-        refused(
-            layout,
-            &broken,
-            &torch_names(),
-            &["not a complete safetensors file"],
-        );
+        refused(layout, &broken, &torch_names(), &["not a complete safetensors file"]);
     }
     // Tensors start after the 8-byte length and the header; the first one in a file sorted by type
     // is the f64 output, so the last four bytes belong to an f32 weight.
@@ -147,12 +99,7 @@ fn bad_files_and_names_are_explained() -> Result<()> {
     let end = nan.len();
     nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(&broken, &nan).map_err(|e| Error::io(&broken, e))?;
-    refused(
-        layout,
-        &broken,
-        &torch_names(),
-        &["NaN", "not a finite f64"],
-    );
+    refused(layout, &broken, &torch_names(), &["NaN", "not a finite f64"]);
     Ok(())
 }
 

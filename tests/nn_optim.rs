@@ -19,48 +19,19 @@ fn layout() -> Layout {
 /// Rules with the values of one parameter, started at 1, after each of five steps.
 fn references() -> Vec<(Rule, [f64; 5])> {
     let (epsilon, weight_decay) = (1e-8, 0.05);
-    let sgd = |momentum, nesterov| Rule::Sgd {
-        momentum,
-        nesterov,
-        weight_decay,
-    };
+    let sgd = |momentum, nesterov| Rule::Sgd { momentum, nesterov, weight_decay };
     vec![
-        (
-            sgd(0.0, false),
-            [
-                0.945,
-                1.065275,
-                0.9849486249999999,
-                0.9800238818749999,
-                0.7751237624656249,
-            ],
-        ),
+        (sgd(0.0, false), [0.945, 1.065275, 0.9849486249999999, 0.9800238818749999, 0.7751237624656249]),
         (
             sgd(0.9, false),
-            [
-                0.945,
-                1.0157749999999999,
-                0.9993936249999998,
-                0.9796534193749998,
-                0.7569889672156248,
-            ],
+            [0.945, 1.0157749999999999, 0.9993936249999998, 0.9796534193749998, 0.7569889672156248],
         ),
         (
             sgd(0.9, true),
-            [
-                0.8955,
-                1.0799427499999998,
-                0.9847115188749999,
-                0.9620083938081874,
-                0.5568677033418158,
-            ],
+            [0.8955, 1.0799427499999998, 0.9847115188749999, 0.9620083938081874, 0.5568677033418158],
         ),
         (
-            Rule::Adam {
-                betas: BETAS,
-                epsilon,
-                weight_decay,
-            },
+            Rule::Adam { betas: BETAS, epsilon, weight_decay },
             [
                 0.9000000018181818,
                 0.9398904395161607,
@@ -70,25 +41,11 @@ fn references() -> Vec<(Rule, [f64; 5])> {
             ],
         ),
         (
-            Rule::AdamW {
-                betas: BETAS,
-                epsilon,
-                weight_decay,
-            },
-            [
-                0.895000002,
-                0.9347465279038955,
-                0.9288287040298329,
-                0.9231654766727153,
-                0.8747921074697449,
-            ],
+            Rule::AdamW { betas: BETAS, epsilon, weight_decay },
+            [0.895000002, 0.9347465279038955, 0.9288287040298329, 0.9231654766727153, 0.8747921074697449],
         ),
         (
-            Rule::Adamax {
-                betas: BETAS,
-                epsilon,
-                weight_decay,
-            },
+            Rule::Adamax { betas: BETAS, epsilon, weight_decay },
             [
                 0.9000000018181817,
                 0.9310111393622106,
@@ -108,13 +65,7 @@ fn references() -> Vec<(Rule, [f64; 5])> {
             ],
         ),
         (
-            Rule::RmsProp {
-                alpha: 0.9,
-                epsilon: 1e-3,
-                epsilon_in_root: false,
-                momentum: 0.9,
-                weight_decay,
-            },
+            Rule::RmsProp { alpha: 0.9, epsilon: 1e-3, epsilon_in_root: false, momentum: 0.9, weight_decay },
             [
                 0.6855800217524761,
                 0.6925031021543319,
@@ -149,10 +100,7 @@ fn follow<T: Real>(rule: Rule, expected: &[f64; 5], tolerance: f64) -> Result<()
         optimizer.step(&mut theta, &[T::of(g); 19])?;
         for value in &theta {
             let error = (value.f64() - expected).abs();
-            assert!(
-                error <= tolerance,
-                "{rule:?}, step {k}: {value} against {expected}"
-            );
+            assert!(error <= tolerance, "{rule:?}, step {k}: {value} against {expected}");
         }
     }
     Ok(())
@@ -169,12 +117,7 @@ fn steps_are_the_published_ones() -> Result<()> {
 
 #[test]
 fn a_restored_optimiser_continues_with_the_same_bits() -> Result<()> {
-    let schedule = Schedule::Exponential {
-        initial: 0.1,
-        factor: 0.5,
-        every: 2,
-        staircase: false,
-    };
+    let schedule = Schedule::Exponential { initial: 0.1, factor: 0.5, every: 2, staircase: false };
     for (rule, _) in references() {
         let mut whole = Optimizer::<f64>::new(rule, schedule.clone(), layout())?;
         let mut theta: Vec<f64> = (0..19).map(|i| f64::from(i).sin()).collect();
@@ -209,25 +152,13 @@ fn bad_input_is_explained_and_changes_nothing() -> Result<()> {
     let (before, state) = (theta.clone(), adam.state());
     let mut gradient = [1.0; 19];
     gradient[18] = f64::NAN;
-    let message = adam
-        .step(&mut theta, &gradient)
-        .expect_err("NaN")
-        .to_string();
-    assert!(
-        message.contains("0.bias[1]") && message.contains("NaN"),
-        "{message}"
-    );
+    let message = adam.step(&mut theta, &gradient).expect_err("NaN").to_string();
+    assert!(message.contains("0.bias[1]") && message.contains("NaN"), "{message}");
     assert!(adam.step(&mut theta, &[1.0; 18]).is_err());
     assert!(adam.step(&mut theta[1..], &[1.0; 19]).is_err());
     let belief = Optimizer::<f64>::new(Rule::adabelief(), Schedule::Constant(0.1), layout())?;
-    let message = adam
-        .restore(belief.state())
-        .expect_err("another rule's")
-        .to_string();
-    assert!(
-        message.contains("deviation") && message.contains("square"),
-        "{message}"
-    );
+    let message = adam.restore(belief.state()).expect_err("another rule's").to_string();
+    assert!(message.contains("deviation") && message.contains("square"), "{message}");
     let mut short = state.clone();
     short.buffers[1].1.pop();
     assert!(adam.restore(short).is_err());
@@ -237,37 +168,13 @@ fn bad_input_is_explained_and_changes_nothing() -> Result<()> {
         (Rule::momentum(1.0), 0.1),
         (Rule::momentum(f64::NAN), 0.1),
         (Rule::adamw(-1.0), 0.1),
-        (
-            Rule::Adam {
-                betas: (0.9, 1.0),
-                epsilon: 1e-8,
-                weight_decay: 0.0,
-            },
-            0.1,
-        ),
-        (
-            Rule::Adamax {
-                betas: BETAS,
-                epsilon: 0.0,
-                weight_decay: 0.0,
-            },
-            0.1,
-        ),
-        (
-            Rule::Sgd {
-                momentum: 0.0,
-                nesterov: true,
-                weight_decay: 0.0,
-            },
-            0.1,
-        ),
+        (Rule::Adam { betas: (0.9, 1.0), epsilon: 1e-8, weight_decay: 0.0 }, 0.1),
+        (Rule::Adamax { betas: BETAS, epsilon: 0.0, weight_decay: 0.0 }, 0.1),
+        (Rule::Sgd { momentum: 0.0, nesterov: true, weight_decay: 0.0 }, 0.1),
         (Rule::rmsprop(), -0.1),
     ];
     for (rule, rate) in refused {
-        assert!(
-            Optimizer::<f64>::new(rule, Schedule::Constant(rate), layout()).is_err(),
-            "{rule:?}"
-        );
+        assert!(Optimizer::<f64>::new(rule, Schedule::Constant(rate), layout()).is_err(), "{rule:?}");
     }
     Ok(())
 }

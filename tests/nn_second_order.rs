@@ -19,9 +19,7 @@ use regularise_support::{Net, Setup};
 
 /// A fixed, irregular sequence in (−1, 1).
 fn wave(n: usize, seed: f64) -> Vec<f64> {
-    (0..n)
-        .map(|i| (1.7 * i as f64 + 12.9 * seed + (i as f64).sqrt()).sin())
-        .collect()
+    (0..n).map(|i| (1.7 * i as f64 + 12.9 * seed + (i as f64).sqrt()).sin()).collect()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -47,22 +45,14 @@ fn cases() -> Result<Vec<Case>> {
         let twice = twice.activation(activation);
         add(&format!("dense {name} {name}"), twice, 2)?;
         let last = Network::builder(3).activation(Activation::Cube).dense(3);
-        add(
-            &format!("cube dense {name}"),
-            last.activation(activation),
-            2,
-        )?;
+        add(&format!("cube dense {name}"), last.activation(activation), 2)?;
     }
     let (tanh, gelu) = (Activation::Tanh, Activation::Gelu);
     let cube = || Network::builder(4).activation(Activation::Cube);
     add("layer norm", Network::builder(7).layer_norm(), 4)?;
     add("wide ε", Network::builder(3).layer_norm_with(0.5), 2)?;
     add("norm after", cube().layer_norm().dense(3), 2)?;
-    add(
-        "norm first",
-        Network::builder(4).layer_norm().activation(tanh),
-        2,
-    )?;
+    add("norm first", Network::builder(4).layer_norm().activation(tanh), 2)?;
     let open = Network::builder(4).residual(|b| b.dense(9).activation(gelu).dense(4));
     add("residual first", open.activation(tanh), 3)?;
     add("residual last", cube().residual(|b| b.activation(tanh)), 3)?;
@@ -84,21 +74,14 @@ fn cases() -> Result<Vec<Case>> {
 #[test]
 fn products_match_differences_of_jvp_for_every_layer() -> Result<()> {
     for (name, network, batch) in cases()? {
-        let theta: Vec<f64> = wave(network.layout().len(), 0.3)
-            .iter()
-            .map(|w| 0.6 * w + 0.1)
-            .collect();
+        let theta: Vec<f64> = wave(network.layout().len(), 0.3).iter().map(|w| 0.6 * w + 0.1).collect();
         let (inputs, rows) = (network.input_dim() * batch, network.output_dim() * batch);
         let (x, direction, bar) = (wave(inputs, 0.8), wave(inputs, 2.6), wave(rows, 1.9));
         let mut scratch = network.scratch(batch);
         // uᵀ J v as a function of (t, x, θ) in one vector.
         let mut phi = |all: &[f64]| {
             let (x, theta) = all[1..].split_at(inputs);
-            let along = Input {
-                t: 0.0,
-                x: &direction,
-                theta: &[],
-            };
+            let along = Input { t: 0.0, x: &direction, theta: &[] };
             let (t, mut out) = (all[0], vec![0.0; rows]);
             network.jvp(Input { t, x, theta }, along, &mut out, &mut scratch);
             dot(&out, &bar)
@@ -164,19 +147,11 @@ fn products_equal_those_of_dual_numbers_on_a_tape() -> Result<()> {
     let products = [direction.as_slice(), &bar];
     let (mut y_bar, mut theta_bar) = (vec![0.0; 6], vec![0.0; 15]);
     let mut memory = SecondOrder::<f64>::memory(&network, 3);
-    let at = Point {
-        t,
-        y: &y,
-        theta: &theta,
-    };
+    let at = Point { t, y: &y, theta: &theta };
     let t_bar = network.jvp_vjp(at, products, &mut y_bar, &mut theta_bar, &mut memory);
     let (mut want, mut theta_want) = (vec![0.0; 6], vec![0.0; 15]);
     let mut memory = SecondOrder::<f64>::memory(&generic, 3);
-    let at = Point {
-        t,
-        y: &y,
-        theta: &given,
-    };
+    let at = Point { t, y: &y, theta: &given };
     let t_want = generic.jvp_vjp(at, products, &mut want, &mut theta_want, &mut memory);
     assert!(t_want.abs() > 1e-3);
     want.extend(order.iter().map(|&k| theta_want[k]));
@@ -191,10 +166,7 @@ fn products_equal_those_of_dual_numbers_on_a_tape() -> Result<()> {
 fn layered() -> Result<NeuralOde> {
     let block = |b: Builder| b.dense(5).activation(Activation::Silu).dense(4);
     let first = Network::builder(2).concat_time().dense(4);
-    let middle = first
-        .activation(Activation::Tanh)
-        .layer_norm()
-        .residual(block);
+    let middle = first.activation(Activation::Tanh).layer_norm().residual(block);
     NeuralOde::new(middle.activation(Activation::Gelu).dense(2).build()?)
 }
 
@@ -219,10 +191,7 @@ fn rnode_on_a_network_has_the_exact_gradient_at_replayed_steps() -> Result<()> {
         let theta: Vec<f64> = wave(Dynamics::<f64>::num_params(&model), 0.9);
         let mut y0 = Vec::new();
         rnode.augment(&setup.y0(), &mut y0)?;
-        let options = Options {
-            norm: rnode.norm(&setup.options.norm),
-            ..setup.options
-        };
+        let options = Options { norm: rnode.norm(&setup.options.norm), ..setup.options };
         let stepper = ExplicitStepper::new(&rnode, &Tsit5, setup.batch);
         let mut adjoint = DiscreteAdjoint::new(stepper, setup.memory);
         // The state's rows and, weighted, both additional ones.
@@ -233,11 +202,7 @@ fn rnode_on_a_network_has_the_exact_gradient_at_replayed_steps() -> Result<()> {
             let [e, q] = rnode.read(last, [0.3, 2.0], &mut bar[start..]);
             value + 0.3 * e + 2.0 * q
         };
-        let given = Problem {
-            y0: &y0,
-            span: setup.span,
-            theta: &theta,
-        };
+        let given = Problem { y0: &y0, span: setup.span, theta: &theta };
         adjoint.value_and_gradient(&given, &options, &mut [], |s, bar| Ok(whole(s, bar)))?;
         let gradient = adjoint.theta_gradient().to_vec();
         let recorded = adjoint.solution().clone();
@@ -248,10 +213,7 @@ fn rnode_on_a_network_has_the_exact_gradient_at_replayed_steps() -> Result<()> {
             let mut failure = None;
             let want = difference(|d| {
                 moved[i] = theta[i] + d;
-                let point = Problem {
-                    theta: &moved,
-                    ..given
-                };
+                let point = Problem { theta: &moved, ..given };
                 let replayed = adjoint.replay(&point, &recorded, &options, &mut []);
                 moved[i] = theta[i];
                 match replayed {
@@ -264,11 +226,7 @@ fn rnode_on_a_network_has_the_exact_gradient_at_replayed_steps() -> Result<()> {
             });
             failure.map_or(Ok(()), Err)?;
             let error = (gradient[i] - want).abs() / scale;
-            assert!(
-                error <= 1e-7,
-                "θ {i}: {} {want}, off by {error:e}",
-                gradient[i]
-            );
+            assert!(error <= 1e-7, "θ {i}: {} {want}, off by {error:e}", gradient[i]);
         }
     }
     Ok(())

@@ -43,26 +43,16 @@ fn exact(t: f64) -> [f64; 2] {
 const POINTS: usize = 6;
 
 fn distance(y: &[f64], t: f64) -> f64 {
-    y.iter()
-        .zip(exact(t))
-        .fold(0.0, |worst, (y, e)| (y - e).abs().max(worst))
+    y.iter().zip(exact(t)).fold(0.0, |worst, (y, e)| (y - e).abs().max(worst))
 }
 
 /// RMS over eight start times of the error at the end of `span` length with steps of size |h|.
 fn end_error(method: &Tableau, length: f64, h: f64) -> Result<f64, Failed> {
     rms(|start| {
         // Backward from the same end as forward.
-        let span = if length > 0.0 {
-            [start, start + length]
-        } else {
-            [start - length, start]
-        };
+        let span = if length > 0.0 { [start, start + length] } else { [start - length, start] };
         let y0 = exact(span[0]);
-        let problem = Problem {
-            y0: &y0,
-            span,
-            theta: &[],
-        };
+        let problem = Problem { y0: &y0, span, theta: &[] };
         let solution = solve(&Generic(Forced(6.0)), method, &problem, &Options::fixed(h))?;
         Ok(distance(solution.last(), span[1]))
     })
@@ -74,15 +64,8 @@ fn single_step(method: &Tableau, kappa: f64, h: f64) -> Result<[f64; 2], Failed>
     let step = |start: f64| -> Result<[f64; 2], Failed> {
         let t = start + 0.4;
         let y0 = exact(t);
-        let problem = Problem {
-            y0: &y0,
-            span: [t, t + h],
-            theta: &[],
-        };
-        let options = Options {
-            norm: ErrorNorm::new(0.0, 1.0),
-            ..Options::fixed(h.abs()).save(Save::Dense)
-        };
+        let problem = Problem { y0: &y0, span: [t, t + h], theta: &[] };
+        let options = Options { norm: ErrorNorm::new(0.0, 1.0), ..Options::fixed(h.abs()).save(Save::Dense) };
         let solution = solve(&Generic(Forced(kappa)), method, &problem, &options)?;
         assert_eq!(solution.steps.len(), 1);
         let mut worst: f64 = 0.0;
@@ -161,16 +144,8 @@ fn counts(part: f64) -> impl Iterator<Item = f64> {
 fn end_slopes(length: f64, part: f64, what: &str) -> Result<(), Failed> {
     for method in tableaux::all() {
         let steps = counts(part).map(|n| length.abs() / n);
-        let measured = fitted(steps, floor(method, 3e-14, 1.5e-12), |h| {
-            end_error(method, length, h)
-        })?;
-        check(
-            method,
-            what,
-            measured,
-            method.order,
-            superconvergent(method),
-        );
+        let measured = fitted(steps, floor(method, 3e-14, 1.5e-12), |h| end_error(method, length, h))?;
+        check(method, what, measured, method.order, superconvergent(method));
     }
     Ok(())
 }
@@ -219,11 +194,7 @@ fn dense_outputs() -> Result<(), Failed> {
         for sign in [1.0, -1.0] {
             let measured = fitted(
                 ladder(0.6),
-                if method.order == 9 {
-                    1e-12
-                } else {
-                    floor(method, 3e-14, 1e-11)
-                },
+                if method.order == 9 { 1e-12 } else { floor(method, 3e-14, 1e-11) },
                 |h| Ok(single_step(method, kappa, sign * h)?[1]),
             )?;
             let power = method.dense.order + 1;

@@ -27,9 +27,7 @@ fn decode(png: &[u8]) -> (usize, usize, Vec<u8>) {
         at += 12 + length;
     }
     let mut raw = Vec::new();
-    flate2::read::ZlibDecoder::new(&idat[..])
-        .read_to_end(&mut raw)
-        .expect("zlib stream");
+    flate2::read::ZlibDecoder::new(&idat[..]).read_to_end(&mut raw).expect("zlib stream");
     assert_eq!(raw.len(), size.1 * (1 + 3 * size.0));
     let rows = raw.chunks_exact(1 + 3 * size.0);
     let pixels = rows.flat_map(|row| {
@@ -54,13 +52,7 @@ fn rgb(color: Color) -> [u8; 3] {
 
 /// Draws both formats; checks size, ink of the given colours and texts. With ODEON_PLOT_DIR set,
 /// keeps the files there for looking at.
-fn check(
-    name: &str,
-    figure: &Figure,
-    size: (usize, usize),
-    inks: &[Color],
-    texts: &[&str],
-) -> Result<()> {
+fn check(name: &str, figure: &Figure, size: (usize, usize), inks: &[Color], texts: &[&str]) -> Result<()> {
     let png = figure.to_png()?;
     let svg = figure.to_svg()?;
     if let Ok(dir) = std::env::var("ODEON_PLOT_DIR") {
@@ -73,24 +65,14 @@ fn check(
     let counts = colours(&pixels);
     let white = counts.get(&[255; 3]).copied().unwrap_or(0);
     assert!(white > width * height / 3, "{name}: the ground is white");
-    assert!(
-        counts.len() > 30,
-        "{name}: {} colours, text is anti-aliased",
-        counts.len()
-    );
+    assert!(counts.len() > 30, "{name}: {} colours, text is anti-aliased", counts.len());
     for &ink in inks {
         let count = counts.get(&rgb(ink)).copied().unwrap_or(0);
         assert!(count > 15, "{name}: {count} pixels of {ink:?}");
     }
-    assert!(
-        svg.contains(&format!("width=\"{}\" height=\"{}\"", size.0, size.1)),
-        "{name}"
-    );
+    assert!(svg.contains(&format!("width=\"{}\" height=\"{}\"", size.0, size.1)), "{name}");
     for text in texts {
-        assert!(
-            svg.lines().any(|line| line.trim() == *text),
-            "{name}: no text '{text}'"
-        );
+        assert!(svg.lines().any(|line| line.trim() == *text), "{name}: no text '{text}'");
     }
     Ok(())
 }
@@ -112,9 +94,7 @@ fn noisy(n: usize, start: f64, rate: f64, floor: f64, seed: u32) -> Vec<f64> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         f64::from(state >> 8) / f64::from(1u32 << 24) - 0.5
     };
-    (0..n)
-        .map(|i| (start * (-rate * i as f64).exp() + floor) * (0.5 * noise()).exp())
-        .collect()
+    (0..n).map(|i| (start * (-rate * i as f64).exp() + floor) * (0.5 * noise()).exp()).collect()
 }
 
 #[test]
@@ -127,41 +107,21 @@ fn trajectories_and_phase_portraits() -> Result<()> {
     panel.x_label("t (s)").y_label("u (m)");
     let figure = Figure::new(800, 600)?.with(panel);
     let inks = [Color::Blue, Color::Vermillion];
-    check(
-        "trajectories",
-        &figure,
-        (800, 600),
-        &inks,
-        &["Spiral, neural ODE", "t (s)", "u₂, data"],
-    )?;
+    check("trajectories", &figure, (800, 600), &inks, &["Spiral, neural ODE", "t (s)", "u₂, data"])?;
 
     let panel = panels::phase_portrait("Phase portrait", &names, (0, 1), model, Some(data))?;
     let figure = Figure::new(800, 600)?.with(panel);
-    check(
-        "phase",
-        &figure,
-        (800, 600),
-        &inks,
-        &["Phase portrait", "u₁", "u₂", "start", "−1.5"],
-    )
+    check("phase", &figure, (800, 600), &inks, &["Phase portrait", "u₁", "u₂", "start", "−1.5"])
 }
 
 #[test]
 fn training_pages() -> Result<()> {
-    let curves: Vec<Vec<f64>> = (0..3)
-        .map(|i| noisy(300, 1.0, 0.02 + 0.01 * f64::from(i), 2e-4, 7 + i as u32))
-        .collect();
+    let curves: Vec<Vec<f64>> =
+        (0..3).map(|i| noisy(300, 1.0, 0.02 + 0.01 * f64::from(i), 2e-4, 7 + i as u32)).collect();
     let nfe: Vec<Vec<f64>> = (0..3)
-        .map(|i| {
-            noisy(300, -60.0, 0.01, 260.0 - 40.0 * f64::from(i), 9)
-                .iter()
-                .map(|v| v.round())
-                .collect()
-        })
+        .map(|i| noisy(300, -60.0, 0.01, 260.0 - 40.0 * f64::from(i), 9).iter().map(|v| v.round()).collect())
         .collect();
-    let named = |c: &'static [&'static str],
-                 v: &'static [Vec<f64>]|
-     -> Vec<(&'static str, &'static [f64])> {
+    let named = |c: &'static [&'static str], v: &'static [Vec<f64>]| -> Vec<(&'static str, &'static [f64])> {
         c.iter().copied().zip(v.iter().map(Vec::as_slice)).collect()
     };
     let names: &'static [&'static str] = &["plain", "error", "error + stiffness"];
@@ -170,40 +130,19 @@ fn training_pages() -> Result<()> {
     let figure = Figure::new(800, 600)?
         .columns(2)
         .titled("Training on the spiral")
-        .with(panels::training_curves(
-            "Loss",
-            "loss",
-            &named(names, curves),
-        )?)
+        .with(panels::training_curves("Loss", "loss", &named(names, curves))?)
         .with(panels::nfe_curves("Cost", &named(names, nfe))?)
-        .with(panels::training_curves(
-            "Penalty",
-            "R",
-            &named(&names[..1], curves),
-        )?)
-        .with(panels::comparison(
-            "NFE after training",
-            "NFE",
-            &named(names, nfe),
-        )?);
+        .with(panels::training_curves("Penalty", "R", &named(&names[..1], curves))?)
+        .with(panels::comparison("NFE after training", "NFE", &named(names, nfe))?);
     let inks = [Color::Blue, Color::Vermillion, Color::Green];
-    let texts = [
-        "Training on the spiral",
-        "error + stiffness",
-        "iteration",
-        "10⁻³",
-        "NFE",
-    ];
+    let texts = ["Training on the spiral", "error + stiffness", "iteration", "10⁻³", "NFE"];
     check("training", &figure, (800, 600), &inks, &texts)
 }
 
 #[test]
 fn method_comparisons() -> Result<()> {
     let runs = [
-        (
-            "none",
-            vec![(260.0, 2.1e-3), (270.0, 1.9e-3), (255.0, 2.4e-3)],
-        ),
+        ("none", vec![(260.0, 2.1e-3), (270.0, 1.9e-3), (255.0, 2.4e-3)]),
         ("STEER", vec![(262.0, 2.0e-3), (241.0, 2.6e-3)]),
         ("rnode", vec![(198.0, 2.9e-3), (187.0, 3.3e-3)]),
         ("error", vec![(150.0, 2.3e-3), (160.0, 2.0e-3)]),
@@ -215,28 +154,14 @@ fn method_comparisons() -> Result<()> {
     let pairs: Vec<_> = runs.iter().map(|(n, r)| (*n, r.as_slice())).collect();
     let figure = Figure::new(800, 600)?.with(panels::pareto("Test loss against cost", &pairs)?);
     let texts = ["Pareto front", "local, biased", "200", "NFE"];
-    check(
-        "pareto",
-        &figure,
-        (800, 600),
-        &[Color::Blue, Color::Sky, Color::Black],
-        &texts,
-    )?;
+    check("pareto", &figure, (800, 600), &[Color::Blue, Color::Sky, Color::Black], &texts)?;
 
-    let nfe: Vec<(&str, Vec<f64>)> = runs
-        .iter()
-        .map(|(n, r)| (*n, r.iter().map(|r| r.0).collect()))
-        .collect();
+    let nfe: Vec<(&str, Vec<f64>)> =
+        runs.iter().map(|(n, r)| (*n, r.iter().map(|r| r.0).collect())).collect();
     let nfe: Vec<_> = nfe.iter().map(|(n, v)| (*n, v.as_slice())).collect();
     let panel = panels::comparison("Cost of a prediction", "NFE", &nfe)?;
     let figure = Figure::new(800, 600)?.with(panel);
-    check(
-        "bars",
-        &figure,
-        (800, 600),
-        &[Color::Sky, Color::Black],
-        &["error + stiffness", "median"],
-    )
+    check("bars", &figure, (800, 600), &[Color::Sky, Color::Black], &["error + stiffness", "median"])
 }
 
 fn attempts(n: usize) -> Vec<Attempt> {
@@ -246,18 +171,8 @@ fn attempts(n: usize) -> Vec<Attempt> {
             let phase = i as f64 * 0.21;
             let h = 0.02 * (1.0 + 0.9 * phase.sin());
             let accepted = i % 9 != 4;
-            let error = if accepted {
-                0.3 + 0.25 * (3.0 * phase).cos()
-            } else {
-                2.7
-            };
-            let a = Attempt {
-                t,
-                h,
-                error,
-                stiffness: 60.0 / (1.2 + phase.cos()),
-                accepted,
-            };
+            let error = if accepted { 0.3 + 0.25 * (3.0 * phase).cos() } else { 2.7 };
+            let a = Attempt { t, h, error, stiffness: 60.0 / (1.2 + phase.cos()), accepted };
             t += if accepted { h } else { 0.0 };
             a
         })
@@ -268,29 +183,11 @@ fn attempts(n: usize) -> Vec<Attempt> {
 fn solver_diagnostics() -> Result<()> {
     let attempts = attempts(150);
     let figure = panels::diagnostics("Tsit5, rtol = atol = 10⁻⁶", &attempts, Some(3.5))?;
-    let texts = [
-        "rejected",
-        "stability size",
-        "tolerance",
-        "|h|·S",
-        "error estimate",
-    ];
-    check(
-        "diagnostics",
-        &figure,
-        (800, 860),
-        &[Color::Blue, Color::Vermillion],
-        &texts,
-    )?;
+    let texts = ["rejected", "stability size", "tolerance", "|h|·S", "error estimate"];
+    check("diagnostics", &figure, (800, 860), &[Color::Blue, Color::Vermillion], &texts)?;
 
-    let without: Vec<Attempt> = attempts
-        .iter()
-        .map(|a| Attempt {
-            stiffness: f64::NAN,
-            accepted: true,
-            ..*a
-        })
-        .collect();
+    let without: Vec<Attempt> =
+        attempts.iter().map(|a| Attempt { stiffness: f64::NAN, accepted: true, ..*a }).collect();
     let svg = panels::diagnostics("no stiffness", &without, Some(3.5))?.to_svg()?;
     assert!(!svg.contains("stability size") && !svg.contains("rejected"));
     assert!(panels::diagnostics("none", &[], None).is_err());
@@ -300,10 +197,7 @@ fn solver_diagnostics() -> Result<()> {
 #[test]
 fn bands_rules_notes_and_long_orbits() -> Result<()> {
     let year: Vec<f64> = (1900..=1920).map(f64::from).collect();
-    let hare: Vec<f64> = year
-        .iter()
-        .map(|y| 40.0 + 30.0 * (0.6 * (y - 1900.0)).sin())
-        .collect();
+    let hare: Vec<f64> = year.iter().map(|y| 40.0 + 30.0 * (0.6 * (y - 1900.0)).sin()).collect();
     let low: Vec<f64> = hare.iter().map(|v| v - 8.0).collect();
     let high: Vec<f64> = hare.iter().map(|v| v + 8.0).collect();
     let mut panel = Panel::new("Snowshoe hare");
@@ -311,40 +205,22 @@ fn bands_rules_notes_and_long_orbits() -> Result<()> {
     panel.band(&year, &low, &high, Style::new("±1 σ").color(Color::Blue))?;
     panel.line(&year, &hare, Style::new("model").color(Color::Blue))?;
     panel.points(&year, &hare, Style::new("data").color(Color::Vermillion))?;
-    panel
-        .rule_x(1914.5, Style::default().dash(Dash::Dashed))?
-        .text(1914.8, 5.0, "forecast")?;
+    panel.rule_x(1914.5, Style::default().dash(Dash::Dashed))?.text(1914.8, 5.0, "forecast")?;
     let figure = Figure::new(800, 600)?.with(panel);
-    check(
-        "band",
-        &figure,
-        (800, 600),
-        &[Color::Blue, Color::Vermillion],
-        &["1910", "forecast", "±1 σ"],
-    )?;
+    check("band", &figure, (800, 600), &[Color::Blue, Color::Vermillion], &["1910", "forecast", "±1 σ"])?;
 
     let mut u = [1.0f64, 1.0, 1.0];
     let mut y = Vec::new();
     let t: Vec<f64> = (0..20_000).map(|i| i as f64 * 0.003).collect();
     for _ in &t {
         y.extend(u);
-        let d = [
-            10.0 * (u[1] - u[0]),
-            u[0] * (28.0 - u[2]) - u[1],
-            u[0] * u[1] - 8.0 / 3.0 * u[2],
-        ];
+        let d = [10.0 * (u[1] - u[0]), u[0] * (28.0 - u[2]) - u[1], u[0] * u[1] - 8.0 / 3.0 * u[2]];
         (0..3).for_each(|i| u[i] += 0.003 * d[i]);
     }
     let orbit = Trajectory { t: &t, y: &y };
     let panel = panels::phase_portrait("Lorenz attractor", &["x", "y", "z"], (0, 2), orbit, None)?;
     let figure = Figure::new(800, 600)?.with(panel);
-    check(
-        "lorenz",
-        &figure,
-        (800, 600),
-        &[Color::Blue],
-        &["Lorenz attractor", "z"],
-    )
+    check("lorenz", &figure, (800, 600), &[Color::Blue], &["Lorenz attractor", "z"])
 }
 
 #[test]
@@ -358,20 +234,14 @@ fn gaps_and_tiny_numbers() -> Result<()> {
         })
         .collect();
     let mut panel = Panel::new("Gaps");
-    panel
-        .x_label("x (m)")
-        .y_label("y (m)")
-        .line(&x, &y, "curve")?;
+    panel.x_label("x (m)").y_label("y (m)").line(&x, &y, "curve")?;
     let figure = Figure::new(800, 600)?.with(panel);
     let texts = ["x (m)  [×10⁻⁵]", "y (m)  [×10⁻⁷]"];
     check("gaps", &figure, (800, 600), &[Color::Blue], &texts)?;
     // Three runs of the curve and its legend sample.
     let svg = figure.to_svg()?;
     let blue = svg.matches("<polyline").count();
-    let strokes = svg
-        .lines()
-        .filter(|l| l.contains("polyline") && l.contains("#0072B2"))
-        .count();
+    let strokes = svg.lines().filter(|l| l.contains("polyline") && l.contains("#0072B2")).count();
     assert_eq!(strokes, 4, "of {blue}");
     Ok(())
 }
@@ -400,10 +270,7 @@ fn bad_input_is_an_error_that_says_why() -> Result<()> {
     assert!(reason(empty.clone().with(log).to_svg()).contains("positive"));
     let mut ranged = Panel::new("ranged");
     ranged.line(&[1.0, 2.0], &[1.0, 2.0], "")?;
-    *ranged.x_axis() = Axis {
-        range: Some((2.0, 1.0)),
-        ..Axis::default()
-    };
+    *ranged.x_axis() = Axis { range: Some((2.0, 1.0)), ..Axis::default() };
     assert!(reason(empty.clone().with(ranged).to_svg()).contains("increasing"));
 
     let mut good = Panel::new("good");
@@ -414,16 +281,8 @@ fn bad_input_is_an_error_that_says_why() -> Result<()> {
     assert!(reason(figure.save("picture.jpg")).contains(".png or .svg"));
     let dir = tempfile::tempdir().expect("tempdir");
     std::fs::write(dir.path().join("file"), "").expect("writable");
-    assert!(matches!(
-        figure.save(dir.path().join("file/x.png")),
-        Err(Error::Io { .. })
-    ));
+    assert!(matches!(figure.save(dir.path().join("file/x.png")), Err(Error::Io { .. })));
     figure.save(dir.path().join("sub/x.PNG"))?;
-    assert_eq!(
-        std::fs::read_dir(dir.path().join("sub"))
-            .expect("made")
-            .count(),
-        1
-    );
+    assert_eq!(std::fs::read_dir(dir.path().join("sub")).expect("made").count(), 1);
     Ok(())
 }

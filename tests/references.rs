@@ -6,9 +6,7 @@
 //! multiples are about twice those of the worst of the five methods; saved times lie inside steps, so
 //! dense output is held to them too.
 
-use odeon::dynamics::gallery::{
-    Arenstorf, CubicSpiral, Kepler, Lorenz, LotkaVolterra, Pleiades, VanDerPol,
-};
+use odeon::dynamics::gallery::{Arenstorf, CubicSpiral, Kepler, Lorenz, LotkaVolterra, Pleiades, VanDerPol};
 use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::integrate::{Options, Problem, Statistics};
 use odeon::num::Scalar;
@@ -86,11 +84,7 @@ fn amplification<F: VectorField + Copy>(
     tol: f64,
 ) -> Result<f64> {
     let (t, y) = reference(name)?;
-    let problem = Problem {
-        y0: &y[0],
-        span: [t[0], t[t.len() - 1]],
-        theta,
-    };
+    let problem = Problem { y0: &y[0], span: [t[0], t[t.len() - 1]], theta };
     let options = Options::tol(tol, tol).save_at(t);
     let solution = solve(&Generic(field), method, &problem, &options)?;
     assert_eq!(solution.t.len(), y.len(), "{name}");
@@ -110,11 +104,7 @@ fn holds<F: VectorField + Copy>(problem: (&str, F, &[f64]), multiple: f64) -> Re
             ("Dop853", amplification(problem, &Dop853, tol)?),
         ];
         for (method, a) in achieved {
-            assert!(
-                a <= multiple,
-                "{} {method} {tol:e}: {a} > {multiple}",
-                problem.0
-            );
+            assert!(a <= multiple, "{} {method} {tol:e}: {a} > {multiple}", problem.0);
             assert!(a > 0.0, "{} {method} {tol:e}: no error at all", problem.0);
         }
     }
@@ -134,10 +124,7 @@ fn detest_problems_are_within_tolerance() -> Result<()> {
 
 #[test]
 fn classic_problems_are_within_tolerance() -> Result<()> {
-    holds(
-        ("lotka_volterra", LotkaVolterra, &LotkaVolterra::THETA),
-        40.0,
-    )?;
+    holds(("lotka_volterra", LotkaVolterra, &LotkaVolterra::THETA), 40.0)?;
     holds(("spiral", CubicSpiral, &CubicSpiral::THETA), 20.0)?;
     holds(("van_der_pol_5", VanDerPol, &VanDerPol::THETA), 3.0)?;
     holds(("kepler", Kepler, &Kepler::THETA), 300.0)?;
@@ -150,25 +137,12 @@ fn classic_problems_are_within_tolerance() -> Result<()> {
 /// above, 4 orders).
 #[test]
 fn arenstorf_returns_to_its_start() -> Result<()> {
-    let problem = Problem {
-        y0: &Arenstorf::Y0,
-        span: [0.0, Arenstorf::T_END],
-        theta: &Arenstorf::THETA,
-    };
+    let problem = Problem { y0: &Arenstorf::Y0, span: [0.0, Arenstorf::T_END], theta: &Arenstorf::THETA };
     let options = Options::tol(1e-13, 1e-13);
     for (name, back) in [
-        (
-            "Tsit5",
-            solve(&Generic(Arenstorf), &Tsit5, &problem, &options)?,
-        ),
-        (
-            "Vern9",
-            solve(&Generic(Arenstorf), &Vern9, &problem, &options)?,
-        ),
-        (
-            "Dop853",
-            solve(&Generic(Arenstorf), &Dop853, &problem, &options)?,
-        ),
+        ("Tsit5", solve(&Generic(Arenstorf), &Tsit5, &problem, &options)?),
+        ("Vern9", solve(&Generic(Arenstorf), &Vern9, &problem, &options)?),
+        ("Dop853", solve(&Generic(Arenstorf), &Dop853, &problem, &options)?),
     ] {
         let miss = back.last().iter().zip(Arenstorf::Y0);
         let miss = miss.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -188,18 +162,10 @@ fn counts(stats: &Statistics) -> [usize; 3] {
 fn counts_are_exact() -> Result<()> {
     let options = Options::tol(1e-8, 1e-8);
     let (t, y) = reference("lorenz")?;
-    let lorenz = Problem {
-        y0: &y[0],
-        span: [t[0], 5.0],
-        theta: &Lorenz::THETA,
-    };
+    let lorenz = Problem { y0: &y[0], span: [t[0], 5.0], theta: &Lorenz::THETA };
     let solution = solve(&Generic(Lorenz), &Tsit5, &lorenz, &options)?;
     assert_eq!(counts(&solution.stats), [361, 3, 2186]);
-    let arenstorf = Problem {
-        y0: &Arenstorf::Y0,
-        span: [0.0, Arenstorf::T_END],
-        theta: &Arenstorf::THETA,
-    };
+    let arenstorf = Problem { y0: &Arenstorf::Y0, span: [0.0, Arenstorf::T_END], theta: &Arenstorf::THETA };
     let solution = solve(&Generic(Arenstorf), &Tsit5, &arenstorf, &options)?;
     assert_eq!(counts(&solution.stats), [328, 31, 2156]);
     Ok(())

@@ -10,8 +10,8 @@ use differences::{difference, loss};
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::integrate::{
-    ErrorEstimate, Heuristic, Observer, Options, Penalty, Problem, StepCotangent, StepView,
-    Stiffness, StiffnessKind,
+    ErrorEstimate, Heuristic, Observer, Options, Penalty, Problem, StepCotangent, StepView, Stiffness,
+    StiffnessKind,
 };
 use odeon::num::{Atol, ErrorNorm, Over, Scalar};
 use odeon::ode::tableau::{ExplicitRk, Tableau};
@@ -63,10 +63,7 @@ fn global(
 }
 
 fn squared_stiffness() -> Stiffness<f64> {
-    Stiffness {
-        squared: true,
-        ..Stiffness::default()
-    }
+    Stiffness { squared: true, ..Stiffness::default() }
 }
 
 /// Largest deviation of the gradient of loss + Σ λR (with respect to θ and y0) from finite
@@ -83,22 +80,11 @@ fn gradient_error(
     let (y0, theta) = (setup.y0(), Net::theta());
     let mut weighted: Vec<Weighted<'_, f64>> = terms
         .iter_mut()
-        .map(|(weight, penalty)| Weighted {
-            weight: *weight,
-            penalty: &mut **penalty,
-        })
+        .map(|(weight, penalty)| Weighted { weight: *weight, penalty: &mut **penalty })
         .collect();
-    let problem = Problem {
-        y0: &y0,
-        span: setup.span,
-        theta: &theta,
-    };
+    let problem = Problem { y0: &y0, span: setup.span, theta: &theta };
     let mut gradient = |weighted: &mut [Weighted<'_, f64>]| {
-        adjoint
-            .value_and_gradient(&problem, &setup.options, weighted, |s, bar| {
-                Ok(loss(s, bar))
-            })
-            .unwrap();
+        adjoint.value_and_gradient(&problem, &setup.options, weighted, |s, bar| Ok(loss(s, bar))).unwrap();
         [adjoint.theta_gradient(), adjoint.y0_gradient()].concat()
     };
     let plain = gradient(&mut []);
@@ -107,19 +93,11 @@ fn gradient_error(
     assert!(recorded.steps.len() > 2, "{} steps", recorded.steps.len());
     let mut value = |x: &[f64]| {
         let (theta, y0) = x.split_at(theta.len());
-        let problem = Problem {
-            y0,
-            span: setup.span,
-            theta,
-        };
-        let solution = adjoint
-            .replay(&problem, &recorded, &setup.options, &mut weighted)
-            .unwrap();
+        let problem = Problem { y0, span: setup.span, theta };
+        let solution = adjoint.replay(&problem, &recorded, &setup.options, &mut weighted).unwrap();
         let mut unused = vec![0.0; solution.y.len()];
         let loss = loss(solution, &mut unused);
-        weighted
-            .iter()
-            .fold(loss, |sum, w| sum + w.weight * w.penalty.value())
+        weighted.iter().fold(loss, |sum, w| sum + w.weight * w.penalty.value())
     };
     let mut x = [theta.as_slice(), &y0].concat();
     let mut largest: f64 = 0.0;
@@ -136,31 +114,21 @@ fn gradient_error(
     let size = |g: &mut dyn Iterator<Item = f64>| g.fold(0.0f64, |a, x| a.max(x.abs()));
     let penalty = size(&mut whole.iter().zip(&plain).map(|(a, b)| a - b));
     let whole = size(&mut whole.iter().copied());
-    assert!(
-        penalty > 1e-4 * whole,
-        "the penalties' gradient {penalty:e} is lost in {whole:e}"
-    );
+    assert!(penalty > 1e-4 * whole, "the penalties' gradient {penalty:e} is lost in {whole:e}");
     largest / whole
 }
 
 /// Every heuristic with some aggregation, every aggregation with some heuristic.
 fn penalties() -> Vec<(&'static str, Box<dyn Penalty<f64>>)> {
     let error = ErrorEstimate::default;
-    let kind = |kind| Stiffness {
-        kind,
-        ..Stiffness::default()
-    };
+    let kind = |kind| Stiffness { kind, ..Stiffness::default() };
     let probe = ErrorEstimate {
         norm: Some(ErrorNorm::new(1e-2, 1e-3)),
         h_ref: Some(0.2),
         ..ErrorEstimate::default()
     };
     let per_row = ErrorEstimate {
-        norm: Some(ErrorNorm {
-            rtol: 1e-4,
-            atol: Atol::PerRow(vec![1e-4, 1e-3]),
-            over: Over::Trajectory,
-        }),
+        norm: Some(ErrorNorm { rtol: 1e-4, atol: Atol::PerRow(vec![1e-4, 1e-3]), over: Over::Trajectory }),
         ..ErrorEstimate::default()
     };
     let (sum, one, size) = (Aggregation::Sum, StepWeight::One, StepWeight::StepSize);
@@ -172,40 +140,21 @@ fn penalties() -> Vec<(&'static str, Box<dyn Penalty<f64>>)> {
         ("R_ES", Box::new(Global::<f64, _>::error_stiffness(0.1))),
         ("mean E", Box::new(Global::<f64, _>::mean_error())),
         ("max S", Box::new(Global::<f64, _>::max_stiffness())),
-        (
-            "mean ES",
-            Box::new(Global::<f64, _>::mean_error_stiffness()),
-        ),
+        ("mean ES", Box::new(Global::<f64, _>::mean_error_stiffness())),
         ("soft E", global(error(), soft, one)),
-        (
-            "p-norm E",
-            global(error(), Aggregation::PNorm { p: 3.0 }, size),
-        ),
+        ("p-norm E", global(error(), Aggregation::PNorm { p: 3.0 }, size)),
         ("max E", global(error(), Aggregation::Max, size)),
         ("probe", global(probe, sum, size)),
         ("per row", global(per_row, sum, size)),
         ("S²", global(squared_stiffness(), sum, size)),
-        (
-            "S max",
-            global(kind(StiffnessKind::ElementwiseMax), sum, size),
-        ),
+        ("S max", global(kind(StiffnessKind::ElementwiseMax), sum, size)),
         ("hS", global(kind(StiffnessKind::StepTimesRms), sum, one)),
         ("kinetic", global(KineticEnergy, sum, size)),
-        (
-            "log E",
-            global(StepCount::new(Surrogate::LogError), sum, one),
-        ),
-        (
-            "steps",
-            global(StepCount::new(Surrogate::PredictedSteps), sum, one),
-        ),
+        ("log E", global(StepCount::new(Surrogate::LogError), sum, one)),
+        ("steps", global(StepCount::new(Surrogate::PredictedSteps), sum, one)),
         (
             "combined",
-            Box::new(
-                Combined::new()
-                    .plus(0.3, Global::error())
-                    .plus(2.0, Global::integral(KineticEnergy)),
-            ),
+            Box::new(Combined::new().plus(0.3, Global::error()).plus(2.0, Global::integral(KineticEnergy))),
         ),
     ]
 }
@@ -230,10 +179,7 @@ fn rule_1_holds_for_every_method() {
             (0.1, Box::new(Global::integral(KineticEnergy))),
         ];
         // Long steps: Δg of the stiffness pair, h^p small, keeps the digits that differences need.
-        let setup = Setup {
-            options: Options::fixed(0.75),
-            ..Setup::default()
-        };
+        let setup = Setup { options: Options::fixed(0.75), ..Setup::default() };
         let error = gradient_error(&setup, method, terms);
         assert!(error <= 1e-7, "{}: {error:e}", method.name);
     }
@@ -243,77 +189,34 @@ fn rule_1_holds_for_every_method() {
 fn rule_1_holds_for_every_setting() {
     let base = Setup::default();
     let late = |k: f64| {
-        Options {
-            tstops: vec![0.85, 1.9],
-            ..base.options.clone()
-        }
-        .save_at(vec![0.0, 0.1 * k, 0.35, 0.5 * k, 1.0])
+        Options { tstops: vec![0.85, 1.9], ..base.options.clone() }.save_at(vec![
+            0.0,
+            0.1 * k,
+            0.35,
+            0.5 * k,
+            1.0,
+        ])
     };
-    let per_trajectory = ErrorNorm {
-        over: Over::Trajectory,
-        ..base.options.norm.clone()
-    };
+    let per_trajectory = ErrorNorm { over: Over::Trajectory, ..base.options.norm.clone() };
     let settings = [
-        (
-            "saves and stops",
-            Setup {
-                options: late(0.9),
-                ..base.clone()
-            },
-        ),
+        ("saves and stops", Setup { options: late(0.9), ..base.clone() }),
         (
             "backward",
             Setup {
                 span: [3.0, 0.0],
-                options: Options {
-                    tstops: vec![0.85, 1.9],
-                    ..base.options.clone()
-                }
-                .save_at(vec![0.77, 0.35, 0.123, 0.0]),
+                options: Options { tstops: vec![0.85, 1.9], ..base.options.clone() }
+                    .save_at(vec![0.77, 0.35, 0.123, 0.0]),
                 ..base.clone()
             },
         ),
-        (
-            "per trajectory",
-            Setup {
-                options: Options {
-                    norm: per_trajectory,
-                    ..late(1.1)
-                },
-                ..base.clone()
-            },
-        ),
-        (
-            "one column",
-            Setup {
-                batch: 1,
-                ..base.clone()
-            },
-        ),
-        (
-            "fixed steps",
-            Setup {
-                options: Options::fixed(0.27),
-                ..base.clone()
-            },
-        ),
+        ("per trajectory", Setup { options: Options { norm: per_trajectory, ..late(1.1) }, ..base.clone() }),
+        ("one column", Setup { batch: 1, ..base.clone() }),
+        ("fixed steps", Setup { options: Options::fixed(0.27), ..base.clone() }),
         (
             "given first step",
-            Setup {
-                options: Options {
-                    h0: Some(0.4),
-                    ..base.options.clone()
-                },
-                ..base.clone()
-            },
+            Setup { options: Options { h0: Some(0.4), ..base.options.clone() }, ..base.clone() },
         ),
-        (
-            "states only",
-            Setup {
-                memory: Memory::Bytes(20_000),
-                ..base.clone()
-            },
-        ),
+        ("states only", Setup { memory: Memory::Bytes(20_000), ..base.clone() }),
     ];
     let methods: [(&str, &Tableau); 4] = [
         ("Tsit5", Tsit5.tableau()),
@@ -327,10 +230,7 @@ fn rule_1_holds_for_every_setting() {
             let error: (f64, Box<dyn Penalty<f64>>) = (2.0, Box::new(Global::error()));
             let stiffness: (f64, Box<dyn Penalty<f64>>) = (0.3, Box::new(Global::stiffness()));
             let has_pair = method.stiffness.is_some();
-            for term in [Some(error), has_pair.then_some(stiffness)]
-                .into_iter()
-                .flatten()
-            {
+            for term in [Some(error), has_pair.then_some(stiffness)].into_iter().flatten() {
                 let error = gradient_error(&setup, method, vec![term]);
                 assert!(error <= 1e-7, "{name}, {method_name}: {error:e}");
             }
@@ -363,13 +263,9 @@ impl Heuristic<f64> for Broken {
 
 #[test]
 fn a_broken_pullback_is_caught_by_both_checks() {
-    let setup = Setup {
-        options: Options::tol(1e-2, 1e-6),
-        ..Setup::default()
-    };
+    let setup = Setup { options: Options::tol(1e-2, 1e-6), ..Setup::default() };
     let broken = || Broken(ErrorEstimate::default());
-    let terms: Vec<(f64, Box<dyn Penalty<f64>>)> =
-        vec![(2.0, Box::new(Global::integral(broken())))];
+    let terms: Vec<(f64, Box<dyn Penalty<f64>>)> = vec![(2.0, Box::new(Global::integral(broken())))];
     let error = gradient_error(&setup, &Tsit5, terms);
     assert!(error > 1e-5, "{error:e}");
     let mut caught = Vec::new();
@@ -379,10 +275,7 @@ fn a_broken_pullback_is_caught_by_both_checks() {
         }
     });
     let first = caught.first().expect("caught");
-    assert!(
-        first.contains("pullback of broken at y") && first.contains("differences"),
-        "{first}"
-    );
+    assert!(first.contains("pullback of broken at y") && first.contains("differences"), "{first}");
 }
 
 /// Calls `f` with every accepted step of the default problem.
@@ -395,11 +288,7 @@ fn on_each_step(method: &impl ExplicitRk, f: impl FnMut(&StepView<'_, f64>)) {
     }
     let (setup, net) = (Setup::default(), Net::field());
     let (y0, theta) = (setup.y0(), Net::theta());
-    let problem = Problem {
-        y0: &y0,
-        span: setup.span,
-        theta: &theta,
-    };
+    let problem = Problem { y0: &y0, span: setup.span, theta: &theta };
     let mut solver = Solver::new(&net, method, setup.batch);
     let options = Options::tol(1e-2, 1e-3);
     solver.observe(&problem, &options, &mut Each(f)).unwrap();
@@ -408,10 +297,7 @@ fn on_each_step(method: &impl ExplicitRk, f: impl FnMut(&StepView<'_, f64>)) {
 #[test]
 fn every_heuristic_passes_its_check_on_every_step() {
     let per_trajectory = ErrorEstimate {
-        norm: Some(ErrorNorm {
-            over: Over::Trajectory,
-            ..ErrorNorm::new(1e-3, 1e-4)
-        }),
+        norm: Some(ErrorNorm { over: Over::Trajectory, ..ErrorNorm::new(1e-3, 1e-4) }),
         ..ErrorEstimate::default()
     };
     let sum = HeuristicSum::new("sum")
@@ -428,12 +314,7 @@ fn every_heuristic_passes_its_check_on_every_step() {
         &sum,
     ];
     let mut seen = 0;
-    for method in [
-        Tsit5.tableau(),
-        Dp5.tableau(),
-        Dop853.tableau(),
-        Bs3.tableau(),
-    ] {
+    for method in [Tsit5.tableau(), Dp5.tableau(), Dop853.tableau(), Bs3.tableau()] {
         on_each_step(method, |step| {
             // Where E is tiny, E and ln E bend within fewer digits than differences resolve.
             if step.error < 1e-3 {
@@ -460,16 +341,9 @@ fn finite_everywhere<F: VectorField>(field: F, y0: &[f64], theta: &[f64], option
         };
         let stepper = ExplicitStepper::new(&field, method, 1);
         let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
-        let problem = Problem {
-            y0,
-            span: [0.0, 1.0],
-            theta,
-        };
+        let problem = Problem { y0, span: [0.0, 1.0], theta };
         for (name, mut penalty) in penalties() {
-            let mut weighted = [Weighted {
-                weight: 1.0,
-                penalty: &mut *penalty,
-            }];
+            let mut weighted = [Weighted { weight: 1.0, penalty: &mut *penalty }];
             let evaluation =
                 adjoint.value_and_gradient(&problem, options, &mut weighted, |solution, y_bar| {
                     y_bar.copy_from_slice(&solution.y);
@@ -490,11 +364,7 @@ fn rule_2_values_and_gradients_are_finite_where_the_estimates_vanish() {
     finite_everywhere(Decay, &[1.0, 1e-300], &[3.0], &options);
     finite_everywhere(Decay, &[1.0, 1.0], &[0.0], &options);
     finite_everywhere(Decay, &[1.0, 1.0], &[1e-12], &options);
-    let tiny = Options {
-        dt_max: Some(1e-3),
-        h0: Some(1e-13),
-        ..options
-    };
+    let tiny = Options { dt_max: Some(1e-3), h0: Some(1e-13), ..options };
     finite_everywhere(Decay, &[1.0, 2.0], &[0.1], &tiny);
 }
 
@@ -503,31 +373,14 @@ fn rule_2_holds_without_smoothing() {
     let field = Generic(Constant);
     let stepper = ExplicitStepper::new(&field, &Tsit5, 1);
     let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
-    let problem = Problem {
-        y0: &[1.0f32, 2.0],
-        span: [0.0, 1.0],
-        theta: &[0.0, 0.0],
-    };
-    let mut error = Global::integral(ErrorEstimate::<f32> {
-        epsilon: 0.0,
-        ..ErrorEstimate::default()
-    });
-    let mut stiffness = Global::integral(Stiffness::<f32> {
-        epsilon: 0.0,
-        ..Stiffness::default()
-    });
+    let problem = Problem { y0: &[1.0f32, 2.0], span: [0.0, 1.0], theta: &[0.0, 0.0] };
+    let mut error = Global::integral(ErrorEstimate::<f32> { epsilon: 0.0, ..ErrorEstimate::default() });
+    let mut stiffness = Global::integral(Stiffness::<f32> { epsilon: 0.0, ..Stiffness::default() });
     let mut weighted = [
-        Weighted {
-            weight: 1.0,
-            penalty: &mut error as &mut dyn Penalty<f32>,
-        },
-        Weighted {
-            weight: 1.0,
-            penalty: &mut stiffness,
-        },
+        Weighted { weight: 1.0, penalty: &mut error as &mut dyn Penalty<f32> },
+        Weighted { weight: 1.0, penalty: &mut stiffness },
     ];
     let loss = |_: &_, _: &mut [f32]| Ok(0.0);
-    let evaluation =
-        adjoint.value_and_gradient(&problem, &Options::tol(1e-4, 1e-4), &mut weighted, loss);
+    let evaluation = adjoint.value_and_gradient(&problem, &Options::tol(1e-4, 1e-4), &mut weighted, loss);
     assert_eq!(evaluation.unwrap().total, 0.0);
 }

@@ -6,8 +6,7 @@ mod regularise_support;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::integrate::{
-    BelowResolution, Controller, ErrorEstimate, Observer, Options, Penalty, Problem, StepView,
-    Warning,
+    BelowResolution, Controller, ErrorEstimate, Observer, Options, Penalty, Problem, StepView, Warning,
 };
 use odeon::num::Scalar;
 use odeon::ode::tableau::ExplicitRk;
@@ -68,22 +67,12 @@ fn rule_3_only_accepted_steps_contribute() {
     let field = Generic(Rough);
     let stepper = ExplicitStepper::new(&field, &Tsit5, 1);
     let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
-    let problem = Problem {
-        y0: &[1.0],
-        span: [0.0, 1.0],
-        theta: &[2.0],
-    };
-    let options = Options {
-        h0: Some(0.8),
-        ..Options::tol(1e-7, 1e-7)
-    };
+    let problem = Problem { y0: &[1.0], span: [0.0, 1.0], theta: &[2.0] };
+    let options = Options { h0: Some(0.8), ..Options::tol(1e-7, 1e-7) };
     let mut penalty = Global::error();
     let gradient = |adjoint: &mut DiscreteAdjoint<_, _>, penalty: &mut Global<f64, _>, replay| {
         let recorded = odeon::integrate::Solution::clone(adjoint.solution());
-        let weighted = &mut [Weighted {
-            weight: 1.0,
-            penalty,
-        }];
+        let weighted = &mut [Weighted { weight: 1.0, penalty }];
         match replay {
             true => adjoint.replay(&problem, &recorded, &options, weighted),
             false => adjoint.forward(&problem, &options, weighted),
@@ -95,21 +84,14 @@ fn rule_3_only_accepted_steps_contribute() {
     };
     let solved = gradient(&mut adjoint, &mut penalty, false);
     let steps = adjoint.solution().steps.clone();
-    assert!(
-        adjoint.solution().stats.rejected >= 3,
-        "{:?}",
-        adjoint.solution().stats
-    );
+    assert!(adjoint.solution().stats.rejected >= 3, "{:?}", adjoint.solution().stats);
     let values = penalty.values().to_vec();
     // One number an accepted step, none for the initial state, each from that step's own E.
     assert_eq!(values.len(), steps.len());
     for (value, step) in values.iter().zip(&steps) {
         let e = step.error;
         let smooth = (e * e + 1e-12).sqrt() - 1e-6;
-        assert!(
-            (value - smooth * step.h).abs() <= 1e-12 * value.abs().max(1e-9),
-            "{value} {e}"
-        );
+        assert!((value - smooth * step.h).abs() <= 1e-12 * value.abs().max(1e-9), "{value} {e}");
     }
     // A replay takes the accepted steps alone, and gives the same bits.
     let replayed = gradient(&mut adjoint, &mut penalty, true);
@@ -123,23 +105,13 @@ fn rule_4_aggregations_are_their_formulas_over_the_accepted_steps() {
     let net = Net::field();
     let setup = Setup::default();
     let (y0, theta) = (setup.y0(), Net::theta());
-    let problem = Problem {
-        y0: &y0,
-        span: setup.span,
-        theta: &theta,
-    };
-    let squares = ErrorEstimate {
-        squared: true,
-        ..ErrorEstimate::default()
-    };
+    let problem = Problem { y0: &y0, span: setup.span, theta: &theta };
+    let squares = ErrorEstimate { squared: true, ..ErrorEstimate::default() };
     let value = |aggregation, weight| {
         let stepper = ExplicitStepper::new(&net, &Tsit5, setup.batch);
         let mut adjoint = DiscreteAdjoint::new(stepper, setup.memory);
         let mut penalty = Global::new(squares.clone(), aggregation, weight).unwrap();
-        let weighted = &mut [Weighted {
-            weight: 1.0,
-            penalty: &mut penalty,
-        }];
+        let weighted = &mut [Weighted { weight: 1.0, penalty: &mut penalty }];
         adjoint.forward(&problem, &setup.options, weighted).unwrap();
         (penalty.value(), adjoint.solution().steps.clone())
     };
@@ -155,18 +127,11 @@ fn rule_4_aggregations_are_their_formulas_over_the_accepted_steps() {
         let max = x.iter().copied().fold(0.0, f64::max);
         let exp: f64 = x.iter().map(|x| (x / 0.02).exp()).sum();
         let total: f64 = x.iter().sum();
-        let (soft, norm) = (
-            Aggregation::SoftMax { temperature: 0.02 },
-            Aggregation::PNorm { p: 4.0 },
-        );
+        let (soft, norm) = (Aggregation::SoftMax { temperature: 0.02 }, Aggregation::PNorm { p: 4.0 });
         let fourth: f64 = x.iter().map(|x| x.powi(4)).sum();
         for (name, got, want) in [
             ("sum", sum, total),
-            (
-                "mean",
-                value(Aggregation::Mean, weight).0,
-                total / x.len() as f64,
-            ),
+            ("mean", value(Aggregation::Mean, weight).0, total / x.len() as f64),
             ("max", value(Aggregation::Max, weight).0, max),
             ("soft-max", value(soft, weight).0, 0.02 * exp.ln()),
             ("p-norm", value(norm, weight).0, fourth.powf(0.25)),
@@ -198,10 +163,8 @@ fn floors<F: VectorField>(field: F, y0: &[f32], theta: &[f32]) -> [f64; 2] {
     let span = [0.0, 1.0];
     let problem = Problem { y0, span, theta };
     // Steps so small that the true error is far below f32's rounding: what is left is the floor.
-    let options = Options {
-        controller: Controller::Fixed { h: 0.01 },
-        ..Options::<f32>::tol(1.4e-8, 1.4e-8)
-    };
+    let options =
+        Options { controller: Controller::Fixed { h: 0.01 }, ..Options::<f32>::tol(1.4e-8, 1.4e-8) };
     let mut floor = Floor(Vec::new());
     let mut solver = Solver::new(&field, &Tsit5, 1);
     solver.observe(&problem, &options, &mut floor).unwrap();
@@ -223,24 +186,14 @@ fn rule_5_the_f32_estimate_has_a_lower_floor_than_the_plain_sum() {
 fn rule_5_a_tolerance_below_resolution_is_refused_or_warned_of_once() {
     let net = Net::field();
     let theta: Vec<f32> = Net::theta().into_iter().map(|x| x as f32).collect();
-    let problem = Problem {
-        y0: &[0.3f32, -0.2],
-        span: [0.0, 1.0],
-        theta: &theta,
-    };
+    let problem = Problem { y0: &[0.3f32, -0.2], span: [0.0, 1.0], theta: &theta };
     let refused = Options::<f32>::tol(1.4e-8, 1.4e-8);
     let error = odeon::ode::solve(&net, &Tsit5, &problem, &refused).unwrap_err();
     assert!(error.to_string().contains("f32 resolves"), "{error}");
-    let options = Options {
-        below_resolution: BelowResolution::Warn,
-        ..refused
-    };
+    let options = Options { below_resolution: BelowResolution::Warn, ..refused };
     let solution = odeon::ode::solve(&net, &Tsit5, &problem, &options).unwrap();
     assert!(solution.stats.accepted > 3);
-    assert!(matches!(
-        solution.stats.warnings[..],
-        [Warning::BelowResolution { .. }]
-    ));
+    assert!(matches!(solution.stats.warnings[..], [Warning::BelowResolution { .. }]));
 }
 
 #[test]
@@ -249,19 +202,12 @@ fn step_values_keep_their_memory_from_solve_to_solve() {
     let net = Net::field();
     let setup = Setup::default();
     let (y0, theta) = (setup.y0(), Net::theta());
-    let problem = Problem {
-        y0: &y0,
-        span: setup.span,
-        theta: &theta,
-    };
+    let problem = Problem { y0: &y0, span: setup.span, theta: &theta };
     let stepper = ExplicitStepper::new(&net, &Tsit5, setup.batch);
     let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
     let mut place = None;
     for _ in 0..3 {
-        let weighted = &mut [Weighted {
-            weight: 1.0,
-            penalty: &mut penalty,
-        }];
+        let weighted = &mut [Weighted { weight: 1.0, penalty: &mut penalty }];
         adjoint.forward(&problem, &setup.options, weighted).unwrap();
         let now = penalty.values().as_ptr();
         assert!(place.is_none_or(|p| p == now));

@@ -13,15 +13,11 @@ use odeon::{Error, Result};
 fn options(method: &Tableau, save: Save<f64>) -> Options<f64> {
     let order = method.order as f64;
     let controller = match method.error.is_empty() {
-        true => Controller::Fixed {
-            h: 1e-6f64.powf(1.0 / order).max(1e-4),
-        },
+        true => Controller::Fixed { h: 1e-6f64.powf(1.0 / order).max(1e-4) },
         false => Controller::integral(),
     };
     let tolerance = if method.order < 3 { 1e-6 } else { 1e-8 };
-    Options::tol(tolerance, tolerance)
-        .controller(controller)
-        .save(save)
+    Options::tol(tolerance, tolerance).controller(controller).save(save)
 }
 
 /// The error that [`options`] lead to at most.
@@ -37,11 +33,7 @@ const SPANS: [[f64; 2]; 2] = [[0.2, 1.3], [1.3, 0.2]];
 
 fn swirl(method: &Tableau, span: [f64; 2], options: &Options<f64>) -> Result<Solution<f64>> {
     let y0 = Swirl::solution(1.0, span[0]);
-    let problem = Problem {
-        y0: &y0,
-        span,
-        theta: &[1.0],
-    };
+    let problem = Problem { y0: &y0, span, theta: &[1.0] };
     Ok(solve(&Generic(Swirl), method, &problem, options)?)
 }
 
@@ -52,9 +44,7 @@ fn distance(y: &[f64], t: f64) -> f64 {
 
 /// Save times from t0 to t1, both included, with duplicates.
 fn times([t0, t1]: [f64; 2]) -> Vec<f64> {
-    let mut times: Vec<f64> = (0..=20)
-        .map(|i| t0 + (t1 - t0) * f64::from(i) / 20.0)
-        .collect();
+    let mut times: Vec<f64> = (0..=20).map(|i| t0 + (t1 - t0) * f64::from(i) / 20.0).collect();
     times[20] = t1;
     times.insert(7, times[7]);
     times.insert(0, t0);
@@ -158,18 +148,11 @@ fn replays_have_the_same_bits() -> Result<()> {
     for method in tableaux::all() {
         for batch in [1, 3] {
             for span in [[0.0, 1.0], [1.0, 0.75]] {
-                for save in [
-                    Save::End,
-                    Save::EveryStep,
-                    Save::Dense,
-                    Save::At(vec![span[0], 0.8, 0.8, span[1]]),
-                ] {
+                for save in
+                    [Save::End, Save::EveryStep, Save::Dense, Save::At(vec![span[0], 0.8, 0.8, span[1]])]
+                {
                     let y0: Vec<f64> = (0..3 * batch).map(|i| 1.0 + 0.3 * i as f64).collect();
-                    let problem = Problem {
-                        y0: &y0,
-                        span,
-                        theta: &Lorenz::THETA,
-                    };
+                    let problem = Problem { y0: &y0, span, theta: &Lorenz::THETA };
                     let mut options = options(method, save.clone());
                     options.tstops = vec![0.77, 0.9];
                     if let Controller::Fixed { h } = &mut options.controller {
@@ -178,10 +161,7 @@ fn replays_have_the_same_bits() -> Result<()> {
                         options.norm = odeon::num::ErrorNorm::new(1e-4, 1e-4);
                     }
                     let mut solver = Solver::new(&field, method, batch);
-                    let first = solver
-                        .solve(&problem, &options)
-                        .map_err(Error::from)?
-                        .clone();
+                    let first = solver.solve(&problem, &options).map_err(Error::from)?.clone();
                     let again = solver.replay(&problem, &first, &options, &mut Silent)?;
                     let place = format!("{} {save:?} {batch}", method.name);
                     assert_eq!((&first.t, &first.y), (&again.t, &again.y), "{place}");
@@ -212,11 +192,8 @@ impl VectorField for Jump {
         let before = S::one() + S::of(0.25) * y[0] * y[0];
         let after = -S::of(2.0) - t * y[0];
         let at = S::of(self.at);
-        dy[0] = if self.late {
-            at.where_greater(t, before, after)
-        } else {
-            t.where_greater(at, after, before)
-        };
+        dy[0] =
+            if self.late { at.where_greater(t, before, after) } else { t.where_greater(at, after, before) };
     }
 }
 
@@ -227,22 +204,13 @@ fn jump(
     h: f64,
     stop: bool,
 ) -> Result<Solution<f64>> {
-    let problem = Problem {
-        y0: &[0.3],
-        span,
-        theta: &[],
-    };
+    let problem = Problem { y0: &[0.3], span, theta: &[] };
     let mut options = Options::fixed(h).save(Save::Dense);
     if stop {
         // Out of order, repeated, and outside the span.
         options.tstops = vec![5.0, at, at, -9.0];
     }
-    Ok(solve(
-        &Generic(Jump { at, late }),
-        method,
-        &problem,
-        &options,
-    )?)
+    Ok(solve(&Generic(Jump { at, late }), method, &problem, &options)?)
 }
 
 /// Two solves with no discontinuity inside, by a method of order 8 with small steps.
@@ -253,15 +221,8 @@ fn jump_reference(at: f64, span: [f64; 2], t: f64) -> Result<f64> {
         // A jump far away on the right side: one branch everywhere.
         let early = from.min(to) < at;
         let far = if early { 1e9 } else { -1e9 };
-        let problem = Problem {
-            y0: &[y],
-            span: [from, to],
-            theta: &[],
-        };
-        let field = Generic(Jump {
-            at: far,
-            late: true,
-        });
+        let problem = Problem { y0: &[y], span: [from, to], theta: &[] };
+        let field = Generic(Jump { at: far, late: true });
         Ok(solve(&field, &Dop853, &problem, &Options::fixed(0.01))?.last()[0])
     };
     let y = part(0.3, span[0], first_end)?;
@@ -329,16 +290,9 @@ fn dense_output_sees_the_right_side_of_a_stop() -> Result<()> {
 
 #[test]
 fn steps_regain_their_size_after_a_stop() -> Result<()> {
-    let problem = Problem {
-        y0: &Lorenz::Y0,
-        span: [0.0, 5.0],
-        theta: &Lorenz::THETA,
-    };
+    let problem = Problem { y0: &Lorenz::Y0, span: [0.0, 5.0], theta: &Lorenz::THETA };
     let solved = |stops: Vec<f64>| {
-        let options = Options {
-            tstops: stops,
-            ..Options::tol(1e-6, 1e-6)
-        };
+        let options = Options { tstops: stops, ..Options::tol(1e-6, 1e-6) };
         solve(&Generic(Lorenz), &Tsit5, &problem, &options).map_err(Error::from)
     };
     let free = solved(vec![])?.steps.len();

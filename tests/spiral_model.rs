@@ -19,20 +19,12 @@ fn second_order_product_matches_differences_in_every_entry() -> odeon::Result<()
     let mut scratch = Dynamics::<f64>::scratch(&model, y.len() / DIM);
     let mut phi = |y: &[f64], theta: &[f64]| {
         let mut out = [0.0; 4];
-        let dot = Tangent {
-            t: 0.0,
-            y: &direction,
-            theta: &[],
-        };
+        let dot = Tangent { t: 0.0, y: &direction, theta: &[] };
         model.jvp(Point { t: 0.0, y, theta }, dot, &mut out, &mut scratch);
         out.iter().zip(&bar).map(|(a, b)| a * b).sum::<f64>()
     };
     let (mut y_bar, mut theta_bar) = ([0.5; 4], vec![-0.25; theta.len()]);
-    let at = Point {
-        t: 0.0,
-        y: &y,
-        theta: &theta,
-    };
+    let at = Point { t: 0.0, y: &y, theta: &theta };
     model.jvp_vjp(at, [&direction, &bar], &mut y_bar, &mut theta_bar, &mut ());
     let d = 1e-6;
     let mut moved = theta.clone();

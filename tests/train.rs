@@ -2,9 +2,7 @@
 
 use odeon::dataset::{Batches, Missing, Table};
 use odeon::nn::{Clip, Layout, Optimizer, Role, Rule, Schedule};
-use odeon::train::{
-    Batch, Checkpoint, Evaluation, Objective, Optimize, Outcome, Settings, Trainer,
-};
+use odeon::train::{Batch, Checkpoint, Evaluation, Objective, Optimize, Outcome, Settings, Trainer};
 use odeon::{Error, Result};
 use std::path::Path;
 
@@ -38,11 +36,7 @@ impl Optimize<f64> for Adam {
 
     fn export(&self) -> Vec<(String, Vec<f64>)> {
         let t = vec![f64::from(self.t)];
-        vec![
-            ("t".into(), t),
-            ("m".into(), self.m.clone()),
-            ("v".into(), self.v.clone()),
-        ]
+        vec![("t".into(), t), ("m".into(), self.m.clone()), ("v".into(), self.v.clone())]
     }
 
     fn import(&mut self, state: &[(String, Vec<f64>)]) -> Result<()> {
@@ -70,12 +64,7 @@ struct Line {
 
 impl Line {
     fn new(crash_at: Option<u64>) -> Self {
-        Self {
-            lambda: 1.0,
-            crash_at,
-            seen: vec![0; SAMPLES],
-            validations: Vec::new(),
-        }
+        Self { lambda: 1.0, crash_at, seen: vec![0; SAMPLES], validations: Vec::new() }
     }
 
     fn sample(i: usize) -> (f64, f64) {
@@ -87,11 +76,7 @@ impl Line {
 impl Objective<f64> for Line {
     fn evaluate(&mut self, batch: &Batch<'_>, p: &[f64], g: &mut [f64]) -> Result<Evaluation> {
         if self.crash_at == Some(batch.iteration) {
-            return Err(Error::invalid(
-                "the machine",
-                "on fire",
-                "it must be extinguished",
-            ));
+            return Err(Error::invalid("the machine", "on fire", "it must be extinguished"));
         }
         g.fill(0.0);
         let mut loss = 0.0;
@@ -107,14 +92,7 @@ impl Objective<f64> for Line {
         g[0] += 2e-3 * self.lambda * p[0];
         let lambda = 1e-3 * self.lambda;
         self.lambda = 0.9 * self.lambda + 0.01 * loss;
-        Ok(Evaluation {
-            loss,
-            penalty,
-            lambda,
-            nfe: 6 * batch.indices.len(),
-            accepted: 5,
-            rejected: 1,
-        })
+        Ok(Evaluation { loss, penalty, lambda, nfe: 6 * batch.indices.len(), accepted: 5, rejected: 1 })
     }
 
     fn validate(&mut self, p: &[f64]) -> Result<Option<f64>> {
@@ -147,20 +125,11 @@ fn settings(dir: &Path, iterations: u64) -> Settings {
     }
 }
 
-fn train(
-    objective: &mut Line,
-    settings: Settings,
-    params: &mut [f64],
-    resume: bool,
-) -> Result<Outcome> {
+fn train(objective: &mut Line, settings: Settings, params: &mut [f64], resume: bool) -> Result<Outcome> {
     let mut adam = Adam::default();
     let batches = Batches::new(SAMPLES, 5)?.shuffled(9);
     let trainer = Trainer::new(objective, &mut adam, batches, settings)?;
-    if resume {
-        trainer.resume(params)
-    } else {
-        trainer.run(params)
-    }
+    if resume { trainer.resume(params) } else { trainer.run(params) }
 }
 
 const START: [f64; 2] = [0.3, 0.2];
@@ -173,19 +142,12 @@ fn bits(values: &[f64]) -> Vec<u64> {
 fn log(dir: &Path) -> Vec<Vec<u64>> {
     let table = Table::read(dir.join("log.csv"), Missing::Fill(-1.0)).expect("a log");
     let names = table.names().iter().filter(|n| *n != "seconds");
-    names
-        .map(|n| bits(table.column(n).expect("listed")))
-        .collect()
+    names.map(|n| bits(table.column(n).expect("listed"))).collect()
 }
 
 fn whole_run(dir: &Path, iterations: u64) -> (Vec<f64>, Outcome) {
     let mut params = START.to_vec();
-    let outcome = train(
-        &mut Line::new(None),
-        settings(dir, iterations),
-        &mut params,
-        false,
-    );
+    let outcome = train(&mut Line::new(None), settings(dir, iterations), &mut params, false);
     (params, outcome.expect("trains"))
 }
 
@@ -193,24 +155,14 @@ fn whole_run(dir: &Path, iterations: u64) -> (Vec<f64>, Outcome) {
 fn training_lowers_the_loss_and_records_everything() {
     let dir = tempfile::tempdir().expect("tempdir");
     let (params, outcome) = whole_run(dir.path(), 1000);
-    assert!(
-        (params[0] - 3.0).abs() < 0.3 && (params[1] + 1.0).abs() < 0.2,
-        "{params:?}"
-    );
+    assert!((params[0] - 3.0).abs() < 0.3 && (params[1] + 1.0).abs() < 0.2, "{params:?}");
     assert_eq!((outcome.records.len(), outcome.iterations), (1000, 1000));
     let r = &outcome.records[6];
-    assert_eq!(
-        (r.iteration, r.epoch, r.nfe, r.accepted, r.rejected),
-        (7, 1, 30, 5, 1)
-    );
+    assert_eq!((r.iteration, r.epoch, r.nfe, r.accepted, r.rejected), (7, 1, 30, 5, 1));
     assert_eq!(r.learning_rate, 0.05 / (1.0 + 0.02 * 6.0));
     assert!(r.validation.is_none() && outcome.records[7].validation.is_some());
     let (at, best) = outcome.best.expect("validated");
-    let lowest = outcome
-        .records
-        .iter()
-        .filter_map(|r| r.validation)
-        .fold(f64::INFINITY, f64::min);
+    let lowest = outcome.records.iter().filter_map(|r| r.validation).fold(f64::INFINITY, f64::min);
     assert_eq!(best, lowest);
     assert_eq!(outcome.records[at as usize - 1].validation, Some(best));
     // The parameters returned are the best ones.
@@ -225,12 +177,7 @@ fn stopping_anywhere_and_resuming_gives_the_same_bits() {
         let dir = tempfile::tempdir().expect("tempdir");
         whole_run(dir.path(), stop);
         let mut resumed = vec![f64::NAN; 2];
-        let rest = train(
-            &mut Line::new(None),
-            settings(dir.path(), 40),
-            &mut resumed,
-            true,
-        );
+        let rest = train(&mut Line::new(None), settings(dir.path(), 40), &mut resumed, true);
         let rest = rest.expect("resumes");
         assert_eq!(rest.records.len() as u64, 40 - stop);
         if stop.is_multiple_of(4) {
@@ -243,10 +190,7 @@ fn stopping_anywhere_and_resuming_gives_the_same_bits() {
         let [a, b] = ends.map(|c| c.expect("intact"));
         assert_eq!(bits(&a.params), bits(&b.params), "stopped after {stop}");
         assert_eq!(a.optimizer, b.optimizer);
-        assert_eq!(
-            (a.objective, a.state.batches),
-            (b.objective, b.state.batches)
-        );
+        assert_eq!((a.objective, a.state.batches), (b.objective, b.state.batches));
     }
 }
 
@@ -257,21 +201,10 @@ fn a_crash_resumes_from_the_last_checkpoint_without_duplicate_lines() {
     for crash in [0, 3, 6, 17, 33] {
         let dir = tempfile::tempdir().expect("tempdir");
         let mut crashed = START.to_vec();
-        let error = train(
-            &mut Line::new(Some(crash)),
-            settings(dir.path(), 40),
-            &mut crashed,
-            false,
-        );
+        let error = train(&mut Line::new(Some(crash)), settings(dir.path(), 40), &mut crashed, false);
         assert!(error.expect_err("crashes").to_string().contains("on fire"));
         let mut resumed = START.to_vec();
-        train(
-            &mut Line::new(None),
-            settings(dir.path(), 40),
-            &mut resumed,
-            true,
-        )
-        .expect("resumes");
+        train(&mut Line::new(None), settings(dir.path(), 40), &mut resumed, true).expect("resumes");
         assert_eq!(bits(&resumed), bits(&params), "crash at {crash}");
         assert_eq!(log(dir.path()), log(whole.path()), "crash at {crash}");
     }
@@ -282,18 +215,11 @@ fn patience_ends_a_run_and_keeps_the_best() {
     let dir = tempfile::tempdir().expect("tempdir");
     let mut objective = Line::new(None);
     objective.validations = vec![5.0, 3.0, 4.0, 2.9, f64::NAN, 3.5, 1.0];
-    let settings = Settings {
-        patience: Some(2),
-        min_delta: 0.2,
-        ..settings(dir.path(), 100)
-    };
+    let settings = Settings { patience: Some(2), min_delta: 0.2, ..settings(dir.path(), 100) };
     let mut params = START.to_vec();
     let outcome = train(&mut objective, settings.clone(), &mut params, false).expect("trains");
     // 2.9 is lower than 3.0 by less than min_delta, so validations 3 and 4 exhaust the patience.
-    assert_eq!(
-        (outcome.iterations, outcome.best, outcome.stopped_early),
-        (16, Some((8, 3.0)), true)
-    );
+    assert_eq!((outcome.iterations, outcome.best, outcome.stopped_early), (16, Some((8, 3.0)), true));
     let checkpoint = Checkpoint::load(dir.path().join("run.safetensors")).expect("intact");
     assert_eq!(bits(&checkpoint.best), bits(&params));
     assert_ne!(bits(&checkpoint.params), bits(&params));
@@ -308,24 +234,15 @@ fn non_finite_losses_end_the_run_before_the_update() {
     let mut objective = |batch: &Batch<'_>, p: &[f64], g: &mut [f64]| -> Result<Evaluation> {
         g.copy_from_slice(p);
         let loss = if batch.iteration == 3 { f64::NAN } else { 1.0 };
-        Ok(Evaluation {
-            loss,
-            ..Evaluation::default()
-        })
+        Ok(Evaluation { loss, ..Evaluation::default() })
     };
     let mut adam = Adam::default();
     let batches = Batches::new(4, 2).expect("sizes");
-    let quiet = Settings {
-        progress: false,
-        ..Settings::new(10)
-    };
+    let quiet = Settings { progress: false, ..Settings::new(10) };
     let trainer = Trainer::new(&mut objective, &mut adam, batches, quiet).expect("fine");
     let mut params = vec![1.0, 2.0];
     let message = trainer.run(&mut params).expect_err("NaN").to_string();
-    assert!(
-        message.contains("the loss in iteration 4 is NaN"),
-        "{message}"
-    );
+    assert!(message.contains("the loss in iteration 4 is NaN"), "{message}");
     assert!(message.contains("lower the learning rate"), "{message}");
     assert!(params.iter().all(|p| p.is_finite()));
     assert_eq!(adam.t, 3, "no update with a NaN");
@@ -354,11 +271,7 @@ fn clipping_bounds_the_update() {
         Ok(Evaluation::default())
     };
     for (clip, want) in [(2.5, [1.5, 2.0]), (6.0, [3.0, 4.0])] {
-        let settings = Settings {
-            clip: Some(Clip::Norm(clip)),
-            progress: false,
-            ..Settings::new(1)
-        };
+        let settings = Settings { clip: Some(Clip::Norm(clip)), progress: false, ..Settings::new(1) };
         let mut rule = Plain(Vec::new());
         let batches = Batches::new(1, 1).expect("sizes");
         let trainer = Trainer::new(&mut objective, &mut rule, batches, settings);
@@ -380,10 +293,7 @@ fn foreign_and_corrupt_checkpoints_are_refused_untouched() {
     };
     let mut three = [1.0, 2.0, 3.0];
     let message = resume(&mut three, 5).expect_err("three").to_string();
-    assert!(
-        message.contains("2 parameters, this run has 3"),
-        "{message}"
-    );
+    assert!(message.contains("2 parameters, this run has 3"), "{message}");
     assert_eq!(three, [1.0, 2.0, 3.0]);
     let message = resume(&mut [1.0, 2.0], 6).expect_err("six").to_string();
     assert!(message.contains("batches of 5 out of 23"), "{message}");
@@ -406,55 +316,21 @@ fn bad_settings_say_what_is_needed() {
         let batches = Batches::new(SAMPLES, 5)?;
         Trainer::new(&mut line, &mut adam, batches, settings)?.resume(&mut [0.0, 0.0])
     };
-    let base = Settings {
-        progress: false,
-        ..Settings::new(3)
-    };
+    let base = Settings { progress: false, ..Settings::new(3) };
     let cases = [
-        (
-            Settings {
-                clip: Some(Clip::Norm(0.0)),
-                ..base.clone()
-            },
-            "clipping bound is 0",
-        ),
-        (
-            Settings {
-                min_delta: -1.0,
-                ..base.clone()
-            },
-            "min_delta is -1",
-        ),
-        (
-            Settings {
-                patience: Some(3),
-                ..base.clone()
-            },
-            "set validate_every",
-        ),
-        (
-            Settings {
-                patience: Some(0),
-                validate_every: 1,
-                ..base.clone()
-            },
-            "at least 1",
-        ),
+        (Settings { clip: Some(Clip::Norm(0.0)), ..base.clone() }, "clipping bound is 0"),
+        (Settings { min_delta: -1.0, ..base.clone() }, "min_delta is -1"),
+        (Settings { patience: Some(3), ..base.clone() }, "set validate_every"),
+        (Settings { patience: Some(0), validate_every: 1, ..base.clone() }, "at least 1"),
         (base, "Settings::checkpoint"),
     ];
     for (settings, words) in cases {
         let message = try_with(settings).expect_err("bad").to_string();
-        assert!(
-            message.contains(words),
-            "'{message}' does not say '{words}'"
-        );
+        assert!(message.contains(words), "'{message}' does not say '{words}'");
     }
     let (mut line, mut adam) = (Line::new(None), Adam::default());
     let batches = Batches::new(SAMPLES, 5).expect("sizes");
-    let quiet = Settings {
-        progress: false,
-        ..Settings::new(3)
-    };
+    let quiet = Settings { progress: false, ..Settings::new(3) };
     let trainer = Trainer::new(&mut line, &mut adam, batches, quiet).expect("fine");
     assert!(trainer.run(&mut [0.0, f64::NAN]).is_err());
 }
@@ -463,9 +339,7 @@ fn bad_settings_say_what_is_needed() {
 #[test]
 fn every_rule_resumes_with_the_same_bits() {
     let mut layout = Layout::new();
-    layout
-        .push("weight", &[3], Role::Bias { fan_in: 1 })
-        .expect("a first name");
+    layout.push("weight", &[3], Role::Bias { fan_in: 1 }).expect("a first name");
     let rules = [
         Rule::sgd(),
         Rule::momentum(0.9),
@@ -482,24 +356,13 @@ fn every_rule_resumes_with_the_same_bits() {
             let mut objective = |b: &Batch<'_>, p: &[f32], g: &mut [f32]| -> Result<Evaluation> {
                 let target = b.indices[0] as f32;
                 g.iter_mut().zip(p).for_each(|(g, p)| *g = p - target);
-                Ok(Evaluation {
-                    loss: f64::from(g[0] * g[0]),
-                    ..Evaluation::default()
-                })
+                Ok(Evaluation { loss: f64::from(g[0] * g[0]), ..Evaluation::default() })
             };
             let (initial, last) = (0.02, 0.001);
-            let schedule = Schedule::Cosine {
-                initial,
-                last,
-                over: 30,
-            };
+            let schedule = Schedule::Cosine { initial, last, over: 30 };
             let mut optimizer = Optimizer::new(rule, schedule, layout.clone()).expect("valid");
             let checkpoint = Some(dir.path().join(file));
-            let settings = Settings {
-                checkpoint,
-                progress: false,
-                ..Settings::new(iterations)
-            };
+            let settings = Settings { checkpoint, progress: false, ..Settings::new(iterations) };
             let batches = Batches::new(4, 1).expect("sizes").shuffled(2);
             let trainer = Trainer::new(&mut objective, &mut optimizer, batches, settings);
             let mut params = [0.5f32, -0.25, 1.0];

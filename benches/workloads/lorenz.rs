@@ -26,17 +26,9 @@ fn rho(i: usize) -> f64 {
 /// One trajectory to t = 5, or 10.
 pub fn single(t10: bool, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
     let ends = load::<f64>("lorenz_single")?;
-    let (t1, end) = if t10 {
-        (10.0, &ends[3..])
-    } else {
-        (5.0, &ends[..3])
-    };
+    let (t1, end) = if t10 { (10.0, &ends[3..]) } else { (5.0, &ends[..3]) };
     let dynamics = Generic(Lorenz);
-    let problem = Problem {
-        y0: &[1.0; 3],
-        span: [0.0, t1],
-        theta: &[SIGMA, 28.0, BETA],
-    };
+    let problem = Problem { y0: &[1.0; 3], span: [0.0, t1], theta: &[SIGMA, 28.0, BETA] };
     let options = Options::tol(TOLERANCE, TOLERANCE);
     let mut solver = Solver::new(&dynamics, &Tsit5, 1);
     let times = clock.time(|| {
@@ -44,10 +36,7 @@ pub fn single(t10: bool, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
         Ok(())
     })?;
     let solution = solver.solve(&problem, &options)?;
-    let facts = Facts {
-        err_max: Some(max_error(solution.last(), end)),
-        ..Facts::of(&solution.stats)
-    };
+    let facts = Facts { err_max: Some(max_error(solution.last(), end)), ..Facts::of(&solution.stats) };
     Ok((times, facts))
 }
 
@@ -56,11 +45,7 @@ pub fn own(threads: usize, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> 
     let reference = load::<f64>("lorenz_ensemble")?;
     let theta: Vec<f64> = (0..COUNT).flat_map(|i| [SIGMA, rho(i), BETA]).collect();
     let y0 = vec![1.0; 3 * COUNT];
-    let problem = Problem {
-        y0: &y0,
-        span: [0.0, 5.0],
-        theta: &theta,
-    };
+    let problem = Problem { y0: &y0, span: [0.0, 5.0], theta: &theta };
     let options = Options::tol(TOLERANCE, TOLERANCE);
     parallel::with_threads(threads, || -> Result<_, String> {
         let say = |e: Failure| e.to_string();
@@ -167,11 +152,7 @@ impl Dynamics<f64> for Together {
 pub fn shared(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
     let reference = load::<f64>("lorenz_ensemble")?;
     let theta: Vec<f64> = (0..COUNT).map(rho).collect();
-    let problem = Problem {
-        y0: &vec![1.0; 3 * COUNT],
-        span: [0.0, 5.0],
-        theta: &theta,
-    };
+    let problem = Problem { y0: &vec![1.0; 3 * COUNT], span: [0.0, 5.0], theta: &theta };
     let options = Options::tol(TOLERANCE, TOLERANCE);
     let mut solver = Solver::new(&Together, &Tsit5, 1);
     let times = clock.time(|| {
@@ -180,12 +161,8 @@ pub fn shared(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
     })?;
     let solution = solver.solve(&problem, &options)?;
     let rows = solution.last();
-    let columns: Vec<f64> = (0..COUNT)
-        .flat_map(|i| [rows[i], rows[i + COUNT], rows[i + 2 * COUNT]])
-        .collect();
-    let facts = Facts {
-        err_max: Some(max_error(&columns, &reference)),
-        ..Facts::of(&solution.stats)
-    };
+    let columns: Vec<f64> =
+        (0..COUNT).flat_map(|i| [rows[i], rows[i + COUNT], rows[i + 2 * COUNT]]).collect();
+    let facts = Facts { err_max: Some(max_error(&columns, &reference)), ..Facts::of(&solution.stats) };
     Ok((times, facts))
 }

@@ -82,7 +82,8 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub const HEADER: &'static str = "workload         variant     wall        min        nfe  accepted  rejected   error    peak MiB";
+    pub const HEADER: &'static str =
+        "workload         variant     wall        min        nfe  accepted  rejected   error    peak MiB";
 
     pub fn new(
         (workload, variant): (&'a str, &'a str),
@@ -92,20 +93,8 @@ impl<'a> Row<'a> {
     ) -> Self {
         times.sort_by(f64::total_cmp);
         let (n, half) = (times.len(), times.len() / 2);
-        let median = if n % 2 == 1 {
-            times[half]
-        } else {
-            0.5 * (times[half - 1] + times[half])
-        };
-        Self {
-            workload,
-            variant,
-            wall_s: median,
-            wall_min_s: times[0],
-            repeats: n,
-            threads,
-            facts,
-        }
+        let median = if n % 2 == 1 { times[half] } else { 0.5 * (times[half - 1] + times[half]) };
+        Self { workload, variant, wall_s: median, wall_min_s: times[0], repeats: n, threads, facts }
     }
 }
 
@@ -125,10 +114,7 @@ impl fmt::Display for Row<'_> {
             count(facts.accepted),
             count(facts.rejected),
             error.map_or("–".into(), |e| format!("{e:.1e}")),
-            facts.peak_bytes.map_or("–".into(), |b| format!(
-                "{:.1}",
-                b as f64 / (1 << 20) as f64
-            )),
+            facts.peak_bytes.map_or("–".into(), |b| format!("{:.1}", b as f64 / (1 << 20) as f64)),
         )
     }
 }
@@ -149,33 +135,19 @@ impl fmt::Display for Seconds {
 /// The numbers of an array of `data/peers`, batches as `dim × batch` columns.
 pub fn load<T: Real>(name: &str) -> Result<Vec<T>, Failure> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/peers");
-    Ok(read_npy::<T>(folder.join(format!("{name}.npy")))?
-        .data()
-        .to_vec())
+    Ok(read_npy::<T>(folder.join(format!("{name}.npy")))?.data().to_vec())
 }
 
 /// Largest absolute difference; NaN when any number is.
 pub fn max_error<T: Real>(values: &[T], reference: &[f64]) -> f64 {
-    assert_eq!(
-        values.len(),
-        reference.len(),
-        "as many values as references"
-    );
-    let differences = values
-        .iter()
-        .zip(reference)
-        .map(|(v, r)| (v.f64() - r).abs());
-    differences.fold(
-        0.0,
-        |worst, e| if e > worst || e.is_nan() { e } else { worst },
-    )
+    assert_eq!(values.len(), reference.len(), "as many values as references");
+    let differences = values.iter().zip(reference).map(|(v, r)| (v.f64() - r).abs());
+    differences.fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
 }
 
 /// Euclidean norm of the difference over that of the reference.
 pub fn relative_error<T: Real>(values: impl IntoIterator<Item = T>, reference: &[f64]) -> f64 {
     let values = values.into_iter().zip(reference);
-    let (difference, norm) = values.fold((0.0, 0.0), |(d, n), (v, r)| {
-        (d + (v.f64() - r).powi(2), n + r * r)
-    });
+    let (difference, norm) = values.fold((0.0, 0.0), |(d, n), (v, r)| (d + (v.f64() - r).powi(2), n + r * r));
     (difference / norm).sqrt()
 }

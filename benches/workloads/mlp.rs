@@ -35,27 +35,15 @@ impl Mlp {
             .dense(DIM)
             .activation(Activation::Tanh)
             .build()?;
-        Ok(Self {
-            dynamics: NeuralOde::new(network)?,
-            theta: load("mlp_params")?,
-            x0: load("mlp_x0")?,
-        })
+        Ok(Self { dynamics: NeuralOde::new(network)?, theta: load("mlp_params")?, x0: load("mlp_x0")? })
     }
 
     fn problem(&self) -> Problem<'_, f32> {
-        Problem {
-            y0: &self.x0,
-            span: [0.0, 1.0],
-            theta: &self.theta,
-        }
+        Problem { y0: &self.x0, span: [0.0, 1.0], theta: &self.theta }
     }
 
     fn point(&self) -> Point<'_, f32> {
-        Point {
-            t: T_EVAL,
-            y: &self.x0,
-            theta: &self.theta,
-        }
+        Point { t: T_EVAL, y: &self.x0, theta: &self.theta }
     }
 
     fn adjoint(&self, memory: Memory) -> Adjoint<'_> {
@@ -116,9 +104,7 @@ impl Layer {
 
     fn forward(&self, theta: &[f32], x: &[f64]) -> Vec<f64> {
         let row = |i| {
-            let sum: f64 = (0..self.inputs)
-                .map(|j| f64::from(theta[self.weight(i, j)]) * x[j])
-                .sum();
+            let sum: f64 = (0..self.inputs).map(|j| f64::from(theta[self.weight(i, j)]) * x[j]).sum();
             let time = f64::from(theta[self.weight(i, self.inputs)]) * f64::from(T_EVAL);
             (sum + time + f64::from(theta[self.bias(i)])).tanh()
         };
@@ -150,22 +136,10 @@ impl Layer {
 }
 
 fn reference(mlp: &Mlp) -> Reference {
-    let first = Layer {
-        start: 0,
-        rows: HIDDEN,
-        inputs: DIM,
-    };
-    let second = Layer {
-        start: first.bias(HIDDEN),
-        rows: DIM,
-        inputs: HIDDEN,
-    };
+    let first = Layer { start: 0, rows: HIDDEN, inputs: DIM };
+    let second = Layer { start: first.bias(HIDDEN), rows: DIM, inputs: HIDDEN };
     let theta = &mlp.theta;
-    let mut all = Reference {
-        value: Vec::new(),
-        x_bar: Vec::new(),
-        theta_bar: vec![0.0; theta.len()],
-    };
+    let mut all = Reference { value: Vec::new(), x_bar: Vec::new(), theta_bar: vec![0.0; theta.len()] };
     for column in mlp.x0.chunks_exact(DIM) {
         let x: Vec<f64> = column.iter().map(|&x| f64::from(x)).collect();
         let hidden = first.forward(theta, &x);
@@ -187,11 +161,8 @@ pub fn rhs(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
         mlp.dynamics.eval(mlp.point(), &mut out, &mut scratch);
         Ok(())
     })?;
-    let facts = Facts {
-        nfe: Some(1.0),
-        err_max: Some(max_error(&out, &reference(&mlp).value)),
-        ..Facts::default()
-    };
+    let facts =
+        Facts { nfe: Some(1.0), err_max: Some(max_error(&out, &reference(&mlp).value)), ..Facts::default() };
     Ok((times, facts))
 }
 
@@ -205,18 +176,14 @@ pub fn vjp(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
         x_bar.fill(0.0);
         theta_bar.fill(0.0);
         let bar = &mlp.x0;
-        mlp.dynamics
-            .vjp(mlp.point(), bar, &mut x_bar, &mut theta_bar, &mut scratch);
+        mlp.dynamics.vjp(mlp.point(), bar, &mut x_bar, &mut theta_bar, &mut scratch);
         Ok(())
     })?;
     let exact = reference(&mlp);
     let bars = x_bar.iter().chain(&theta_bar).copied();
     let facts = Facts {
         nfe: Some(1.0),
-        grad_rel_err: Some(relative_error(
-            bars,
-            &[exact.x_bar, exact.theta_bar].concat(),
-        )),
+        grad_rel_err: Some(relative_error(bars, &[exact.x_bar, exact.theta_bar].concat())),
         ..Facts::default()
     };
     Ok((times, facts))
@@ -233,10 +200,7 @@ pub fn forward(tolerance: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Fail
         Ok(())
     })?;
     let solution = solver.solve(&problem, &options)?;
-    let facts = Facts {
-        err_max: Some(max_error(solution.last(), &end)),
-        ..Facts::of(&solution.stats)
-    };
+    let facts = Facts { err_max: Some(max_error(solution.last(), &end)), ..Facts::of(&solution.stats) };
     Ok((times, facts))
 }
 
@@ -252,10 +216,7 @@ pub fn gradient(
     let memory = budget.map_or(Memory::Unlimited, Memory::Bytes);
     // faer reserves 64 MiB of addresses for packing at a thread's first product, whatever its size; it
     // touches few of them, and they are the thread's and not the gradient's.
-    let columns = Point {
-        y: &mlp.x0[..4 * DIM],
-        ..mlp.point()
-    };
+    let columns = Point { y: &mlp.x0[..4 * DIM], ..mlp.point() };
     let (mut out, mut scratch) = (vec![0.0; 4 * DIM], mlp.dynamics.scratch(4));
     mlp.dynamics.eval(columns, &mut out, &mut scratch);
     let (first, peak) = peak_of(|| {
@@ -273,10 +234,7 @@ pub fn gradient(
     let evaluation = mlp.gradient(&mut adjoint, &options)?;
     let facts = Facts {
         loss: Some(evaluation.loss.into()),
-        grad_rel_err: Some(relative_error(
-            adjoint.theta_gradient().iter().copied(),
-            &reference,
-        )),
+        grad_rel_err: Some(relative_error(adjoint.theta_gradient().iter().copied(), &reference)),
         peak_bytes: Some(peak),
         ..Facts::of(&adjoint.solution().stats)
     };

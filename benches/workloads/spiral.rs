@@ -40,11 +40,7 @@ impl Spiral {
     }
 
     fn problem(&self) -> Problem<'_, f64> {
-        Problem {
-            y0: &self.truth[..2 * BATCH],
-            span: [self.times[0], self.times[9]],
-            theta: &self.theta,
-        }
+        Problem { y0: &self.truth[..2 * BATCH], span: [self.times[0], self.times[9]], theta: &self.theta }
     }
 
     fn options(&self) -> Options<f64> {
@@ -63,11 +59,7 @@ impl Spiral {
         for ((bar, y), truth) in y_bar.iter_mut().zip(&solution.y).zip(&self.truth) {
             let difference = y - truth;
             sum += difference.abs();
-            *bar = if difference == 0.0 {
-                0.0
-            } else {
-                difference.signum() / n
-            };
+            *bar = if difference == 0.0 { 0.0 } else { difference.signum() / n };
         }
         Ok(sum / n)
     }
@@ -93,10 +85,7 @@ pub fn forward(weights: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failur
         Ok(())
     })?;
     let solution = solver.solve(&problem, &options)?;
-    let facts = Facts {
-        err_max: Some(max_error(&solution.y, &reference)),
-        ..Facts::of(&solution.stats)
-    };
+    let facts = Facts { err_max: Some(max_error(&solution.y, &reference)), ..Facts::of(&solution.stats) };
     Ok((times, facts))
 }
 
@@ -114,10 +103,7 @@ pub fn gradient(weights: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failu
     let evaluation = spiral.gradient(&mut adjoint, &options)?;
     let facts = Facts {
         loss: Some(evaluation.loss),
-        grad_rel_err: Some(relative_error(
-            adjoint.theta_gradient().iter().copied(),
-            &reference,
-        )),
+        grad_rel_err: Some(relative_error(adjoint.theta_gradient().iter().copied(), &reference)),
         peak_bytes: Some(peak),
         ..Facts::of(&adjoint.solution().stats)
     };

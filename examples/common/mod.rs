@@ -94,9 +94,7 @@ pub fn run<A: Parser>(
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read standard output has seen enough (`| head`).
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
             ExitCode::from(1)
@@ -106,10 +104,7 @@ pub fn run<A: Parser>(
 
 /// Help and version go to standard output; a mistake is one sentence.
 fn usage(error: &clap::Error) -> ExitCode {
-    let asked = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let text = error.render().to_string();
     if asked {
         // Nobody is left to be told when this fails.
@@ -117,10 +112,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let first = text.lines().next().unwrap_or_default();
-    complain(&format!(
-        "{} (--help lists the options)",
-        first.strip_prefix("error: ").unwrap_or(first)
-    ));
+    complain(&format!("{} (--help lists the options)", first.strip_prefix("error: ").unwrap_or(first)));
     ExitCode::from(2)
 }
 
@@ -139,15 +131,9 @@ impl Session {
     /// Finds out that nothing can be written before the work, not after.
     fn start(example: &'static str, common: &Common) -> Result<Self> {
         let directory = &common.out;
-        let attempt =
-            std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
+        let attempt = std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
         attempt.map_err(|e| Error::io(directory, e))?;
-        Ok(Self {
-            common: common.clone(),
-            example,
-            rows: Vec::new(),
-            written: Vec::new(),
-        })
+        Ok(Self { common: common.clone(), example, rows: Vec::new(), written: Vec::new() })
     }
 
     /// Prints a line.
@@ -201,16 +187,7 @@ impl Session {
 
     /// The summary, the files, the JSON lines.
     fn finish(&self) -> Result<()> {
-        let header = [
-            "method",
-            "seed",
-            "loss",
-            "NFE",
-            "accepted",
-            "rejected",
-            "train (s)",
-            "predict (s)",
-        ];
+        let header = ["method", "seed", "loss", "NFE", "accepted", "rejected", "train (s)", "predict (s)"];
         let mut table = Table::new(&header);
         for row in &self.rows {
             table.row([
@@ -233,12 +210,9 @@ impl Session {
         }
         if self.common.json {
             for row in &self.rows {
-                let line = Line {
-                    example: self.example,
-                    row,
-                };
-                let line = serde_json::to_string(&line)
-                    .map_err(|e| Error::io("standard output", e.into()))?;
+                let line = Line { example: self.example, row };
+                let line =
+                    serde_json::to_string(&line).map_err(|e| Error::io("standard output", e.into()))?;
                 self.say(line)?;
             }
         }

@@ -10,9 +10,7 @@ pub struct Table {
 impl Table {
     /// A table without rows.
     pub fn new(header: &[&str]) -> Self {
-        Self {
-            rows: vec![header.iter().map(|h| (*h).to_string()).collect()],
-        }
+        Self { rows: vec![header.iter().map(|h| (*h).to_string()).collect()] }
     }
 
     /// Adds a row.
@@ -25,9 +23,8 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let length = |row: &Vec<String>, i: usize| row.get(i).map_or(0, |c| c.chars().count());
-        let widths: Vec<usize> = (0..columns)
-            .map(|i| self.rows.iter().map(|r| length(r, i)).max().unwrap_or(0))
-            .collect();
+        let widths: Vec<usize> =
+            (0..columns).map(|i| self.rows.iter().map(|r| length(r, i)).max().unwrap_or(0)).collect();
         for (number, row) in self.rows.iter().enumerate() {
             for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 match i {

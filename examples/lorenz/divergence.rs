@@ -67,9 +67,7 @@ impl Divergence {
             typical.push((all.iter().map(|d| d.ln()).sum::<f64>() / pairs as f64).exp());
         }
         let from = t.partition_point(|&t| t < ALIGNED);
-        let to = typical
-            .partition_point(|&d| d < LINEAR)
-            .clamp(from + 2, t.len());
+        let to = typical.partition_point(|&d| d < LINEAR).clamp(from + 2, t.len());
         let logs: Vec<f64> = typical.iter().map(|d| d.ln()).collect();
         let line = fit(&t[from..to], &logs[from..to]);
         let slopes = (0..pairs).map(|pair| {
@@ -79,16 +77,7 @@ impl Divergence {
         let spread = slopes.map(|s| (s - line.0).powi(2)).sum::<f64>();
         let slope_error = (spread / (pairs * pairs) as f64).sqrt();
         let fitted = (t[from], t[to - 1]);
-        Ok(Self {
-            y0,
-            t,
-            typical,
-            low,
-            high,
-            line,
-            slope_error,
-            fitted,
-        })
+        Ok(Self { y0, t, typical, low, high, line, slope_error, fitted })
     }
 
     /// Prints the exponent, writes the curves.
@@ -117,29 +106,15 @@ fn settled(setup: &Setup, count: usize, random: &mut ChaCha8Rng) -> Result<Vec<f
     let mut y0 = Vec::with_capacity(3 * count);
     for _ in 0..count {
         let direction: [f64; 3] = std::array::from_fn(|_| StandardNormal.sample(random));
-        y0.extend(
-            [0.0, 0.0, 25.0]
-                .iter()
-                .zip(direction)
-                .map(|(c, d)| c + 10.0 * d),
-        );
+        y0.extend([0.0, 0.0, 25.0].iter().zip(direction).map(|(c, d)| c + 10.0 * d));
     }
     Ok(over_time(setup, &y0, &[30.0])?.y)
 }
 
 /// The ensemble that starts at `y0`, saved at `t`.
 fn over_time(setup: &Setup, y0: &[f64], t: &[f64]) -> Result<Ensemble<f64>> {
-    let problem = Problem {
-        y0,
-        span: [0.0, t[t.len() - 1]],
-        theta: &Lorenz::THETA,
-    };
-    complete(solve_ensemble(
-        &setup.dynamics,
-        setup.method,
-        &problem,
-        &setup.options().save_at(t),
-    )?)
+    let problem = Problem { y0, span: [0.0, t[t.len() - 1]], theta: &Lorenz::THETA };
+    complete(solve_ensemble(&setup.dynamics, setup.method, &problem, &setup.options().save_at(t))?)
 }
 
 /// The ensemble, or the error of its first trajectory that stopped early.
@@ -175,11 +150,7 @@ fn fit(x: &[f64], y: &[f64]) -> (f64, f64) {
 }
 
 /// x and z of a cloud of neighbours at each of [`SNAPSHOTS`].
-pub fn cloud(
-    setup: &Setup,
-    orbit: &Solution<f64>,
-    session: &mut Session,
-) -> Result<Vec<[Vec<f64>; 2]>> {
+pub fn cloud(setup: &Setup, orbit: &Solution<f64>, session: &mut Session) -> Result<Vec<[Vec<f64>; 2]>> {
     const RADIUS: f64 = 1e-2;
     let mut random = ChaCha8Rng::seed_from_u64(setup.seed);
     random.set_stream(1);
@@ -188,21 +159,16 @@ pub fn cloud(
         let shift: f64 = StandardNormal.sample(random);
         c + RADIUS * shift
     };
-    let y0: Vec<f64> = (0..setup.count)
-        .flat_map(|_| centre.map(|c| near(c, &mut random)))
-        .collect();
+    let y0: Vec<f64> = (0..setup.count).flat_map(|_| centre.map(|c| near(c, &mut random))).collect();
     let ensemble = over_time(setup, &y0, &SNAPSHOTS)?;
     let snapshot = |time: usize| {
-        let states: Vec<f64> = (0..setup.count)
-            .flat_map(|i| ensemble.trajectory(i)[3 * time..3 * time + 3].to_vec())
-            .collect();
+        let states: Vec<f64> =
+            (0..setup.count).flat_map(|i| ensemble.trajectory(i)[3 * time..3 * time + 3].to_vec()).collect();
         [row(&states, 0), row(&states, 2)]
     };
     let snapshots: Vec<_> = (0..SNAPSHOTS.len()).map(snapshot).collect();
-    let names: Vec<[String; 2]> = SNAPSHOTS
-        .iter()
-        .map(|t| [format!("x_at_{t}"), format!("z_at_{t}")])
-        .collect();
+    let names: Vec<[String; 2]> =
+        SNAPSHOTS.iter().map(|t| [format!("x_at_{t}"), format!("z_at_{t}")]).collect();
     let columns: Vec<(&str, &[f64])> = names
         .iter()
         .zip(&snapshots)

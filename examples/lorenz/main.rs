@@ -42,12 +42,7 @@ struct Arguments {
     trajectories: Option<u32>,
 
     /// Relative and absolute tolerance
-    #[arg(
-        long,
-        value_name = "TOL",
-        default_value_t = 1e-8,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "TOL", default_value_t = 1e-8, allow_negative_numbers = true)]
     tol: f64,
 
     /// Explicit method by name
@@ -71,9 +66,7 @@ fn main() -> ExitCode {
 
 fn lorenz(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let quick = session.common.quick;
-    let count = arguments
-        .trajectories
-        .unwrap_or(if quick { 1000 } else { 10_000 });
+    let count = arguments.trajectories.unwrap_or(if quick { 1000 } else { 10_000 });
     let setup = Setup {
         dynamics: Generic(Lorenz),
         method: tableaux::by_name(&arguments.method)?,
@@ -126,11 +119,7 @@ fn times(from: f64, to: f64, n: usize) -> Vec<f64> {
 
 /// A long orbit on the attractor, the transient left out.
 fn orbit(setup: &Setup, session: &mut Session) -> Result<Solution<f64>> {
-    let problem = Problem {
-        y0: &Lorenz::Y0,
-        span: [0.0, 110.0],
-        theta: &Lorenz::THETA,
-    };
+    let problem = Problem { y0: &Lorenz::Y0, span: [0.0, 110.0], theta: &Lorenz::THETA };
     let options = setup.options().save_at(times(10.0, 110.0, 20_000));
     let orbit = solve(&setup.dynamics, setup.method, &problem, &options)?;
     let (x, y, z) = (row(&orbit.y, 0), row(&orbit.y, 1), row(&orbit.y, 2));
@@ -140,11 +129,7 @@ fn orbit(setup: &Setup, session: &mut Session) -> Result<Solution<f64>> {
 
 /// The usual trajectory with every attempted step kept, and the time it takes without.
 fn steps(setup: &Setup, session: &mut Session) -> Result<Solution<f64>> {
-    let problem = Problem {
-        y0: &Lorenz::Y0,
-        span: [0.0, Lorenz::T_END],
-        theta: &Lorenz::THETA,
-    };
+    let problem = Problem { y0: &Lorenz::Y0, span: [0.0, Lorenz::T_END], theta: &Lorenz::THETA };
     let plain = setup.options();
     let mut solver = Solver::new(&setup.dynamics, setup.method, 1);
     let repeats = 100;

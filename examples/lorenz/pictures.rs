@@ -34,10 +34,7 @@ fn attractor(orbit: &Solution<f64>) -> Result<Figure> {
     let shown = x.len().min(12_001);
     let mut panel = Panel::new("Lorenz attractor, ρ = 28");
     let style = Style::default().color(Color::Blue).size(0.7);
-    panel
-        .x_label("x")
-        .y_label("z")
-        .line(&x[..shown], &z[..shown], style)?;
+    panel.x_label("x").y_label("z").line(&x[..shown], &z[..shown], style)?;
     Ok(Figure::new(800, 700)?.with(panel))
 }
 
@@ -54,19 +51,14 @@ fn divergence(d: &Divergence) -> Result<Figure> {
     let ends = [d.fitted.0, d.fitted.1];
     let heights = ends.map(|t| (intercept + slope * t).exp());
     let label = format!("exp(λt), λ = {slope:.3} (literature {LYAPUNOV:.3})");
-    let style = Style::new(label)
-        .color(Color::Vermillion)
-        .dash(Dash::Dashed);
+    let style = Style::new(label).color(Color::Vermillion).dash(Dash::Dashed);
     panel.line(&ends, &heights, style)?;
     Ok(Figure::new(800, 560)?.with(panel))
 }
 
 fn cloud(orbit: &Solution<f64>, snapshots: &[[Vec<f64>; 2]]) -> Result<Figure> {
     let (x, z) = (row(&orbit.y, 0), row(&orbit.y, 2));
-    let title = format!(
-        "{} neighbours of one point",
-        snapshots.first().map_or(0, |s| s[0].len())
-    );
+    let title = format!("{} neighbours of one point", snapshots.first().map_or(0, |s| s[0].len()));
     let mut figure = Figure::new(1000, 860)?.titled(title).columns(2);
     for (t, [cx, cz]) in SNAPSHOTS.iter().zip(snapshots) {
         let mut panel = Panel::new(format!("t = {t}"));
@@ -85,9 +77,6 @@ fn cloud(orbit: &Solution<f64>, snapshots: &[[Vec<f64>; 2]]) -> Result<Figure> {
 fn maxima(sweep: &Sweep) -> Result<Figure> {
     let mut panel = Panel::new("Lorenz system: maxima of z");
     let style = Style::default().color(Color::Black).size(0.8);
-    panel
-        .x_label("ρ")
-        .y_label("z at its maxima")
-        .points(&sweep.rho, &sweep.z, style)?;
+    panel.x_label("ρ").y_label("z at its maxima").points(&sweep.rho, &sweep.z, style)?;
     Ok(Figure::new(1000, 640)?.with(panel))
 }

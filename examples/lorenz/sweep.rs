@@ -30,39 +30,19 @@ impl Sweep {
         let [sigma, _, beta] = Lorenz::THETA;
         let theta: Vec<f64> = rhos.iter().flat_map(|&rho| [sigma, rho, beta]).collect();
         let y0: Vec<f64> = rhos.iter().flat_map(|&rho| [1.0, 1.0, rho - 1.0]).collect();
-        let problem = Problem {
-            y0: &y0,
-            span: [0.0, SPAN.1],
-            theta: &theta,
-        };
+        let problem = Problem { y0: &y0, span: [0.0, SPAN.1], theta: &theta };
         let options = setup.options().save_at(times(SPAN.0, SPAN.1, 2000));
-        let ensemble = complete(solve_ensemble(
-            &setup.dynamics,
-            setup.method,
-            &problem,
-            &options,
-        )?)?;
+        let ensemble = complete(solve_ensemble(&setup.dynamics, setup.method, &problem, &options)?)?;
         let (mut rho, mut z) = (Vec::new(), Vec::new());
         for (i, &r) in rhos.iter().enumerate() {
-            let heights: Vec<f64> = ensemble
-                .trajectory(i)
-                .iter()
-                .skip(2)
-                .step_by(3)
-                .copied()
-                .collect();
+            let heights: Vec<f64> = ensemble.trajectory(i).iter().skip(2).step_by(3).copied().collect();
             for top in maxima(&heights) {
                 rho.push(r);
                 z.push(top);
             }
         }
         let steps = ensemble.stats.iter().map(|s| s.accepted).sum();
-        Ok(Self {
-            rho,
-            z,
-            trajectories: count,
-            steps,
-        })
+        Ok(Self { rho, z, trajectories: count, steps })
     }
 
     /// Prints what was solved, writes the maxima.

@@ -23,14 +23,7 @@ pub fn report(setup: &Setup, divergence: &Divergence, session: &mut Session) -> 
     let same = single.y == alone && all.y == alone;
 
     let count = y0.len() / 3;
-    let header = [
-        "ensemble",
-        "threads",
-        "seconds",
-        "trajectories/s",
-        "ns/step",
-        "speed-up",
-    ];
+    let header = ["ensemble", "threads", "seconds", "trajectories/s", "ns/step", "speed-up"];
     let mut table = Table::new(&header);
     let ways = [
         ("one by one", 1, &statistics, alone_s),
@@ -49,10 +42,7 @@ pub fn report(setup: &Setup, divergence: &Divergence, session: &mut Session) -> 
             format!("{:.1}×", alone_s / seconds),
         ]);
         session.record(Row {
-            method: format!(
-                "{name}, {threads} thread{}",
-                if threads == 1 { "" } else { "s" }
-            ),
+            method: format!("{name}, {threads} thread{}", if threads == 1 { "" } else { "s" }),
             seed: setup.seed,
             nfe,
             accepted,
@@ -70,20 +60,11 @@ pub fn report(setup: &Setup, divergence: &Divergence, session: &mut Session) -> 
 }
 
 fn problem<'a>(y0: &'a [f64]) -> Problem<'a, f64> {
-    Problem {
-        y0,
-        span: [0.0, END],
-        theta: &Lorenz::THETA,
-    }
+    Problem { y0, span: [0.0, END], theta: &Lorenz::THETA }
 }
 
 fn ensemble(setup: &Setup, y0: &[f64]) -> Result<Ensemble<f64>> {
-    complete(solve_ensemble(
-        &setup.dynamics,
-        setup.method,
-        &problem(y0),
-        &setup.options(),
-    )?)
+    complete(solve_ensemble(&setup.dynamics, setup.method, &problem(y0), &setup.options())?)
 }
 
 fn one_by_one(setup: &Setup, y0: &[f64]) -> Result<(Vec<f64>, Vec<TrajectoryStatistics>)> {

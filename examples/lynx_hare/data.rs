@@ -44,8 +44,7 @@ impl Pelts {
             return Err(Error::malformed(path, None, reason));
         }
         if let Some(bad) = lynx.iter().chain(&hare).find(|&&p| p <= 0.0) {
-            let reason =
-                format!("a population of {bad}: the fit takes logarithms, so it must be positive");
+            let reason = format!("a population of {bad}: the fit takes logarithms, so it must be positive");
             return Err(Error::malformed(path, None, reason));
         }
         let fitted = year.iter().filter(|&&y| y <= until).count();
@@ -59,19 +58,9 @@ impl Pelts {
         }
         let mean = |p: &[f64]| p[..fitted].iter().sum::<f64>() / fitted as f64;
         let mean = [mean(&hare), mean(&lynx)];
-        let log = hare
-            .iter()
-            .zip(&lynx)
-            .flat_map(|(h, l)| [(h / mean[0]).ln(), (l / mean[1]).ln()])
-            .collect();
-        Ok(Self {
-            year,
-            hare,
-            lynx,
-            log,
-            mean,
-            fitted,
-        })
+        let log =
+            hare.iter().zip(&lynx).flat_map(|(h, l)| [(h / mean[0]).ln(), (l / mean[1]).ln()]).collect();
+        Ok(Self { year, hare, lynx, log, mean, fitted })
     }
 
     /// Years since the first.

@@ -43,12 +43,7 @@ impl Plan {
             let needed = "it weighs squared parameters in the loss and must be finite and ≥ 0";
             return Err(Error::invalid("--ridge", ridge, needed));
         }
-        Ok(Self {
-            iterations,
-            ridge,
-            rate: (0.02, 2e-4),
-            growth: 0.4,
-        })
+        Ok(Self { iterations, ridge, rate: (0.02, 2e-4), growth: 0.4 })
     }
 
     /// Years fitted in iteration `k`, of `all`.
@@ -95,18 +90,11 @@ impl<D: Dynamics<f64>> Model<D> {
         layout.append("", &self.layout)?;
         layout.push("start", &[2], Role::Shift)?;
         let mut params = [&self.theta[..], &self.start].concat();
-        let schedule = Schedule::Cosine {
-            initial: plan.rate.0,
-            last: plan.rate.1,
-            over: plan.iterations,
-        };
+        let schedule = Schedule::Cosine { initial: plan.rate.0, last: plan.rate.1, over: plan.iterations };
         let mut optimizer = Optimizer::new(Rule::adam(), schedule, layout)?;
         let time = pelts.time();
         let mut objective = Fit {
-            adjoint: DiscreteAdjoint::new(
-                ExplicitStepper::new(&self.dynamics, &Tsit5, 1),
-                Memory::Unlimited,
-            ),
+            adjoint: DiscreteAdjoint::new(ExplicitStepper::new(&self.dynamics, &Tsit5, 1), Memory::Unlimited),
             network: network(&self.layout),
             time: &time,
             data: &pelts.log,
@@ -114,31 +102,19 @@ impl<D: Dynamics<f64>> Model<D> {
             plan,
             ridge: self.ridge,
         };
-        let settings = Settings {
-            clip: Some(Clip::Norm(CLIP)),
-            ..Settings::new(plan.iterations)
-        };
+        let settings = Settings { clip: Some(Clip::Norm(CLIP)), ..Settings::new(plan.iterations) };
         let batches = Batches::new(pelts.fitted, pelts.fitted)?;
-        let (outcome, train_s) = timed(|| {
-            Trainer::new(&mut objective, &mut optimizer, batches, settings)?.run(&mut params)
-        })?;
+        let (outcome, train_s) =
+            timed(|| Trainer::new(&mut objective, &mut optimizer, batches, settings)?.run(&mut params))?;
         let (theta, start) = params.split_at(self.theta.len());
-        let problem = Problem {
-            y0: start,
-            span: [0.0, time[time.len() - 1]],
-            theta,
-        };
+        let problem = Problem { y0: start, span: [0.0, time[time.len() - 1]], theta };
         let predict = |times: Vec<f64>| -> Result<Solution<f64>> {
             let options = Options::tol(TOL, TOL).save(Save::At(times));
             Ok(solve(&self.dynamics, &Tsit5, &problem, &options)?)
         };
         let points = (48.0 * time[time.len() - 1]).round() as usize;
         let end = time[time.len() - 1];
-        let curve = predict(
-            (0..=points)
-                .map(|i| end * i as f64 / points as f64)
-                .collect(),
-        )?;
+        let curve = predict((0..=points).map(|i| end * i as f64 / points as f64).collect())?;
         let (yearly, predict_s) = timed(|| predict(time.clone()))?;
         Ok(Fitted {
             name: self.name,
@@ -178,30 +154,17 @@ struct Fit<'a, D: Dynamics<f64>> {
 }
 
 impl<D: Dynamics<f64>> Objective<f64> for Fit<'_, D> {
-    fn evaluate(
-        &mut self,
-        batch: &Batch<'_>,
-        params: &[f64],
-        gradient: &mut [f64],
-    ) -> Result<Evaluation> {
+    fn evaluate(&mut self, batch: &Batch<'_>, params: &[f64], gradient: &mut [f64]) -> Result<Evaluation> {
         let years = self.plan.years(batch.iteration, self.fitted);
         let (theta, start) = params
             .split_at_checked(params.len().saturating_sub(2))
-            .ok_or_else(|| {
-                Error::invalid("params", params.len(), "they end with the initial state")
-            })?;
-        let problem = Problem {
-            y0: start,
-            span: [0.0, self.time[years - 1]],
-            theta,
-        };
+            .ok_or_else(|| Error::invalid("params", params.len(), "they end with the initial state"))?;
+        let problem = Problem { y0: start, span: [0.0, self.time[years - 1]], theta };
         let options = Options::tol(TOL, TOL).save_at(&self.time[..years]);
         let target = &self.data[..2 * years];
-        let value =
-            self.adjoint
-                .value_and_gradient(&problem, &options, &mut [], |solution, bar| {
-                    Loss::Mse.value_and_cotangent(&solution.y, target, Reduction::Mean, bar)
-                })?;
+        let value = self.adjoint.value_and_gradient(&problem, &options, &mut [], |solution, bar| {
+            Loss::Mse.value_and_cotangent(&solution.y, target, Reduction::Mean, bar)
+        })?;
         let (theta_bar, start_bar) = gradient.split_at_mut(theta.len());
         theta_bar.copy_from_slice(self.adjoint.theta_gradient());
         start_bar.copy_from_slice(self.adjoint.y0_gradient());

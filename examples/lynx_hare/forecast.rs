@@ -44,23 +44,14 @@ impl Errors {
                 logs += (u - pelts.log[2 * year + species]).powi(2);
             }
         }
-        Self {
-            pelts: (squares / n).sqrt(),
-            log: (logs / n).sqrt(),
-        }
+        Self { pelts: (squares / n).sqrt(), log: (logs / n).sqrt() }
     }
 }
 
 impl Forecast {
     /// Measures a fitted model, records its row, writes its curve.
     pub fn new(fitted: &Fitted, pelts: &Pelts, session: &mut Session) -> Result<Self> {
-        let Fitted {
-            name,
-            seed,
-            curve,
-            yearly,
-            ..
-        } = fitted;
+        let Fitted { name, seed, curve, yearly, .. } = fitted;
         let population = |species: usize| -> Vec<f64> {
             let u = curve.y.iter().skip(species).step_by(2);
             u.map(|u| pelts.mean[species] * u.exp()).collect()
@@ -73,10 +64,7 @@ impl Forecast {
             hare: population(0),
             lynx: population(1),
             losses: fitted.losses.clone(),
-            rmse: [
-                errors(0..pelts.fitted),
-                errors(pelts.fitted..pelts.year.len()),
-            ],
+            rmse: [errors(0..pelts.fitted), errors(pelts.fitted..pelts.year.len())],
         };
         session.record(Row {
             method: file_name(name),
@@ -89,11 +77,7 @@ impl Forecast {
             predict_s: fitted.predict_s,
         });
         let file = format!("{}_{seed}", file_name(name));
-        let columns = [
-            ("year", &forecast.year[..]),
-            ("hare", &forecast.hare),
-            ("lynx", &forecast.lynx),
-        ];
+        let columns = [("year", &forecast.year[..]), ("hare", &forecast.hare), ("lynx", &forecast.lynx)];
         session.curves(&file, &columns)?;
         Ok(forecast)
     }
@@ -110,24 +94,15 @@ pub fn names(forecasts: &[Forecast]) -> Vec<&'static str> {
 pub fn losses(forecasts: &[Forecast], session: &mut Session) -> Result<()> {
     let named = |f: &Forecast| format!("{}_{}", file_name(f.name), f.seed);
     let labels: Vec<String> = forecasts.iter().map(named).collect();
-    let columns: Vec<(&str, &[f64])> = labels
-        .iter()
-        .zip(forecasts)
-        .map(|(label, f)| (label.as_str(), &f.losses[..]))
-        .collect();
+    let columns: Vec<(&str, &[f64])> =
+        labels.iter().zip(forecasts).map(|(label, f)| (label.as_str(), &f.losses[..])).collect();
     session.curves("training", &columns)
 }
 
 /// Prints the errors: of a single run, or median [least–most] over the runs.
 pub fn report(forecasts: &[Forecast], session: &mut Session) -> Result<()> {
-    let mut table = Table::new(&[
-        "model",
-        "runs",
-        "RMSE fit",
-        "RMSE forecast",
-        "RMSE fit (ln)",
-        "RMSE forecast (ln)",
-    ]);
+    let mut table =
+        Table::new(&["model", "runs", "RMSE fit", "RMSE forecast", "RMSE fit (ln)", "RMSE forecast (ln)"]);
     for name in names(forecasts) {
         let runs: Vec<_> = forecasts.iter().filter(|f| f.name == name).collect();
         let cell = |f: fn(&Forecast) -> f64, digits: usize| {

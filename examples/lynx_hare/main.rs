@@ -51,12 +51,7 @@ struct Arguments {
     iterations: Option<u64>,
 
     /// Weight of the squared parameters of a network in the loss
-    #[arg(
-        long,
-        value_name = "WEIGHT",
-        default_value_t = 1e-3,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 1e-3, allow_negative_numbers = true)]
     ridge: f64,
 }
 
@@ -67,9 +62,7 @@ fn main() -> ExitCode {
 fn lynx_hare(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let (quick, seed) = (session.common.quick, session.common.seed);
     let runs = arguments.runs.unwrap_or(if quick { 1 } else { 5 });
-    let iterations = arguments
-        .iterations
-        .unwrap_or(if quick { 400 } else { 3000 });
+    let iterations = arguments.iterations.unwrap_or(if quick { 400 } else { 3000 });
     let path = arguments.data.clone().unwrap_or_else(data::path);
     let pelts = Pelts::read(&path, arguments.until)?;
     session.say(format!(

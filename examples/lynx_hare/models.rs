@@ -95,11 +95,7 @@ fn rates(layout: &mut Layout) -> Result<()> {
 
 /// 2–width–2, tanh.
 fn network(width: usize) -> Result<Network> {
-    Network::builder(2)
-        .dense(width)
-        .activation(Activation::Tanh)
-        .dense(2)
-        .build()
+    Network::builder(2).dense(width).activation(Activation::Tanh).dense(2).build()
 }
 
 /// Glorot weights, those of the last layer a tenth as large, so that training starts from almost

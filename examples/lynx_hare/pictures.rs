@@ -20,11 +20,7 @@ pub fn draw(forecasts: &[Forecast], pelts: &Pelts, session: &mut Session) -> Res
             Some((name, &first.losses[..]))
         })
         .collect();
-    let panel = panels::training_curves(
-        "Training (first run)",
-        "mean squared logarithmic error",
-        &curves,
-    )?;
+    let panel = panels::training_curves("Training (first run)", "mean squared logarithmic error", &curves)?;
     session.picture("training", &Figure::new(800, 520)?.with(panel))
 }
 
@@ -56,13 +52,12 @@ fn populations(forecasts: &[Forecast], pelts: &Pelts) -> Result<Figure> {
             }
             let (fitted, held) = (pelts.fitted, pelts.year.len());
             let dots = Style::new("fitted").color(Color::Black).size(6.0);
-            let rings = Style::new("held out")
-                .color(Color::Black)
-                .marker(Marker::Ring)
-                .size(6.5);
-            panel
-                .points(&pelts.year[..fitted], &data[..fitted], dots)?
-                .points(&pelts.year[fitted..held], &data[fitted..held], rings)?;
+            let rings = Style::new("held out").color(Color::Black).marker(Marker::Ring).size(6.5);
+            panel.points(&pelts.year[..fitted], &data[..fitted], dots)?.points(
+                &pelts.year[fitted..held],
+                &data[fitted..held],
+                rings,
+            )?;
             let border = 0.5 * (pelts.year[fitted - 1] + pelts.year[fitted]);
             panel.rule_x(border, Style::default().dash(Dash::Dashed))?;
             figure = figure.with(panel);
@@ -74,9 +69,7 @@ fn populations(forecasts: &[Forecast], pelts: &Pelts) -> Result<Figure> {
 /// Lynx against hare, the first run of each model.
 fn phase(forecasts: &[Forecast], pelts: &Pelts) -> Result<Figure> {
     let mut panel = Panel::new("Phase portrait (first run)");
-    panel
-        .x_label("hare (thousands)")
-        .y_label("lynx (thousands)");
+    panel.x_label("hare (thousands)").y_label("lynx (thousands)");
     for name in names(forecasts) {
         if let Some(run) = forecasts.iter().find(|f| f.name == name) {
             panel.line(&run.hare, &run.lynx, name)?;
@@ -84,17 +77,11 @@ fn phase(forecasts: &[Forecast], pelts: &Pelts) -> Result<Figure> {
     }
     let (fitted, held) = (pelts.fitted, pelts.year.len());
     panel
-        .points(
-            &pelts.hare[..fitted],
-            &pelts.lynx[..fitted],
-            Style::new("fitted").color(Color::Black),
-        )?
+        .points(&pelts.hare[..fitted], &pelts.lynx[..fitted], Style::new("fitted").color(Color::Black))?
         .points(
             &pelts.hare[fitted..held],
             &pelts.lynx[fitted..held],
-            Style::new("held out")
-                .color(Color::Black)
-                .marker(Marker::Ring),
+            Style::new("held out").color(Color::Black).marker(Marker::Ring),
         )?;
     Ok(Figure::new(800, 640)?.with(panel))
 }

@@ -41,17 +41,11 @@ pub fn read(directory: &Path) -> Result<Split> {
 /// The file called `name`, or the same with `.gz` or (as some archives have it) with a dot.
 fn find(directory: &Path, name: &str) -> Result<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
-    let names = [
-        name.to_string(),
-        format!("{name}.gz"),
-        dotted.clone(),
-        format!("{dotted}.gz"),
-    ];
+    let names = [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")];
     let paths = names.map(|n| directory.join(n));
     paths.into_iter().find(|p| p.is_file()).ok_or_else(|| {
-        let needed = format!(
-            "it must be a directory that holds {name} or {name}.gz (--help names all four files)"
-        );
+        let needed =
+            format!("it must be a directory that holds {name} or {name}.gz (--help names all four files)");
         Error::invalid("--data", directory.display(), needed)
     })
 }
@@ -73,14 +67,9 @@ fn join(images: &Path, labels: &Path) -> Result<Digits> {
         );
         return Err(Error::malformed(labels, None, reason));
     }
-    let label =
-        |&l: &f32| (l.fract() == 0.0 && (0.0..CLASSES as f32).contains(&l)).then_some(l as usize);
+    let label = |&l: &f32| (l.fract() == 0.0 && (0.0..CLASSES as f32).contains(&l)).then_some(l as usize);
     let found: Option<Vec<usize>> = classes.data().iter().map(label).collect();
     let found = found.ok_or_else(|| Error::malformed(labels, None, "a label outside 0…9"))?;
     pixels.scale(1.0 / 255.0)?;
-    Ok(Digits {
-        images: pixels,
-        labels: found,
-        classes: CLASSES,
-    })
+    Ok(Digits { images: pixels, labels: found, classes: CLASSES })
 }

@@ -22,26 +22,16 @@ type Stroke = [(f64, f64); 2];
 /// Training and test images of the same classes.
 pub fn generate(train: usize, test: usize, seed: u64) -> Result<Split> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut end = || {
-        (
-            16.0 * random.random::<f64>() - 8.0,
-            16.0 * random.random::<f64>() - 8.0,
-        )
-    };
-    let classes: Vec<[Stroke; STROKES]> = (0..CLASSES)
-        .map(|_| std::array::from_fn(|_| [end(), end()]))
-        .collect();
+    let mut end = || (16.0 * random.random::<f64>() - 8.0, 16.0 * random.random::<f64>() - 8.0);
+    let classes: Vec<[Stroke; STROKES]> =
+        (0..CLASSES).map(|_| std::array::from_fn(|_| [end(), end()])).collect();
     let mut draw = |count: usize| -> Result<Digits> {
         let labels: Vec<usize> = (0..count).map(|i| i % CLASSES).collect();
         let mut pixels = Vec::with_capacity(PIXELS * count);
         for &label in &labels {
             image(&classes[label], &mut random, &mut pixels);
         }
-        Ok(Digits {
-            images: Samples::new(&[28, 28], pixels)?,
-            labels,
-            classes: CLASSES,
-        })
+        Ok(Digits { images: Samples::new(&[28, 28], pixels)?, labels, classes: CLASSES })
     };
     Ok((draw(train)?, draw(test)?))
 }
@@ -58,10 +48,7 @@ fn image(strokes: &[Stroke], random: &mut ChaCha8Rng, pixels: &mut Vec<f32>) {
     let placed: Vec<Stroke> = strokes.iter().map(|s| s.map(place)).collect();
     for i in 0..PIXELS {
         let at = ((i % 28) as f64 - 13.5, (i / 28) as f64 - 13.5);
-        let nearest = placed
-            .iter()
-            .map(|s| distance(at, s))
-            .fold(f64::INFINITY, f64::min);
+        let nearest = placed.iter().map(|s| distance(at, s)).fold(f64::INFINITY, f64::min);
         let ink = (1.8 - nearest).clamp(0.0, 1.0);
         pixels.push((ink + normal(NOISE)).clamp(0.0, 1.0) as f32);
     }

@@ -43,12 +43,7 @@ struct Arguments {
     data: Option<PathBuf>,
 
     /// What to train, in turn
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "none,error"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "none,error")]
     methods: Vec<Regulariser>,
 
     /// λ of the regulariser, or FIRST:LAST for exponential annealing over the run; one method at a
@@ -65,22 +60,12 @@ struct Arguments {
     batch: Option<usize>,
 
     /// Learning rate (momentum 0.9)
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.1,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.1, allow_negative_numbers = true)]
     rate: f64,
 
     /// Relative and absolute tolerance; the published 1.4e-8 is below what f32 resolves, and spends
     /// most of its steps on rounding noise
-    #[arg(
-        long,
-        value_name = "TOL",
-        default_value_t = 1e-5,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "TOL", default_value_t = 1e-5, allow_negative_numbers = true)]
     tol: f32,
 
     /// Mebibytes the gradient may use; recomputes what does not fit [default: no limit]
@@ -137,13 +122,7 @@ fn mnist(arguments: &Arguments, session: &mut Session) -> Result<()> {
     ))?;
     let mut trained = Vec::new();
     for &method in &arguments.methods {
-        trained.push(training::train(
-            method,
-            arguments.lambda,
-            &setup,
-            [&train, &test],
-            session,
-        )?);
+        trained.push(training::train(method, arguments.lambda, &setup, [&train, &test], session)?);
     }
     report(&trained, session)?;
     curves(&trained, session)?;
@@ -159,15 +138,8 @@ one directory and name it with --data:
 ";
 
 fn report(trained: &[Trained], session: &Session) -> Result<()> {
-    let mut table = Table::new(&[
-        "method",
-        "λ",
-        "test accuracy",
-        "test loss",
-        "NFE",
-        "train (s)",
-        "predict a batch (s)",
-    ]);
+    let mut table =
+        Table::new(&["method", "λ", "test accuracy", "test loss", "NFE", "train (s)", "predict a batch (s)"]);
     for run in trained {
         table.row([
             run.method.to_string(),
@@ -184,24 +156,12 @@ fn report(trained: &[Trained], session: &Session) -> Result<()> {
 
 /// Loss and NFE of all runs over the iterations, side by side.
 fn curves(trained: &[Trained], session: &mut Session) -> Result<()> {
-    let names: Vec<[String; 2]> = trained
-        .iter()
-        .map(|run| {
-            [
-                format!("{}_loss", run.method),
-                format!("{}_nfe", run.method),
-            ]
-        })
-        .collect();
+    let names: Vec<[String; 2]> =
+        trained.iter().map(|run| [format!("{}_loss", run.method), format!("{}_nfe", run.method)]).collect();
     let columns: Vec<(&str, &[f64])> = names
         .iter()
         .zip(trained)
-        .flat_map(|([loss, nfe], run)| {
-            [
-                (loss.as_str(), &run.losses[..]),
-                (nfe.as_str(), &run.nfe[..]),
-            ]
-        })
+        .flat_map(|([loss, nfe], run)| [(loss.as_str(), &run.losses[..]), (nfe.as_str(), &run.nfe[..])])
         .collect();
     session.curves("training", &columns)
 }

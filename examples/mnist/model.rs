@@ -31,12 +31,7 @@ impl Model {
         let mut layout = Layout::new();
         let split = layout.append("ode.", network.layout())?.end;
         layout.append("head.", head.layout())?;
-        Ok(Self {
-            ode: NeuralOde::new(network)?,
-            head,
-            layout,
-            split,
-        })
+        Ok(Self { ode: NeuralOde::new(network)?, head, layout, split })
     }
 
     /// Glorot weights, biases 0.

@@ -18,10 +18,7 @@ const SPAN: [f32; 2] = [0.0, 1.0];
 
 /// Options of every solve; tolerances below what f32 resolves are allowed, and said.
 pub fn options(tol: f32) -> Options<f32> {
-    Options {
-        below_resolution: BelowResolution::Warn,
-        ..Options::tol(tol, tol)
-    }
+    Options { below_resolution: BelowResolution::Warn, ..Options::tol(tol, tol) }
 }
 
 /// The training loss on mini-batches of one size.
@@ -71,40 +68,22 @@ impl<'a> Classify<'a> {
 }
 
 impl Objective<f32> for Classify<'_> {
-    fn evaluate(
-        &mut self,
-        batch: &Batch<'_>,
-        params: &[f32],
-        gradient: &mut [f32],
-    ) -> Result<Evaluation> {
+    fn evaluate(&mut self, batch: &Batch<'_>, params: &[f32], gradient: &mut [f32]) -> Result<Evaluation> {
         self.data.images.gather(batch.indices, &mut self.images)?;
         for (label, &i) in self.labels.iter_mut().zip(batch.indices) {
             *label = self.data.labels[i];
         }
         let (theta, head) = params.split_at(self.model.split);
         let (theta_bar, head_bar) = gradient.split_at_mut(self.model.split);
-        let lambda = self
-            .lambda
-            .at(usize::try_from(batch.iteration).unwrap_or(usize::MAX))?;
+        let lambda = self.lambda.at(usize::try_from(batch.iteration).unwrap_or(usize::MAX))?;
         let mut weighted: Vec<Weighted<'_, f32>> = Vec::new();
         if let Some(penalty) = &mut self.penalty {
-            weighted.push(Weighted {
-                weight: lambda as f32,
-                penalty: penalty.as_mut(),
-            });
+            weighted.push(Weighted { weight: lambda as f32, penalty: penalty.as_mut() });
         }
-        let problem = Problem {
-            y0: &self.images,
-            span: SPAN,
-            theta,
-        };
-        let solution = self
-            .adjoint
-            .forward(&problem, &self.options, &mut weighted)?;
+        let problem = Problem { y0: &self.images, span: SPAN, theta };
+        let solution = self.adjoint.forward(&problem, &self.options, &mut weighted)?;
         let at = self.model.head.at(SPAN[1], solution.last(), head)?;
-        self.model
-            .head
-            .forward(at, &mut self.logits, &mut self.scratch);
+        self.model.head.forward(at, &mut self.logits, &mut self.scratch);
         let loss = self.loss.value_and_cotangent(
             &self.logits,
             &self.labels,
@@ -113,21 +92,13 @@ impl Objective<f32> for Classify<'_> {
         )?;
         self.end_bar.fill(0.0);
         head_bar.fill(0.0);
-        self.model.head.vjp(
-            at,
-            &self.logits_bar,
-            &mut self.end_bar,
-            head_bar,
-            &mut self.scratch,
-        );
+        self.model.head.vjp(at, &self.logits_bar, &mut self.end_bar, head_bar, &mut self.scratch);
         let statistics = solution.stats.clone();
         self.adjoint.reverse(&self.end_bar, &[], &mut weighted)?;
         theta_bar.copy_from_slice(self.adjoint.theta_gradient());
         Ok(Evaluation {
             loss: f64::from(loss),
-            penalty: weighted
-                .first()
-                .map_or(0.0, |w| f64::from(w.penalty.value())),
+            penalty: weighted.first().map_or(0.0, |w| f64::from(w.penalty.value())),
             lambda,
             nfe: statistics.nfe,
             accepted: statistics.accepted,
@@ -162,21 +133,12 @@ pub fn test(model: &Model, data: &Digits, params: &[f32], batch: usize, tol: f32
     let mut seconds = Vec::new();
     let pixels = data.images.dim();
     let mut solver = Solver::new(&model.ode, &Tsit5, batch);
-    for (images, labels) in data
-        .images
-        .data()
-        .chunks(pixels * batch)
-        .zip(data.labels.chunks(batch))
-    {
+    for (images, labels) in data.images.data().chunks(pixels * batch).zip(data.labels.chunks(batch)) {
         let full = labels.len() == batch;
         if !full {
             solver = Solver::new(&model.ode, &Tsit5, labels.len());
         }
-        let problem = Problem {
-            y0: images,
-            span: SPAN,
-            theta,
-        };
+        let problem = Problem { y0: images, span: SPAN, theta };
         let mut logits = vec![0.0; data.classes * labels.len()];
         let mut scratch = model.head.scratch(labels.len());
         let (statistics, elapsed) = timed(|| {
@@ -190,11 +152,7 @@ pub fn test(model: &Model, data: &Digits, params: &[f32], batch: usize, tol: f32
             test.nfe += statistics.nfe as f64;
             test.steps[0] += statistics.accepted as f64;
             test.steps[1] += statistics.rejected as f64;
-            test.warnings = statistics
-                .warnings
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            test.warnings = statistics.warnings.iter().map(ToString::to_string).collect();
         }
         test.loss += f64::from(loss.value(&logits, labels, Reduction::Sum)?);
         test.accuracy += loss.correct(&logits, labels)? as f64;

@@ -78,15 +78,9 @@ impl FromStr for Annealing {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let number = |t: &str| {
-            t.parse::<f64>()
-                .map_err(|_| format!("'{t}' is not a number"))
-        };
+        let number = |t: &str| t.parse::<f64>().map_err(|_| format!("'{t}' is not a number"));
         let (first, last) = text.split_once(':').unwrap_or((text, text));
-        let annealing = Self {
-            first: number(first)?,
-            last: number(last)?,
-        };
+        let annealing = Self { first: number(first)?, last: number(last)? };
         annealing.over(1).check().map_err(|e| e.to_string())?;
         Ok(annealing)
     }
@@ -107,28 +101,15 @@ impl fmt::Display for Annealing {
 /// # Errors
 /// A λ for several penalties, or for none; a method twice.
 pub fn check(methods: &[Regulariser], lambda: Option<Annealing>) -> Result<()> {
-    let listed = || {
-        methods
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",")
-    };
+    let listed = || methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     if (1..methods.len()).any(|i| methods[..i].contains(&methods[i])) {
-        return Err(Error::invalid(
-            "--methods",
-            listed(),
-            "each must be named once",
-        ));
+        return Err(Error::invalid("--methods", listed(), "each must be named once"));
     }
     let penalties = methods.iter().filter(|m| **m != Regulariser::None).count();
     if let Some(lambda) = lambda
         && penalties != 1
     {
-        let needed = format!(
-            "it needs exactly one regularised method, not --methods {}",
-            listed()
-        );
+        let needed = format!("it needs exactly one regularised method, not --methods {}", listed());
         return Err(Error::invalid("--lambda", lambda, needed));
     }
     Ok(())

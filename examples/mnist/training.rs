@@ -70,22 +70,14 @@ pub fn train(
 ) -> Result<Trained> {
     let model = Model::new(train.classes)?;
     let mut params = model.init(setup.seed)?;
-    let batches = Batches::new(train.count(), setup.batch)?
-        .shuffled(setup.seed)
-        .drop_last();
+    let batches = Batches::new(train.count(), setup.batch)?.shuffled(setup.seed).drop_last();
     let iterations = setup.epochs * batches.per_epoch() as u64;
     let lambda = match method {
         Regulariser::None => method.published(),
         _ => lambda.unwrap_or(method.published()),
     };
     let sizes = (setup.batch, setup.tol, setup.memory());
-    let mut objective = Classify::new(
-        &model,
-        train,
-        sizes,
-        method.penalty(),
-        lambda.over(iterations),
-    )?;
+    let mut objective = Classify::new(&model, train, sizes, method.penalty(), lambda.over(iterations))?;
     let rule = Rule::momentum(MOMENTUM);
     let mut optimizer = Optimizer::new(rule, Schedule::Constant(setup.rate), model.layout.clone())?;
     let log = session.path(&format!("{method}_{}.log.csv", setup.seed));
@@ -125,12 +117,5 @@ pub fn train(
         train_s,
         predict_s: test.predict_s,
     });
-    Ok(Trained {
-        method,
-        lambda,
-        test,
-        train_s,
-        losses: column("loss")?,
-        nfe: column("nfe")?,
-    })
+    Ok(Trained { method, lambda, test, train_s, losses: column("loss")?, nfe: column("nfe")? })
 }

@@ -39,35 +39,22 @@ impl<T: Real> Data<T> {
     pub fn new() -> Result<Self> {
         let fine = (POINTS - 1) * (BETWEEN + 1);
         let times: Vec<f64> = (0..=fine).map(|i| END * i as f64 / fine as f64).collect();
-        let problem = Problem {
-            y0: &START,
-            span: [0.0, END],
-            theta: &[0.1, 2.0],
-        };
+        let problem = Problem { y0: &START, span: [0.0, END], theta: &[0.1, 2.0] };
         let options = Options::tol(1e-13, 1e-13).save_at(&times[..]);
         let solution = solve(&Generic(CubicSpiral), &Vern9, &problem, &options)?;
         let pick = |training: bool| {
             let chosen = (0..=fine).filter(|i| (i % (BETWEEN + 1) == 0) == training);
-            let (t, y): (Vec<T>, Vec<[T; DIM]>) = chosen
-                .map(|i| (T::of(times[i]), [0, 1].map(|r| T::of(solution.state(i)[r]))))
-                .unzip();
+            let (t, y): (Vec<T>, Vec<[T; DIM]>) =
+                chosen.map(|i| (T::of(times[i]), [0, 1].map(|r| T::of(solution.state(i)[r])))).unzip();
             Samples { t, y: y.concat() }
         };
-        Ok(Self {
-            training: pick(true),
-            held_out: pick(false),
-        })
+        Ok(Self { training: pick(true), held_out: pick(false) })
     }
 }
 
 /// Right-hand side evaluations that the true right-hand side takes.
 pub fn true_nfe<T: Real>(options: &Options<T>) -> Result<usize> {
-    let problem = Problem {
-        y0: &START.map(T::of),
-        span: [T::zero(), T::of(END)],
-        theta: &[0.1, 2.0].map(T::of),
-    };
-    Ok(solve(&Generic(CubicSpiral), &Tsit5, &problem, options)?
-        .stats
-        .nfe)
+    let problem =
+        Problem { y0: &START.map(T::of), span: [T::zero(), T::of(END)], theta: &[0.1, 2.0].map(T::of) };
+    Ok(solve(&Generic(CubicSpiral), &Tsit5, &problem, options)?.stats.nfe)
 }

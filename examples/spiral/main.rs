@@ -77,12 +77,7 @@ struct Arguments {
     atol: Option<f64>,
 
     /// Learning rate at the start; it falls to a hundredth of that (cosine)
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.1,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.1, allow_negative_numbers = true)]
     rate: f64,
 
     /// Extra steps of a local method in each iteration (stratified)
@@ -126,23 +121,15 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let quick = session.common.quick;
     let tol = if arguments.f32 { 1e-5 } else { 1.4e-8 };
     let plan = Plan {
-        iterations: arguments
-            .iterations
-            .unwrap_or(if quick { 150 } else { 4000 }),
+        iterations: arguments.iterations.unwrap_or(if quick { 150 } else { 4000 }),
         rtol: arguments.rtol.unwrap_or(tol),
         atol: arguments.atol.unwrap_or(tol),
         rate: arguments.rate,
-        draws: Draws {
-            count: arguments.draws as usize,
-            published: arguments.published,
-        },
+        draws: Draws { count: arguments.draws as usize, published: arguments.published },
     };
     let (model, data) = (Model::new()?, Data::<T>::new()?);
     let tasks = arguments.tasks(session)?;
-    session.say(format!(
-        "NFE of the true right-hand side: {}",
-        data::true_nfe(&plan.options::<T>())?
-    ))?;
+    session.say(format!("NFE of the true right-hand side: {}", data::true_nfe(&plan.options::<T>())?))?;
     let mut runs = train_all(&model, &data, &plan, &tasks, arguments.threads)?;
     for run in &mut runs {
         run.time(&model, &data, &plan)?;
@@ -166,14 +153,8 @@ fn spiral<T: Real>(arguments: &Arguments, session: &mut Session) -> Result<()> {
     }
     curves(&runs, session)?;
     #[cfg(feature = "plot")]
-    pictures::Results {
-        model: &model,
-        data: &data,
-        plan: &plan,
-        runs: &runs,
-        summaries: &summaries,
-    }
-    .draw(session)?;
+    pictures::Results { model: &model, data: &data, plan: &plan, runs: &runs, summaries: &summaries }
+        .draw(session)?;
     Ok(())
 }
 
@@ -191,8 +172,7 @@ fn train_all<T: Real>(
     let trained = parallel::with_threads(threads, || {
         parallel::chunks(tasks.len(), 1, |range| {
             let mine = tasks[range].iter();
-            mine.map(|task| task.train(model, data, plan))
-                .collect::<Result<Vec<_>>>()
+            mine.map(|task| task.train(model, data, plan)).collect::<Result<Vec<_>>>()
         })
     })?;
     let trained: Result<Vec<Vec<_>>> = trained.into_iter().collect();
@@ -204,47 +184,27 @@ impl Arguments {
         if self.methods.iter().any(|m| m == "all") {
             return Ok(Method::ALL.to_vec());
         }
-        let parse = |m: &String| {
-            m.parse()
-                .map_err(|reason: String| Error::invalid("--methods", m, reason))
-        };
+        let parse = |m: &String| m.parse().map_err(|reason: String| Error::invalid("--methods", m, reason));
         self.methods.iter().map(parse).collect()
     }
 
     fn tasks(&self, session: &Session) -> Result<Vec<Task>> {
         let first = session.common.seed;
-        let seeds = self
-            .seeds
-            .unwrap_or(if session.common.quick { 1 } else { 3 });
+        let seeds = self.seeds.unwrap_or(if session.common.quick { 1 } else { 3 });
         let mut tasks = Vec::new();
         for method in self.methods()? {
-            let given: Vec<[f64; 2]> = (self.lambda.iter())
-                .filter(|w| w.method == method)
-                .map(|w| w.lambda)
-                .collect();
+            let given: Vec<[f64; 2]> =
+                (self.lambda.iter()).filter(|w| w.method == method).map(|w| w.lambda).collect();
             let default = method.default_lambda().unwrap_or([0.0; 2]);
-            let mut lambdas = if given.is_empty() {
-                vec![default]
-            } else {
-                given
-            };
+            let mut lambdas = if given.is_empty() { vec![default] } else { given };
             if self.pareto && !matches!(method, Method::None | Method::Steer) {
-                let factors = if session.common.quick {
-                    &SWEEP[..2]
-                } else {
-                    &SWEEP[..]
-                };
-                lambdas = (factors.iter())
-                    .flat_map(|f| lambdas.iter().map(move |l| l.map(|l| l * f)))
-                    .collect();
+                let factors = if session.common.quick { &SWEEP[..2] } else { &SWEEP[..] };
+                lambdas =
+                    (factors.iter()).flat_map(|f| lambdas.iter().map(move |l| l.map(|l| l * f))).collect();
             }
             for lambda in lambdas {
                 for seed in first..first + seeds {
-                    tasks.push(Task {
-                        method,
-                        lambda,
-                        seed,
-                    });
+                    tasks.push(Task { method, lambda, seed });
                 }
             }
         }
@@ -254,17 +214,10 @@ impl Arguments {
 
 /// Loss and NFE of every run over the iterations.
 fn curves<T>(runs: &[Trained<T>], session: &mut Session) -> Result<()> {
-    for (name, pick) in [
-        ("loss", (|r| r.loss) as fn(&Record) -> f64),
-        ("nfe", |r| r.nfe as f64),
-    ] {
+    for (name, pick) in [("loss", (|r| r.loss) as fn(&Record) -> f64), ("nfe", |r| r.nfe as f64)] {
         let columns: Vec<(String, Vec<f64>)> = (runs.iter())
             .map(|run| {
-                let Task {
-                    method,
-                    lambda,
-                    seed,
-                } = run.task;
+                let Task { method, lambda, seed } = run.task;
                 let label = format!("{method} {:e}:{:e} seed {seed}", lambda[0], lambda[1]);
                 (label, run.records.iter().map(pick).collect())
             })
@@ -277,10 +230,7 @@ fn curves<T>(runs: &[Trained<T>], session: &mut Session) -> Result<()> {
 
 /// Runs of one method and λ stand together.
 fn summarise<T>(runs: &[Trained<T>]) -> Vec<Summary> {
-    let same = |a: &Trained<T>, b: &Trained<T>| {
-        a.task.method == b.task.method && a.task.lambda == b.task.lambda
-    };
-    runs.chunk_by(same)
-        .filter_map(|group| Summary::of(&group.iter().collect::<Vec<_>>()))
-        .collect()
+    let same =
+        |a: &Trained<T>, b: &Trained<T>| a.task.method == b.task.method && a.task.lambda == b.task.lambda;
+    runs.chunk_by(same).filter_map(|group| Summary::of(&group.iter().collect::<Vec<_>>())).collect()
 }

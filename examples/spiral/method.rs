@@ -3,9 +3,7 @@
 use crate::data::{END, POINTS};
 use odeon::integrate::{ErrorEstimate, Penalty};
 use odeon::num::Real;
-use odeon::regularise::{
-    FirstStage, Global, LambdaSchedule, Local, Sampling, Steer, StepCount, Surrogate,
-};
+use odeon::regularise::{FirstStage, Global, LambdaSchedule, Local, Sampling, Steer, StepCount, Surrogate};
 use odeon::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -106,10 +104,7 @@ impl FromStr for Method {
         let found = Self::ALL.into_iter().find(|m| m.name() == text);
         found.ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|m| m.name()).collect();
-            format!(
-                "there is no method '{text}'; choose from {}",
-                names.join(", ")
-            )
+            format!("there is no method '{text}'; choose from {}", names.join(", "))
         })
     }
 }
@@ -129,10 +124,7 @@ impl FromStr for Weight {
         let (method, lambda) = text.split_once('=').ok_or_else(form)?;
         let (from, to) = lambda.split_once(':').unwrap_or((lambda, lambda));
         let number = |part: &str| part.trim().parse::<f64>().map_err(|_| form());
-        Ok(Self {
-            method: method.parse()?,
-            lambda: [number(from)?, number(to)?],
-        })
+        Ok(Self { method: method.parse()?, lambda: [number(from)?, number(to)?] })
     }
 }
 
@@ -159,12 +151,7 @@ pub enum Regulariser<T: Real> {
 
 impl Method {
     /// The regulariser; `lambda` matters to STEER alone.
-    pub fn build<T: Real>(
-        self,
-        lambda: [f64; 2],
-        seed: u64,
-        draws: Draws,
-    ) -> Result<Regulariser<T>> {
+    pub fn build<T: Real>(self, lambda: [f64; 2], seed: u64, draws: Draws) -> Result<Regulariser<T>> {
         let global = |which| Regulariser::Global(Box::new(Global::sum(StepCount::new(which))));
         Ok(match self {
             Self::None => Regulariser::None,
@@ -211,9 +198,7 @@ impl Draws {
         let local = local.stratified();
         Ok(Regulariser::Local(Box::new(match self.published {
             true => local,
-            false => local
-                .first_stage(FirstStage::Differentiated)
-                .through_state(),
+            false => local.first_stage(FirstStage::Differentiated).through_state(),
         })))
     }
 }

@@ -84,8 +84,7 @@ impl<T: Real> Results<'_, T> {
 
     /// The first run of a row.
     fn first(&self, summary: &Summary) -> Option<&Trained<T>> {
-        let mine =
-            |r: &&Trained<T>| r.task.method == summary.method && r.task.lambda == summary.lambda;
+        let mine = |r: &&Trained<T>| r.task.method == summary.method && r.task.lambda == summary.lambda;
         self.runs.iter().find(mine)
     }
 
@@ -125,10 +124,7 @@ impl<T: Real> Results<'_, T> {
         }
         let t = numbers(&self.data.training.t);
         let points = numbers(&self.data.training.y);
-        for (row, name, marker) in [
-            (0, "u₁, data", Marker::Circle),
-            (1, "u₂, data", Marker::Ring),
-        ] {
+        for (row, name, marker) in [(0, "u₁, data", Marker::Circle), (1, "u₂, data", Marker::Ring)] {
             let style = Style::new(name).color(Color::Black).marker(marker);
             panel.points(&t, &component(&points, row), style)?;
         }
@@ -142,9 +138,7 @@ impl<T: Real> Results<'_, T> {
         let truth = numbers(&self.data.held_out.y);
         for model in shown {
             let pairs = model.y.chunks_exact(2).zip(truth.chunks_exact(2));
-            let distance: Vec<f64> = pairs
-                .map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]))
-                .collect();
+            let distance: Vec<f64> = pairs.map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1])).collect();
             let style = Style::new(model.label).color(model.look.0).size(1.4);
             panel.line(&model.t, &distance, style)?;
         }
@@ -167,10 +161,7 @@ impl<T: Real> Results<'_, T> {
 
     fn training(&self, rows: &[&Summary]) -> Result<Panel> {
         let mut panel = Panel::new("Training loss (first seed, geometric mean over 1 %)");
-        panel
-            .x_label("iteration")
-            .y_label("mean squared error")
-            .log_y();
+        panel.x_label("iteration").y_label("mean squared error").log_y();
         for run in rows.iter().filter_map(|row| self.first(row)) {
             let (x, y) = smooth(&run.records, |r| r.loss.ln());
             let y: Vec<f64> = y.into_iter().map(f64::exp).collect();
@@ -215,9 +206,7 @@ impl<T: Real> Results<'_, T> {
 
     /// Whether a method was trained with several λ.
     fn swept(&self) -> bool {
-        self.summaries
-            .chunk_by(|a, b| a.method == b.method)
-            .any(|group| group.len() > 1)
+        self.summaries.chunk_by(|a, b| a.method == b.method).any(|group| group.len() > 1)
     }
 
     /// Means over seeds along λ.
@@ -225,8 +214,7 @@ impl<T: Real> Results<'_, T> {
         let mut panel = Panel::new("Loss against NFE along λ (means over seeds)");
         panel.x_label("NFE").y_label("test loss").log_y();
         for group in self.summaries.chunk_by(|a, b| a.method == b.method) {
-            let (x, y): (Vec<f64>, Vec<f64>) =
-                group.iter().map(|s| (s.nfe.mean, s.test.mean)).unzip();
+            let (x, y): (Vec<f64>, Vec<f64>) = group.iter().map(|s| (s.nfe.mean, s.test.mean)).unzip();
             let (color, dash, marker) = look(group[0].method);
             let style = Style::default().color(color).dash(dash).size(1.2);
             panel.line(&x, &y, style)?;
@@ -249,11 +237,7 @@ fn steps(shown: &[Shown]) -> Result<Figure> {
     for model in shown {
         let accepted = model.attempts.iter().filter(|a| a.accepted);
         let (t, s): (Vec<f64>, Vec<f64>) = accepted.map(|a| (a.t, a.stiffness)).unzip();
-        panel.line(
-            &t,
-            &s,
-            Style::new(model.label).color(model.look.0).size(1.4),
-        )?;
+        panel.line(&t, &s, Style::new(model.label).color(model.look.0).size(1.4))?;
     }
     figure = figure.with(panel);
     Ok(figure)
@@ -266,10 +250,9 @@ fn step_sizes(shown: &[Shown]) -> Result<Panel> {
         // The last step is cut to the end of the span and says nothing.
         let attempts = &model.attempts[..model.attempts.len().saturating_sub(1)];
         let label = format!("{}: {} NFE", model.label, model.nfe);
-        for (accepted, style) in [
-            (true, Style::new(label).size(1.4)),
-            (false, Style::default().marker(Marker::Cross).size(6.0)),
-        ] {
+        for (accepted, style) in
+            [(true, Style::new(label).size(1.4)), (false, Style::default().marker(Marker::Cross).size(6.0))]
+        {
             let chosen = attempts.iter().filter(|a| a.accepted == accepted);
             let (t, h): (Vec<f64>, Vec<f64>) = chosen.map(|a| (a.t, a.h.abs())).unzip();
             match accepted {

@@ -16,10 +16,7 @@ impl Spread {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        Self {
-            mean,
-            sd: (squares / (n - 1.0).max(1.0)).sqrt(),
-        }
+        Self { mean, sd: (squares / (n - 1.0).max(1.0)).sqrt() }
     }
 }
 
@@ -38,8 +35,7 @@ impl Summary {
     /// Of runs of one method; `None` without runs.
     pub fn of<T>(runs: &[&Trained<T>]) -> Option<Self> {
         let first = runs.first()?;
-        let spread =
-            |f: fn(&Trained<T>) -> f64| Spread::of(&runs.iter().map(|r| f(r)).collect::<Vec<_>>());
+        let spread = |f: fn(&Trained<T>) -> f64| Spread::of(&runs.iter().map(|r| f(r)).collect::<Vec<_>>());
         Some(Self {
             method: first.task.method,
             lambda: first.task.lambda,
@@ -64,18 +60,8 @@ impl Summary {
 /// The table; ratios are those of means to the row `none`, where there is one.
 pub fn table(rows: &[Summary]) -> Table {
     let plain = rows.iter().find(|r| r.method == Method::None);
-    let mut table = Table::new(&[
-        "method",
-        "λ",
-        "test loss",
-        "×",
-        "NFE",
-        "×",
-        "train (s)",
-        "×",
-        "predict (µs)",
-        "×",
-    ]);
+    let mut table =
+        Table::new(&["method", "λ", "test loss", "×", "NFE", "×", "train (s)", "×", "predict (µs)", "×"]);
     for row in rows {
         let ratio = |pick: fn(&Summary) -> f64| match plain {
             Some(plain) => format!("{:.2}", pick(row) / pick(plain)),
@@ -90,11 +76,7 @@ pub fn table(rows: &[Summary]) -> Table {
             ratio(|r| r.nfe.mean),
             format!("{:.2} ± {:.2}", row.train_s.mean, row.train_s.sd),
             ratio(|r| r.train_s.mean),
-            format!(
-                "{:.1} ± {:.1}",
-                1e6 * row.predict_s.mean,
-                1e6 * row.predict_s.sd
-            ),
+            format!("{:.1} ± {:.1}", 1e6 * row.predict_s.mean, 1e6 * row.predict_s.sd),
             ratio(|r| r.predict_s.mean),
         ]);
     }
@@ -108,8 +90,7 @@ pub fn chosen(rows: &[Summary]) -> Vec<&Summary> {
     let regularised = rows.iter().filter(|s| s.method != Method::None);
     let good = |s: &&Summary| plain.is_none_or(|p| s.test.mean <= ALLOWED * p.test.mean);
     let least = |a: &&Summary, b: &&Summary| a.nfe.mean.total_cmp(&b.nfe.mean);
-    let best =
-        (regularised.clone().filter(good).min_by(least)).or_else(|| regularised.min_by(least));
+    let best = (regularised.clone().filter(good).min_by(least)).or_else(|| regularised.min_by(least));
     plain.into_iter().chain(best).collect()
 }
 

@@ -69,30 +69,18 @@ impl Task {
     /// Trains, then predicts the held-out times.
     pub fn train<T: Real>(self, model: &Model, data: &Data<T>, plan: &Plan) -> Result<Trained<T>> {
         let mut theta: Vec<T> = model.init(self.seed)?;
-        let rate = Schedule::Cosine {
-            initial: plan.rate,
-            last: 0.01 * plan.rate,
-            over: plan.iterations,
-        };
+        let rate = Schedule::Cosine { initial: plan.rate, last: 0.01 * plan.rate, over: plan.iterations };
         let mut optimizer = Optimizer::new(Rule::adam(), rate, model.layout().clone())?;
         let mut fit = Fit {
             model,
-            adjoint: DiscreteAdjoint::new(
-                ExplicitStepper::new(model, &Tsit5, 1),
-                Memory::Unlimited,
-            ),
+            adjoint: DiscreteAdjoint::new(ExplicitStepper::new(model, &Tsit5, 1), Memory::Unlimited),
             data,
             options: plan.options().save_at(&data.training.t[..]),
-            regulariser: self
-                .method
-                .build(self.lambda, DRAWS + self.seed, plan.draws)?,
+            regulariser: self.method.build(self.lambda, DRAWS + self.seed, plan.draws)?,
             lambda: schedule(self.lambda, plan.iterations)?,
         };
-        let settings = Settings {
-            clip: Some(Clip::Norm(CLIP)),
-            progress: false,
-            ..Settings::new(plan.iterations)
-        };
+        let settings =
+            Settings { clip: Some(Clip::Norm(CLIP)), progress: false, ..Settings::new(plan.iterations) };
         let batches = Batches::new(POINTS, POINTS)?;
         let (outcome, train_s) =
             timed(|| Trainer::new(&mut fit, &mut optimizer, batches, settings)?.run(&mut theta))?;
@@ -120,9 +108,7 @@ impl<T: Real> Trained<T> {
     #[cfg(feature = "plot")]
     pub fn solve(&self, model: &Model, options: &Options<T>) -> Result<Solution<T>> {
         let mut solver = Solver::new(model, &Tsit5, 1);
-        Ok(solver
-            .solve(&problem(&start(), &self.theta), options)?
-            .clone())
+        Ok(solver.solve(&problem(&start(), &self.theta), options)?.clone())
     }
 
     /// Times the prediction of the training points.
@@ -131,11 +117,7 @@ impl<T: Real> Trained<T> {
         let mut solver = Solver::new(model, &Tsit5, 1);
         let (y0, mut seconds) = (start(), Vec::with_capacity(REPEATS));
         for _ in 0..REPEATS {
-            let solve = || {
-                Ok(solver
-                    .solve(&problem(&y0, &self.theta), &options)
-                    .map(drop)?)
-            };
+            let solve = || Ok(solver.solve(&problem(&y0, &self.theta), &options).map(drop)?);
             seconds.push(timed(solve)?.1);
         }
         seconds.sort_by(f64::total_cmp);
@@ -149,11 +131,7 @@ fn start<T: Real>() -> [T; 2] {
 }
 
 fn problem<'a, T: Real>(y0: &'a [T], theta: &'a [T]) -> Problem<'a, T> {
-    Problem {
-        y0,
-        span: [T::zero(), T::of(END)],
-        theta,
-    }
+    Problem { y0, span: [T::zero(), T::of(END)], theta }
 }
 
 /// The training objective.
@@ -172,12 +150,7 @@ fn loss<T: Real>(solution: &Solution<T>, target: &[T], bar: &mut [T]) -> Result<
 }
 
 impl<T: Real> Objective<T> for Fit<'_, T> {
-    fn evaluate(
-        &mut self,
-        batch: &Batch<'_>,
-        theta: &[T],
-        gradient: &mut [T],
-    ) -> Result<Evaluation> {
+    fn evaluate(&mut self, batch: &Batch<'_>, theta: &[T], gradient: &mut [T]) -> Result<Evaluation> {
         let n = usize::try_from(batch.iteration).unwrap_or(usize::MAX);
         let lambda = self.lambda.at(n)?;
         let y0 = start();
@@ -187,12 +160,10 @@ impl<T: Real> Objective<T> for Fit<'_, T> {
         let weight = T::of(lambda);
         let (value, penalty, lambda) = match &mut self.regulariser {
             Regulariser::None => {
-                let value = adjoint.value_and_gradient(
-                    &problem,
-                    &self.options,
-                    &mut [],
-                    |solution, bar| loss(solution, target, bar),
-                )?;
+                let value =
+                    adjoint.value_and_gradient(&problem, &self.options, &mut [], |solution, bar| {
+                        loss(solution, target, bar)
+                    })?;
                 (value.loss, T::zero(), 0.0)
             }
             Regulariser::Steer(steer) => {
@@ -200,19 +171,14 @@ impl<T: Real> Objective<T> for Fit<'_, T> {
                 if let Save::At(times) = &mut self.options.save {
                     times[POINTS - 1] = problem.span[1];
                 }
-                let value = adjoint.value_and_gradient(
-                    &problem,
-                    &self.options,
-                    &mut [],
-                    |solution, bar| loss(solution, target, bar),
-                )?;
+                let value =
+                    adjoint.value_and_gradient(&problem, &self.options, &mut [], |solution, bar| {
+                        loss(solution, target, bar)
+                    })?;
                 (value.loss, T::zero(), 0.0)
             }
             Regulariser::Global(penalty) => {
-                let penalty = Weighted {
-                    weight,
-                    penalty: &mut **penalty,
-                };
+                let penalty = Weighted { weight, penalty: &mut **penalty };
                 let value = adjoint.value_and_gradient(
                     &problem,
                     &self.options,
@@ -227,13 +193,7 @@ impl<T: Real> Objective<T> for Fit<'_, T> {
             }
             Regulariser::Rnode(seed) => {
                 let setting = (*seed + batch.iteration, weight);
-                return rnode(
-                    self.model,
-                    &self.options,
-                    (theta, target),
-                    setting,
-                    gradient,
-                );
+                return rnode(self.model, &self.options, (theta, target), setting, gradient);
             }
         };
         gradient.copy_from_slice(adjoint.theta_gradient());
@@ -285,19 +245,13 @@ fn rnode<T: Real>(
     let augmented = Rnode::new(model, 1, seed);
     let mut y0 = Vec::new();
     augmented.augment(&start::<T>(), &mut y0)?;
-    let options = Options {
-        norm: augmented.norm(&options.norm),
-        ..options.clone()
-    };
+    let options = Options { norm: augmented.norm(&options.norm), ..options.clone() };
     let stepper = ExplicitStepper::new(&augmented, &Tsit5, 1);
     let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
     let dim = y0.len();
     let own = START.len();
     let solution = adjoint.forward(&problem(&y0, theta), &options, &mut [])?;
-    let rows: Vec<T> = (solution.y.chunks_exact(dim))
-        .flat_map(|y| &y[..own])
-        .copied()
-        .collect();
+    let rows: Vec<T> = (solution.y.chunks_exact(dim)).flat_map(|y| &y[..own]).copied().collect();
     let mut rows_bar = vec![T::zero(); rows.len()];
     let value = Loss::Mse.value_and_cotangent(&rows, target, Reduction::Mean, &mut rows_bar)?;
     let mut bar = vec![T::zero(); solution.y.len()];
@@ -305,11 +259,7 @@ fn rnode<T: Real>(
         to[..own].copy_from_slice(from);
     }
     let Some(last) = bar.chunks_exact_mut(dim).last() else {
-        return Err(Error::invalid(
-            "the saved states",
-            "none",
-            "the end is needed",
-        ));
+        return Err(Error::invalid("the saved states", "none", "the end is needed"));
     };
     let r = augmented.read(solution.last(), [weight; 2], last);
     adjoint.reverse(&bar, &[], &mut [])?;

@@ -80,8 +80,7 @@ impl<T: Real> Store<T> {
         let record = self.n + self.stages + self.tape;
         if self.mode == Mode::Stages && (index + 1).saturating_mul(record) > self.capacity {
             for j in 1..index {
-                self.data
-                    .copy_within(j * record..j * record + self.n, j * self.n);
+                self.data.copy_within(j * record..j * record + self.n, j * self.n);
             }
             self.data.truncate(index * self.n);
             self.mode = Mode::States;
@@ -102,9 +101,7 @@ impl<T: Real> Store<T> {
                 self.data.extend_from_slice(y0);
             }
             Mode::Thinned => {
-                while index.is_multiple_of(self.stride)
-                    && (self.kept.len() + 1) * self.n > self.capacity
-                {
+                while index.is_multiple_of(self.stride) && (self.kept.len() + 1) * self.n > self.capacity {
                     self.thin();
                 }
                 if index.is_multiple_of(self.stride) {
@@ -117,17 +114,12 @@ impl<T: Real> Store<T> {
 
     /// Doubles the stride, dropping states between. With room for one state only the first stays.
     fn thin(&mut self) {
-        self.stride = if self.capacity < 2 * self.n {
-            usize::MAX
-        } else {
-            2 * self.stride
-        };
+        self.stride = if self.capacity < 2 * self.n { usize::MAX } else { 2 * self.stride };
         let mut to = 0;
         for from in 0..self.kept.len() {
             if self.kept[from].is_multiple_of(self.stride) {
                 self.kept[to] = self.kept[from];
-                self.data
-                    .copy_within(from * self.n..(from + 1) * self.n, to * self.n);
+                self.data.copy_within(from * self.n..(from + 1) * self.n, to * self.n);
                 to += 1;
             }
         }
@@ -174,10 +166,7 @@ impl<T: Real> Store<T> {
             return Some((j, y));
         }
         let slot = self.kept.partition_point(|&k| k <= j).checked_sub(1)?;
-        Some((
-            self.kept[slot],
-            &self.data[slot * self.n..(slot + 1) * self.n],
-        ))
+        Some((self.kept[slot], &self.data[slot * self.n..(slot + 1) * self.n]))
     }
 
     /// The latest kept state at or before step `j`, dropping later ones.

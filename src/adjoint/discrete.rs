@@ -9,8 +9,8 @@
 use super::checkpoint::{Memory, Store};
 use crate::error::{Error, Result};
 use crate::integrate::{
-    AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem,
-    Reverse, Solution, StepInfo, StepView, check_step, take, view,
+    AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem, Reverse,
+    Solution, StepInfo, StepView, check_step, take, view,
 };
 use crate::num::{ErrorNorm, Real};
 
@@ -128,11 +128,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
 
     /// Bytes of work space, checkpoints not counted; `seeded`: with seeds on the stages.
     fn work_bytes(&self, seeded: bool) -> usize {
-        let extra = if seeded && self.back.stages.is_empty() {
-            self.stepper.total_stages()
-        } else {
-            0
-        };
+        let extra = if seeded && self.back.stages.is_empty() { self.stepper.total_stages() } else { 0 };
         let states = 3 + extra;
         self.stepper.bytes()
             + self.drive.bytes()
@@ -178,20 +174,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                 "this solve needs at least {} bytes ({work} of work space and one checkpoint)",
                 work + n * size_of::<T>()
             );
-            return Err(Error::invalid(
-                "the memory budget",
-                format!("{:?}", self.memory),
-                needed,
-            ));
+            return Err(Error::invalid("the memory budget", format!("{:?}", self.memory), needed));
         }
-        self.store
-            .start(n, [self.stepper.main_stages() * n, self.tape], capacity)?;
+        self.store.start(n, [self.stepper.main_stages() * n, self.tape], capacity)?;
         self.stepper.set_theta(problem.theta);
         self.norm = options.norm.clone();
-        self.stats = AdjointStatistics {
-            work_bytes: work,
-            ..Default::default()
-        };
+        self.stats = AdjointStatistics { work_bytes: work, ..Default::default() };
         Ok(())
     }
 
@@ -207,26 +195,11 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         penalties: &mut [Weighted<'_, T>],
     ) -> Result<&Solution<T>, Partial<T>> {
         self.start(problem, options, penalties)?;
-        let Self {
-            stepper,
-            drive,
-            store,
-            back,
-            end,
-            ..
-        } = self;
-        let mut recorder = Recorder {
-            store,
-            penalties,
-            scratch: &mut back.scratch,
-            end,
-        };
+        let Self { stepper, drive, store, back, end, .. } = self;
+        let mut recorder = Recorder { store, penalties, scratch: &mut back.scratch, end };
         match drive.run(stepper, problem.y0, problem.span, options, &mut recorder) {
             Ok(()) => Ok(&self.drive.solution),
-            Err(error) => Err(Partial {
-                error,
-                solution: Box::new(self.drive.solution.clone()),
-            }),
+            Err(error) => Err(Partial { error, solution: Box::new(self.drive.solution.clone()) }),
         }
     }
 
@@ -242,27 +215,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         penalties: &mut [Weighted<'_, T>],
     ) -> Result<&Solution<T>, Partial<T>> {
         self.start(problem, options, penalties)?;
-        let Self {
-            stepper,
-            drive,
-            store,
-            back,
-            end,
-            ..
-        } = self;
-        let mut recorder = Recorder {
-            store,
-            penalties,
-            scratch: &mut back.scratch,
-            end,
-        };
+        let Self { stepper, drive, store, back, end, .. } = self;
+        let mut recorder = Recorder { store, penalties, scratch: &mut back.scratch, end };
         let saved = (&recorded.steps[..], &recorded.located[..], &recorded.t[..]);
         match drive.replay(stepper, problem.y0, saved, options, &mut recorder) {
             Ok(()) => Ok(&self.drive.solution),
-            Err(error) => Err(Partial {
-                error,
-                solution: Box::new(self.drive.solution.clone()),
-            }),
+            Err(error) => Err(Partial { error, solution: Box::new(self.drive.solution.clone()) }),
         }
     }
 
@@ -293,33 +251,16 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         for injection in injections {
             if injection.step >= steps {
                 let needed = format!("the solve has {steps} accepted steps");
-                return Err(Error::invalid(
-                    "an injection's step",
-                    injection.step,
-                    needed,
-                ));
+                return Err(Error::invalid("an injection's step", injection.step, needed));
             }
-            Error::check_len(
-                "an injected cotangent",
-                injection.y_bar.len(),
-                n,
-                "the state's length",
-            )?;
+            Error::check_len("an injected cotangent", injection.y_bar.len(), n, "the state's length")?;
             check_step(injection.step, self.drive.solution.steps.len())?;
             if !(injection.theta >= T::zero() && injection.theta <= T::one()) {
-                return Err(Error::invalid(
-                    "an injection's theta",
-                    injection.theta,
-                    "it must lie in [0, 1]",
-                ));
+                return Err(Error::invalid("an injection's theta", injection.theta, "it must lie in [0, 1]"));
             }
         }
         if self.stats.nvjp > 0 {
-            return Err(Error::invalid(
-                "the forward pass",
-                "already reversed",
-                "call forward again first",
-            ));
+            return Err(Error::invalid("the forward pass", "already reversed", "call forward again first"));
         }
         let located = self.drive.solution.located.iter().map(|l| l.theta);
         let inside = located
@@ -336,15 +277,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         for j in (0..self.drive.solution.steps.len()).rev() {
             self.bring_back(j);
             self.seed(j, &mut saved, y_bar, injections);
-            let Self {
-                stepper,
-                drive,
-                back,
-                states: [y0, y1],
-                theta_bar,
-                norm,
-                ..
-            } = self;
+            let Self { stepper, drive, back, states: [y0, y1], theta_bar, norm, .. } = self;
             let steps = &drive.solution.steps;
             let step = &steps[j];
             if !penalties.is_empty() {
@@ -367,13 +300,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     /// Adds the cotangents of saved states and injections that belong to step `j`.
     fn seed(&mut self, j: usize, saved: &mut usize, y_bar: &[T], injections: &[Injection<'_, T>]) {
         let n = self.end.len();
-        let Self {
-            stepper,
-            drive,
-            back,
-            states: [y0, _],
-            ..
-        } = self;
+        let Self { stepper, drive, back, states: [y0, _], .. } = self;
         back.clear_seeds();
         let Solution { located, steps, .. } = &drive.solution;
         while *saved > 0 && located[*saved - 1].step == j {
@@ -383,14 +310,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             scatter(stepper, &steps[j], y0, theta, bar, back);
         }
         for injection in injections.iter().filter(|i| i.step == j) {
-            scatter(
-                stepper,
-                &steps[j],
-                y0,
-                injection.theta,
-                injection.y_bar,
-                back,
-            );
+            scatter(stepper, &steps[j], y0, injection.theta, injection.y_bar, back);
         }
     }
 
@@ -414,14 +334,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
 
     /// Takes a recorded step again from `states[0]`; its end goes to `end`, which is free by now.
     fn take(&mut self, step: &StepInfo<T>) {
-        let Self {
-            stepper,
-            states: [y0, _],
-            end,
-            norm,
-            stats,
-            ..
-        } = self;
+        let Self { stepper, states: [y0, _], end, norm, stats, .. } = self;
         take(stepper, step, y0, end, norm);
         stats.replayed += 1;
     }
@@ -439,8 +352,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         while from < j {
             let target = self.store.next_checkpoint(from, j);
             let to = target.unwrap_or(j);
-            self.stepper
-                .begin(self.drive.solution.steps[from].start(), &self.states[0]);
+            self.stepper.begin(self.drive.solution.steps[from].start(), &self.states[0]);
             for i in from..to {
                 let step = self.drive.solution.steps[i];
                 self.take(&step);
@@ -473,23 +385,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         let mut y_bar = vec![T::zero(); self.drive.solution.y.len()];
         let loss = loss(&self.drive.solution, &mut y_bar)?;
         if !loss.is_finite() {
-            return Err(Error::NonFiniteInput {
-                what: "the loss",
-                index: 0,
-                value: loss.f64(),
-            });
+            return Err(Error::NonFiniteInput { what: "the loss", index: 0, value: loss.f64() });
         }
         let values: Vec<T> = penalties.iter().map(|p| p.penalty.value()).collect();
-        let total = penalties
-            .iter()
-            .zip(&values)
-            .fold(loss, |sum, (p, r)| p.weight.mul_add(*r, sum));
+        let total = penalties.iter().zip(&values).fold(loss, |sum, (p, r)| p.weight.mul_add(*r, sum));
         self.reverse(&y_bar, &[], penalties)?;
-        Ok(Evaluation {
-            loss,
-            penalties: values,
-            total,
-        })
+        Ok(Evaluation { loss, penalties: values, total })
     }
 }
 
@@ -533,16 +434,11 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
             ));
         }
         let Some((from, y)) = self.store.nearest(step) else {
-            return Err(Error::invalid(
-                "the forward pass",
-                "missing",
-                "call forward first",
-            ));
+            return Err(Error::invalid("the forward pass", "missing", "call forward first"));
         };
         out.copy_from_slice(y);
         if from < step {
-            self.stepper
-                .begin(self.drive.solution.steps[from].start(), out);
+            self.stepper.begin(self.drive.solution.steps[from].start(), out);
         }
         for info in &self.drive.solution.steps[from..step] {
             let y1 = &mut self.states[1];

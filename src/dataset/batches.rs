@@ -53,14 +53,7 @@ impl Batches {
     /// No samples, or a size that is 0 or greater than `samples`.
     pub fn new(samples: usize, size: usize) -> Result<Self> {
         let (seed, drop_last, epoch, position) = (None, false, 0, 0);
-        Self::resume(BatchState {
-            samples,
-            size,
-            seed,
-            drop_last,
-            epoch,
-            position,
-        })
+        Self::resume(BatchState { samples, size, seed, drop_last, epoch, position })
     }
 
     /// Continues exactly where [`state`](Self::state) was taken.
@@ -68,18 +61,9 @@ impl Batches {
     /// # Errors
     /// A state that no `Batches` can be in.
     pub fn resume(state: BatchState) -> Result<Self> {
-        let BatchState {
-            samples,
-            size,
-            position,
-            ..
-        } = state;
+        let BatchState { samples, size, position, .. } = state;
         if samples == 0 {
-            return Err(Error::invalid(
-                "the data set",
-                "empty",
-                "it needs at least one sample",
-            ));
+            return Err(Error::invalid("the data set", "empty", "it needs at least one sample"));
         }
         if size == 0 || size > samples {
             let needed = format!("it must be between 1 and the number of samples, {samples}");
@@ -89,10 +73,7 @@ impl Batches {
             let needed = format!("batches of {size} start at multiples of it, up to {samples}");
             return Err(Error::invalid("batch position", position, needed));
         }
-        let mut batches = Self {
-            state,
-            order: Vec::with_capacity(samples),
-        };
+        let mut batches = Self { state, order: Vec::with_capacity(samples) };
         batches.arrange();
         Ok(batches)
     }
@@ -117,27 +98,13 @@ impl Batches {
 
     /// Batches in one pass.
     pub fn per_epoch(&self) -> usize {
-        let BatchState {
-            samples,
-            size,
-            drop_last,
-            ..
-        } = self.state;
-        if drop_last {
-            samples / size
-        } else {
-            samples.div_ceil(size)
-        }
+        let BatchState { samples, size, drop_last, .. } = self.state;
+        if drop_last { samples / size } else { samples.div_ceil(size) }
     }
 
     /// The indices of the next batch; starts the next pass when this one is used up.
     pub fn next_batch(&mut self) -> &[usize] {
-        let BatchState {
-            samples,
-            size,
-            drop_last,
-            ..
-        } = self.state;
+        let BatchState { samples, size, drop_last, .. } = self.state;
         let left = samples - self.state.position;
         if left == 0 || (drop_last && left < size) {
             self.state.epoch += 1;
@@ -181,9 +148,7 @@ mod tests {
     use super::*;
 
     fn epoch(batches: &mut Batches) -> Vec<Vec<usize>> {
-        (0..batches.per_epoch())
-            .map(|_| batches.next_batch().to_vec())
-            .collect()
+        (0..batches.per_epoch()).map(|_| batches.next_batch().to_vec()).collect()
     }
 
     #[test]
@@ -257,10 +222,7 @@ mod tests {
             let order = batches.next_batch();
             counts[order.iter().position(|&i| i == 0).expect("covered")] += 1;
         }
-        let chi2: f64 = counts
-            .iter()
-            .map(|&c| (f64::from(c) - 1000.0).powi(2) / 1000.0)
-            .sum();
+        let chi2: f64 = counts.iter().map(|&c| (f64::from(c) - 1000.0).powi(2) / 1000.0).sum();
         assert!(chi2 < 20.5, "χ² = {chi2}, counts {counts:?}");
         Ok(())
     }
@@ -274,10 +236,7 @@ mod tests {
         let mut state = Batches::new(5, 2)?.state();
         for position in [1, 3, 6] {
             state.position = position;
-            assert!(
-                reason(Batches::resume(state)).contains("batch position"),
-                "{position}"
-            );
+            assert!(reason(Batches::resume(state)).contains("batch position"), "{position}");
         }
         state.position = 5;
         assert!(Batches::resume(state).is_ok());

@@ -24,36 +24,24 @@ pub fn read_idx<T: Real>(path: impl AsRef<Path>) -> Result<Samples<T>> {
     let path = path.as_ref();
     let raw = files::read(path)?;
     let bad = |reason: String| Error::malformed(path, None, reason);
-    let zipped = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-    let bytes = if zipped {
-        unzip(&raw).map_err(bad)?
-    } else {
-        raw
-    };
+    let zipped = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+    let bytes = if zipped { unzip(&raw).map_err(bad)? } else { raw };
     let (shape, data) = parse::<T>(&bytes).map_err(bad)?;
     Samples::new(&shape[1..], data)
 }
 
 fn unzip(raw: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    GzDecoder::new(raw).read_to_end(&mut bytes).map_err(|e| {
-        format!(
-            "broken gzip stream after {} bytes of contents: {e}",
-            bytes.len()
-        )
-    })?;
+    GzDecoder::new(raw)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("broken gzip stream after {} bytes of contents: {e}", bytes.len()))?;
     Ok(bytes)
 }
 
 /// Shape and elements.
 fn parse<T: Real>(bytes: &[u8]) -> std::result::Result<(Vec<usize>, Vec<T>), String> {
     let &[zero_a, zero_b, code, axes, ref rest @ ..] = bytes else {
-        return Err(format!(
-            "byte 0: {} bytes, too short for an IDX header",
-            bytes.len()
-        ));
+        return Err(format!("byte 0: {} bytes, too short for an IDX header", bytes.len()));
     };
     if (zero_a, zero_b) != (0, 0) {
         let hint = if (zero_a, zero_b) == (0x1f, 0x8b) {
@@ -61,23 +49,15 @@ fn parse<T: Real>(bytes: &[u8]) -> std::result::Result<(Vec<usize>, Vec<T>), Str
         } else {
             ""
         };
-        return Err(format!(
-            "byte 0: an IDX file starts with two zero bytes{hint}"
-        ));
+        return Err(format!("byte 0: an IDX file starts with two zero bytes{hint}"));
     }
     let (size, decode): (usize, fn(&[u8]) -> f64) = match code {
         0x08 => (1, |b| f64::from(b[0])),
         0x09 => (1, |b| f64::from(b[0] as i8)),
         0x0B => (2, |b| f64::from(i16::from_be_bytes([b[0], b[1]]))),
-        0x0C => (4, |b| {
-            f64::from(i32::from_be_bytes([b[0], b[1], b[2], b[3]]))
-        }),
-        0x0D => (4, |b| {
-            f64::from(f32::from_be_bytes([b[0], b[1], b[2], b[3]]))
-        }),
-        0x0E => (8, |b| {
-            f64::from_be_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])
-        }),
+        0x0C => (4, |b| f64::from(i32::from_be_bytes([b[0], b[1], b[2], b[3]]))),
+        0x0D => (4, |b| f64::from(f32::from_be_bytes([b[0], b[1], b[2], b[3]]))),
+        0x0E => (8, |b| f64::from_be_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])),
         _ => return Err(format!("byte 2: unknown element type 0x{code:02X}")),
     };
     if axes == 0 {
@@ -85,22 +65,15 @@ fn parse<T: Real>(bytes: &[u8]) -> std::result::Result<(Vec<usize>, Vec<T>), Str
     }
     let extents = 4 * usize::from(axes);
     let Some((extents, data)) = rest.split_at_checked(extents) else {
-        return Err(format!(
-            "byte {}: the file ends inside the {axes} extents",
-            bytes.len()
-        ));
+        return Err(format!("byte {}: the file ends inside the {axes} extents", bytes.len()));
     };
-    let shape: Vec<usize> = extents
-        .chunks_exact(4)
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        .collect();
+    let shape: Vec<usize> =
+        extents.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
     if shape.contains(&0) {
         return Err(format!("byte 4: the array is empty (shape {shape:?})"));
     }
     let offset = bytes.len() - data.len();
-    let needed = shape
-        .iter()
-        .try_fold(size, |product, &n| product.checked_mul(n));
+    let needed = shape.iter().try_fold(size, |product, &n| product.checked_mul(n));
     if needed != Some(data.len()) {
         let needed = needed.map_or("more than memory can address".into(), |n| n.to_string());
         return Err(format!(
@@ -148,27 +121,14 @@ mod tests {
 
     #[test]
     fn images_and_labels_plain_and_zipped() -> Result<()> {
-        let images = idx(
-            0x08,
-            &[2, 2, 3],
-            &[0, 1, 2, 3, 4, 5, 250, 251, 252, 253, 254, 255],
-        );
-        for (name, bytes) in [
-            ("i-idx3-ubyte", images.clone()),
-            ("i-idx3-ubyte.gz", gzip(&images)),
-        ] {
+        let images = idx(0x08, &[2, 2, 3], &[0, 1, 2, 3, 4, 5, 250, 251, 252, 253, 254, 255]);
+        for (name, bytes) in [("i-idx3-ubyte", images.clone()), ("i-idx3-ubyte.gz", gzip(&images))] {
             let a = read(name, &bytes)?;
             assert_eq!((a.dim(), a.count(), a.shape()), (6, 2, &[2usize, 3][..]));
-            assert_eq!(
-                a.get(1),
-                Some(&[250.0, 251.0, 252.0, 253.0, 254.0, 255.0][..])
-            );
+            assert_eq!(a.get(1), Some(&[250.0, 251.0, 252.0, 253.0, 254.0, 255.0][..]));
         }
         let labels = read("l-idx1-ubyte", &idx(0x08, &[3], &[7, 0, 9]))?;
-        assert_eq!(
-            (labels.dim(), labels.count(), labels.data()),
-            (1, 3, &[7.0, 0.0, 9.0][..])
-        );
+        assert_eq!((labels.dim(), labels.count(), labels.data()), (1, 3, &[7.0, 0.0, 9.0][..]));
         Ok(())
     }
 
@@ -182,11 +142,7 @@ mod tests {
             (0x0E, [-2f64, 7.0].map(f64::to_be_bytes).concat()),
         ];
         for (code, data) in cases {
-            assert_eq!(
-                read("x", &idx(code, &[2], &data))?.data(),
-                [-2.0, 7.0],
-                "0x{code:02X}"
-            );
+            assert_eq!(read("x", &idx(code, &[2], &data))?.data(), [-2.0, 7.0], "0x{code:02X}");
         }
         Ok(())
     }
@@ -197,45 +153,17 @@ mod tests {
         let zipped = gzip(&good);
         let cases: [(&str, Vec<u8>, &str); 12] = [
             ("x", vec![], "byte 0: 0 bytes"),
-            (
-                "x",
-                b"\x00\x01\x08\x01".to_vec(),
-                "byte 0: an IDX file starts with",
-            ),
+            ("x", b"\x00\x01\x08\x01".to_vec(), "byte 0: an IDX file starts with"),
             ("x", zipped.clone(), "name ending in .gz"),
-            (
-                "x",
-                idx(0x0A, &[1], &[0]),
-                "byte 2: unknown element type 0x0A",
-            ),
+            ("x", idx(0x0A, &[1], &[0]), "byte 2: unknown element type 0x0A"),
             ("x", idx(0x08, &[], &[]), "byte 3: no axes"),
-            (
-                "x",
-                good[..9].to_vec(),
-                "byte 9: the file ends inside the 2 extents",
-            ),
-            (
-                "x",
-                idx(0x08, &[0, 5], &[]),
-                "byte 4: the array is empty (shape [0, 5])",
-            ),
-            (
-                "x",
-                good[..15].to_vec(),
-                "3 bytes of data after byte 12, but shape [2, 2]",
-            ),
+            ("x", good[..9].to_vec(), "byte 9: the file ends inside the 2 extents"),
+            ("x", idx(0x08, &[0, 5], &[]), "byte 4: the array is empty (shape [0, 5])"),
+            ("x", good[..15].to_vec(), "3 bytes of data after byte 12, but shape [2, 2]"),
             ("x", [&good[..], b"!"].concat(), "5 bytes of data"),
             ("x", idx(0x0E, &[u32::MAX; 4], &[]), "more than memory"),
-            (
-                "x",
-                idx(0x0D, &[2], &[1.0, f32::NAN].map(f32::to_be_bytes).concat()),
-                "byte 12: NaN",
-            ),
-            (
-                "x.gz",
-                zipped[..zipped.len() - 9].to_vec(),
-                "broken gzip stream",
-            ),
+            ("x", idx(0x0D, &[2], &[1.0, f32::NAN].map(f32::to_be_bytes).concat()), "byte 12: NaN"),
+            ("x.gz", zipped[..zipped.len() - 9].to_vec(), "broken gzip stream"),
         ];
         for (name, bytes, words) in cases {
             match read(name, &bytes) {
@@ -245,9 +173,6 @@ mod tests {
                 other => panic!("expected Malformed ({words}), got {other:?}"),
             }
         }
-        assert!(matches!(
-            read_idx::<f32>("no/such-idx"),
-            Err(Error::Io { .. })
-        ));
+        assert!(matches!(read_idx::<f32>("no/such-idx"), Err(Error::Io { .. })));
     }
 }

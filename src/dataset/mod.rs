@@ -42,11 +42,7 @@ impl<T: Real> Samples<T> {
                 Error::invalid("the shape of a sample", format!("{shape:?}"), needed)
             })?;
         if data.is_empty() {
-            return Err(Error::invalid(
-                "the data set",
-                "empty",
-                "it needs at least one sample",
-            ));
+            return Err(Error::invalid("the data set", "empty", "it needs at least one sample"));
         }
         if !data.len().is_multiple_of(dim) {
             return Err(Error::Length {
@@ -56,11 +52,7 @@ impl<T: Real> Samples<T> {
             });
         }
         Error::check_finite("data", &data)?;
-        Ok(Self {
-            shape: shape.to_vec(),
-            dim,
-            data,
-        })
+        Ok(Self { shape: shape.to_vec(), dim, data })
     }
 
     /// Numbers in one sample.
@@ -111,11 +103,7 @@ impl<T: Real> Samples<T> {
     pub fn scale(&mut self, factor: T) -> Result<()> {
         if let Some(x) = self.data.iter().find(|&&x| !(x * factor).is_finite()) {
             let given = format!("{factor} (times {x})");
-            return Err(Error::invalid(
-                "factor",
-                given,
-                "every product must be finite",
-            ));
+            return Err(Error::invalid("factor", given, "every product must be finite"));
         }
         self.data.iter_mut().for_each(|x| *x *= factor);
         Ok(())

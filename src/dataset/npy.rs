@@ -24,8 +24,7 @@ pub fn read_npy<T: Real>(path: impl AsRef<Path>) -> Result<Samples<T>> {
     let bytes = files::read(path)?;
     let bad = |reason: String| Error::malformed(path, None, reason);
     check_shape_text(&bytes).map_err(bad)?;
-    let file =
-        NpyFile::new(&bytes[..]).map_err(|e| bad(format!("not a readable NPY header: {e}")))?;
+    let file = NpyFile::new(&bytes[..]).map_err(|e| bad(format!("not a readable NPY header: {e}")))?;
     let header = file.header().clone();
     let data_bytes = file.into_inner();
     let shape = header
@@ -34,9 +33,7 @@ pub fn read_npy<T: Real>(path: impl AsRef<Path>) -> Result<Samples<T>> {
         .map(|&n| usize::try_from(n).map_err(|_| bad(format!("extent {n} is too large"))))
         .collect::<Result<Vec<usize>>>()?;
     let Some((&count, sample_shape)) = shape.split_first() else {
-        return Err(bad(
-            "the array has no axes; the first axis must count samples".into(),
-        ));
+        return Err(bad("the array has no axes; the first axis must count samples".into()));
     };
     if shape.contains(&0) {
         return Err(bad(format!("the array is empty (shape {shape:?})")));
@@ -100,21 +97,13 @@ impl Element {
             return Err(refused());
         }
         let big_endian = plain.endianness() == npyz::Endianness::Big;
-        Ok(Self {
-            kind,
-            bytes: size as usize,
-            big_endian,
-        })
+        Ok(Self { kind, bytes: size as usize, big_endian })
     }
 
     fn value(&self, raw: &[u8]) -> std::result::Result<f64, String> {
         let mut little = [0u8; 8];
         for (i, byte) in little.iter_mut().enumerate().take(raw.len()) {
-            *byte = raw[if self.big_endian {
-                raw.len() - 1 - i
-            } else {
-                i
-            }];
+            *byte = raw[if self.big_endian { raw.len() - 1 - i } else { i }];
         }
         let bits = u64::from_le_bytes(little);
         Ok(match self.kind {
@@ -146,11 +135,7 @@ fn from_fortran<T: Copy>(values: &[T], count: usize, sample_shape: &[usize]) -> 
     for sample in 0..count {
         index.fill(0);
         for _ in 0..values.len() / count {
-            let inner = index
-                .iter()
-                .zip(sample_shape)
-                .rev()
-                .fold(0, |acc, (&i, &n)| acc * n + i);
+            let inner = index.iter().zip(sample_shape).rev().fold(0, |acc, (&i, &n)| acc * n + i);
             data.push(values[sample + count * inner]);
             for (i, &n) in index.iter_mut().zip(sample_shape).rev() {
                 *i += 1;
@@ -171,34 +156,17 @@ fn check_shape_text(bytes: &[u8]) -> std::result::Result<(), String> {
         [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, rest @ ..] => {
             rest.get(..u16::from_le_bytes([*a, *b]) as usize)
         }
-        [
-            0x93,
-            b'N',
-            b'U',
-            b'M',
-            b'P',
-            b'Y',
-            _,
-            _,
-            a,
-            b,
-            c,
-            d,
-            rest @ ..,
-        ] => rest.get(..u32::from_le_bytes([*a, *b, *c, *d]) as usize),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', _, _, a, b, c, d, rest @ ..] => {
+            rest.get(..u32::from_le_bytes([*a, *b, *c, *d]) as usize)
+        }
         _ => return Err("byte 0: not an NPY file (it must start with \\x93NUMPY)".into()),
     };
     let text = String::from_utf8_lossy(text.ok_or("the file ends inside its header")?);
     let Some(at) = text.find("'shape'") else {
         return Ok(()); // npyz reports the missing key
     };
-    let tuple = text[at..]
-        .split_once('(')
-        .and_then(|(_, rest)| rest.split_once(')'));
-    let extents = tuple
-        .map_or("", |(inside, _)| inside)
-        .split(',')
-        .map(str::trim);
+    let tuple = text[at..].split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let extents = tuple.map_or("", |(inside, _)| inside).split(',').map(str::trim);
     extents
         .filter_map(|extent| extent.parse::<u64>().ok())
         .try_fold(16u64, |product, n| product.checked_mul(n))
@@ -213,8 +181,7 @@ mod tests {
 
     /// A version-1 file with numpy's own layout.
     fn npy(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let mut dict =
-            format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+        let mut dict = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
         while (10 + dict.len() + 1) % 64 != 0 {
             dict.push(' ');
         }
@@ -240,10 +207,7 @@ mod tests {
     #[test]
     fn c_and_fortran_order_give_the_same_samples() -> Result<()> {
         // a[i, j, k] = 100 i + 10 j + k, shape (2, 2, 3).
-        let c: Vec<f64> = [
-            0., 1., 2., 10., 11., 12., 100., 101., 102., 110., 111., 112.,
-        ]
-        .into();
+        let c: Vec<f64> = [0., 1., 2., 10., 11., 12., 100., 101., 102., 110., 111., 112.].into();
         let mut f = Vec::new();
         for k in 0..3 {
             for j in 0..2 {
@@ -279,14 +243,8 @@ mod tests {
             assert_eq!(a.data(), want.map(|x| x as f32), "{descr}");
             assert_eq!((a.dim(), a.shape()), (1, &[][..]));
         }
-        assert_eq!(
-            read::<f64>(&npy("|u1", "False", "(2,)", &[200, 3]))?.data(),
-            [200.0, 3.0]
-        );
-        assert_eq!(
-            read::<f64>(&npy("|b1", "False", "(2,)", &[1, 0]))?.data(),
-            [1.0, 0.0]
-        );
+        assert_eq!(read::<f64>(&npy("|u1", "False", "(2,)", &[200, 3]))?.data(), [200.0, 3.0]);
+        assert_eq!(read::<f64>(&npy("|b1", "False", "(2,)", &[1, 0]))?.data(), [1.0, 0.0]);
         Ok(())
     }
 
@@ -304,10 +262,7 @@ mod tests {
         })?;
         let a = read_npy::<f64>(&path)?;
         assert_eq!((a.dim(), a.count()), (2, 3));
-        assert_eq!(
-            a.data().iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
-            values.map(f64::to_bits)
-        );
+        assert_eq!(a.data().iter().map(|x| x.to_bits()).collect::<Vec<_>>(), values.map(f64::to_bits));
         Ok(())
     }
 
@@ -319,33 +274,16 @@ mod tests {
             (vec![], "not an NPY file"),
             (b"PK\x03\x04 this is an npz".to_vec(), "not an NPY file"),
             (good[..20].to_vec(), "ends inside its header"),
-            (
-                good[..good.len() - 1].to_vec(),
-                "7 bytes of data after byte 128, but shape [1]",
-            ),
+            (good[..good.len() - 1].to_vec(), "7 bytes of data after byte 128, but shape [1]"),
             ([&good[..], b"x"].concat(), "9 bytes of data"),
             (npy("<f8", "False", "()", &eight), "no axes"),
             (npy("<f8", "False", "(0, 3)", &[]), "empty (shape [0, 3])"),
             (npy("<c16", "False", "(1,)", &[0; 16]), "cannot be read"),
             (npy("<U3", "False", "(1,)", &[0; 12]), "cannot be read"),
-            (
-                npy("<f8", "False", "(4294967296, 4294967296)", &[]),
-                "more than memory",
-            ),
+            (npy("<f8", "False", "(4294967296, 4294967296)", &[]), "more than memory"),
             (npy("<f8", "Maybe", "(1,)", &eight), "NPY header"),
-            (
-                npy(
-                    "<f8",
-                    "False",
-                    "(2,)",
-                    &le([1.0, f64::NAN].map(f64::to_le_bytes)),
-                ),
-                "byte 136: NaN",
-            ),
-            (
-                npy("<i8", "False", "(1,)", &i64::MAX.to_le_bytes()),
-                "not exact in f64",
-            ),
+            (npy("<f8", "False", "(2,)", &le([1.0, f64::NAN].map(f64::to_le_bytes))), "byte 136: NaN"),
+            (npy("<i8", "False", "(1,)", &i64::MAX.to_le_bytes()), "not exact in f64"),
         ];
         for (bytes, words) in cases {
             match read::<f64>(&bytes) {
@@ -357,14 +295,7 @@ mod tests {
             }
         }
         let wide = read::<f32>(&npy("<f8", "False", "(1,)", &1e200f64.to_le_bytes()));
-        assert!(
-            wide.expect_err("beyond f32")
-                .to_string()
-                .contains("finite f32")
-        );
-        assert!(matches!(
-            read_npy::<f64>("no/such.npy"),
-            Err(Error::Io { .. })
-        ));
+        assert!(wide.expect_err("beyond f32").to_string().contains("finite f32"));
+        assert!(matches!(read_npy::<f64>("no/such.npy"), Err(Error::Io { .. })));
     }
 }

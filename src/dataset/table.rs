@@ -91,11 +91,7 @@ impl Table {
             return Err(Error::malformed(path, None, reason));
         }
         let names = picked.iter().map(|&i| names[i].clone()).collect();
-        Ok(Self {
-            path: path.to_path_buf(),
-            names,
-            columns,
-        })
+        Ok(Self { path: path.to_path_buf(), names, columns })
     }
 
     /// Column names, in order.
@@ -124,10 +120,7 @@ impl Table {
     /// # Errors
     /// No such column, no names, or a value beyond the range of `T`.
     pub fn samples<T: Real>(&self, names: &[&str]) -> Result<Samples<T>> {
-        let columns: Vec<_> = names
-            .iter()
-            .map(|n| self.column(n))
-            .collect::<Result<_>>()?;
+        let columns: Vec<_> = names.iter().map(|n| self.column(n)).collect::<Result<_>>()?;
         let mut data = Vec::with_capacity(columns.len() * self.rows());
         for row in 0..self.rows() {
             data.extend(columns.iter().map(|c| T::of(c[row])));
@@ -181,11 +174,7 @@ fn pick(path: &Path, names: &[String], wanted: Option<&[&str]>) -> Result<Vec<us
         return Ok((0..names.len()).collect());
     };
     if wanted.is_empty() {
-        return Err(Error::invalid(
-            "names",
-            "empty",
-            "at least one column must be named",
-        ));
+        return Err(Error::invalid("names", "empty", "at least one column must be named"));
     }
     let find = |w: &&str| {
         let found = names.iter().position(|n| n == w);
@@ -222,9 +211,7 @@ fn number(field: &str, missing: Missing) -> std::result::Result<Option<f64>, Str
 fn csv_error(path: &Path, error: &::csv::Error) -> Error {
     let line = error.position().map(|p| p.line() as usize);
     let reason = match error.kind() {
-        ::csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => {
+        ::csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{len} fields, but the header has {expected_len}")
         }
         ::csv::ErrorKind::Utf8 { .. } => "not UTF-8 text".to_string(),
@@ -246,11 +233,7 @@ mod tests {
 
     fn fails(text: impl AsRef<[u8]>, line: Option<usize>, words: &str) {
         with_file(text, |path| match Table::read(path, Missing::Refuse) {
-            Err(Error::Malformed {
-                path: p,
-                line: l,
-                reason,
-            }) => {
+            Err(Error::Malformed { path: p, line: l, reason }) => {
                 assert_eq!(p, path);
                 assert_eq!(l, line, "{reason}");
                 assert!(reason.contains(words), "'{reason}' does not say '{words}'");
@@ -277,8 +260,7 @@ mod tests {
 
     #[test]
     fn columns_quotes_comments_marks_and_crlf() -> Result<()> {
-        let text =
-            "\u{feff}# made by hand\r\n\"a, b\",name,c\r\n1, x ,2e0\r\n\r\n# note\r\n3,y,-4\r\n";
+        let text = "\u{feff}# made by hand\r\n\"a, b\",name,c\r\n1, x ,2e0\r\n\r\n# note\r\n3,y,-4\r\n";
         with_file(text, |path| {
             let table = Table::read_columns(path, &["c", "a, b"], Missing::Refuse)?;
             assert_eq!(table.names(), ["c", "a, b"]);
@@ -292,16 +274,8 @@ mod tests {
     fn malformed_files_give_line_and_reason() {
         fails("", Some(1), "empty");
         fails("a,b\n", None, "no rows");
-        fails(
-            "a,b\n1,2\n3,4,5\n",
-            Some(3),
-            "3 fields, but the header has 2",
-        );
-        fails(
-            "a,b\n1,2\n# c\n\n3,zebra\n",
-            Some(5),
-            "column 'b': 'zebra' is not a number",
-        );
+        fails("a,b\n1,2\n3,4,5\n", Some(3), "3 fields, but the header has 2");
+        fails("a,b\n1,2\n# c\n\n3,zebra\n", Some(5), "column 'b': 'zebra' is not a number");
         fails("a,b\n1,2\n1,inf\n", Some(3), "'inf' is not finite");
         fails("a,b\n1,2\n1,1e999\n", Some(3), "'1e999' is not finite");
         fails("a,b\n1,\n", Some(2), "column 'b': '' is a missing value");
@@ -318,20 +292,12 @@ mod tests {
             assert_eq!(dropped.columns, [vec![0.0, 3.0], vec![1.0, 4.0]]);
             let filled = read(Missing::Fill(-1.0)).expect("filled");
             assert_eq!(filled.columns[1], [1.0, -1.0, -1.0, 4.0]);
-            assert!(
-                read(Missing::Refuse)
-                    .expect_err("NA")
-                    .to_string()
-                    .contains(":3: column 'x'")
-            );
+            assert!(read(Missing::Refuse).expect_err("NA").to_string().contains(":3: column 'x'"));
             assert!(read(Missing::Fill(f64::NAN)).is_err());
         });
         with_file("t,x\n0,\n", |path| {
             let error = Table::read(path, Missing::DropRow).expect_err("nothing left");
-            assert!(
-                error.to_string().contains("no row without missing values"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("no row without missing values"), "{error}");
         });
     }
 
@@ -339,12 +305,7 @@ mod tests {
     fn absent_columns_list_what_there_is() {
         with_file("t,x\n0,1\n", |path| {
             let error = Table::read_columns(path, &["y"], Missing::Refuse).expect_err("no y");
-            assert!(
-                error
-                    .to_string()
-                    .contains("no column 'y'; the columns are: t, x"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("no column 'y'; the columns are: t, x"), "{error}");
             assert!(Table::read_columns(path, &[], Missing::Refuse).is_err());
             let table = Table::read(path, Missing::Refuse).expect("fine");
             assert!(table.column("q").is_err());

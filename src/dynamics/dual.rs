@@ -148,10 +148,7 @@ impl<S: Scalar> Scalar for Dual<S> {
     fn abs(self) -> Self {
         let zero = S::zero();
         let negative = zero.where_greater(self.value, -self.dot, zero);
-        Self::new(
-            self.value.abs(),
-            self.value.where_greater(zero, self.dot, negative),
-        )
+        Self::new(self.value.abs(), self.value.where_greater(zero, self.dot, negative))
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -175,11 +172,7 @@ impl<S: Scalar> Scalar for Dual<S> {
 /// n xⁿ⁻¹, and 0 for n = 0 also at x = 0.
 #[inline(always)]
 pub(super) fn powi_slope<S: Scalar>(x: S, n: i32) -> S {
-    if n == 0 {
-        S::zero()
-    } else {
-        S::of(f64::from(n)) * x.powi(n.saturating_sub(1))
-    }
+    if n == 0 { S::zero() } else { S::of(f64::from(n)) * x.powi(n.saturating_sub(1)) }
 }
 
 #[cfg(test)]
@@ -188,11 +181,7 @@ mod tests {
     use crate::num::{LANES, Lanes};
 
     /// Every elementary function with its first and second derivative in closed form.
-    type Case = (
-        &'static str,
-        fn(Dual<Dual<f64>>) -> Dual<Dual<f64>>,
-        fn(f64) -> [f64; 3],
-    );
+    type Case = (&'static str, fn(Dual<Dual<f64>>) -> Dual<Dual<f64>>, fn(f64) -> [f64; 3]);
 
     fn cases() -> Vec<Case> {
         vec![
@@ -208,26 +197,10 @@ mod tests {
                 let (y, s) = (x.tanh(), 1.0 / x.cosh().powi(2));
                 [y, s, -2.0 * y * s]
             }),
-            (
-                "powi 5",
-                |x| x.powi(5),
-                |x| [x.powi(5), 5.0 * x.powi(4), 20.0 * x.powi(3)],
-            ),
-            (
-                "powi -2",
-                |x| x.powi(-2),
-                |x| [x.powi(-2), -2.0 * x.powi(-3), 6.0 * x.powi(-4)],
-            ),
-            (
-                "powf",
-                |x| x.powf(Dual::of(2.5)),
-                |x| [x.powf(2.5), 2.5 * x.powf(1.5), 3.75 * x.powf(0.5)],
-            ),
-            (
-                "reciprocal",
-                |x| Dual::one() / x,
-                |x| [1.0 / x, -x.powi(-2), 2.0 * x.powi(-3)],
-            ),
+            ("powi 5", |x| x.powi(5), |x| [x.powi(5), 5.0 * x.powi(4), 20.0 * x.powi(3)]),
+            ("powi -2", |x| x.powi(-2), |x| [x.powi(-2), -2.0 * x.powi(-3), 6.0 * x.powi(-4)]),
+            ("powf", |x| x.powf(Dual::of(2.5)), |x| [x.powf(2.5), 2.5 * x.powf(1.5), 3.75 * x.powf(0.5)]),
+            ("reciprocal", |x| Dual::one() / x, |x| [1.0 / x, -x.powi(-2), 2.0 * x.powi(-3)]),
             (
                 "x·sin x",
                 |x| x * x.sin(),
@@ -254,10 +227,7 @@ mod tests {
                 let y = f(Dual::variable(Dual::variable(x)));
                 let got = [y.value.value, y.dot.value, y.dot.dot];
                 for (g, e) in got.iter().zip(exact(x)) {
-                    assert!(
-                        (g - e).abs() <= 2e-14 * (1.0 + e.abs()),
-                        "{name}({x}): {g} {e}"
-                    );
+                    assert!((g - e).abs() <= 2e-14 * (1.0 + e.abs()), "{name}({x}): {g} {e}");
                 }
                 assert_eq!(y.value.dot, y.dot.value, "{name}: symmetric");
             }
@@ -284,8 +254,7 @@ mod tests {
     fn lanes_have_the_bits_of_scalars() {
         let x: [f64; LANES] = std::array::from_fn(|i| 0.4 + 0.3 * i as f64);
         fn f<S: Scalar>(x: S) -> S {
-            (x.sin() * x.sqrt() + x.powi(3)).tanh() / x.exp()
-                + x.abs().max(S::one()).mul_add(x, x.ln())
+            (x.sin() * x.sqrt() + x.powi(3)).tanh() / x.exp() + x.abs().max(S::one()).mul_add(x, x.ln())
         }
         let all = f(Dual::new(Lanes(x), Lanes::splat(0.7)));
         for (lane, &x) in x.iter().enumerate() {

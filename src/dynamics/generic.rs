@@ -155,9 +155,7 @@ impl<T: Real> Pack<T> for Lanes<T> {
     #[inline(always)]
     fn gather(cols: &[T], dim: usize, row: usize) -> Self {
         let last = cols.len() - dim + row;
-        Self(std::array::from_fn(|lane| {
-            cols[(lane * dim + row).min(last)]
-        }))
+        Self(std::array::from_fn(|lane| cols[(lane * dim + row).min(last)]))
     }
     #[inline(always)]
     fn scatter(self, cols: &mut [T], dim: usize, row: usize) {
@@ -191,24 +189,15 @@ impl<T: Real, F: VectorField> Kernel for EvalBatch<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self {
-            field,
-            at,
-            dy,
-            buffers,
-        } = self;
+        let Self { field, at, dy, buffers } = self;
         let (dim, t) = (field.dim(), Lanes::splat(at.t));
         buffers.theta.clear();
-        buffers
-            .theta
-            .extend(at.theta.iter().map(|&p| Lanes::splat(p)));
+        buffers.theta.extend(at.theta.iter().map(|&p| Lanes::splat(p)));
         buffers.dy.resize(dim, Lanes::splat(T::of(0.0)));
         let width = LANES * dim;
         for (y, dy) in at.y.chunks(width).zip(dy.chunks_mut(width)) {
             buffers.y.clear();
-            buffers
-                .y
-                .extend((0..dim).map(|row| Lanes::gather(y, dim, row)));
+            buffers.y.extend((0..dim).map(|row| Lanes::gather(y, dim, row)));
             field.eval(t, &buffers.y, &buffers.theta, &mut buffers.dy);
             for (row, v) in buffers.dy.iter().enumerate() {
                 v.scatter(dy, dim, row);
@@ -231,30 +220,21 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Jvp<'_, T, F, S> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self {
-            field,
-            at,
-            dot,
-            dy_dot,
-            buffers,
-            width,
-        } = self;
+        let Self { field, at, dot, dy_dot, buffers, width } = self;
         let dim = field.dim();
         let t = Dual::new(S::splat(at.t), S::splat(dot.t));
         buffers.theta.clear();
-        buffers
-            .theta
-            .extend(at.theta.iter().enumerate().map(|(k, &p)| {
-                let along = dot.theta.get(k).copied().unwrap_or(T::of(0.0));
-                Dual::new(S::splat(p), S::splat(along))
-            }));
+        buffers.theta.extend(at.theta.iter().enumerate().map(|(k, &p)| {
+            let along = dot.theta.get(k).copied().unwrap_or(T::of(0.0));
+            Dual::new(S::splat(p), S::splat(along))
+        }));
         buffers.dy.resize(dim, Dual::zero());
         let columns = at.y.chunks(width * dim).zip(dot.y.chunks(width * dim));
         for ((y, y_dot), out) in columns.zip(dy_dot.chunks_mut(width * dim)) {
             buffers.y.clear();
-            buffers.y.extend(
-                (0..dim).map(|row| Dual::new(S::gather(y, dim, row), S::gather(y_dot, dim, row))),
-            );
+            buffers
+                .y
+                .extend((0..dim).map(|row| Dual::new(S::gather(y, dim, row), S::gather(y_dot, dim, row))));
             field.eval(t, &buffers.y, &buffers.theta, &mut buffers.dy);
             for (row, v) in buffers.dy.iter().enumerate() {
                 v.dot.scatter(out, dim, row);
@@ -278,15 +258,7 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
     type Output = T;
     #[inline(always)]
     fn run(self) -> T {
-        let Self {
-            field,
-            at,
-            dy_bar,
-            y_bar,
-            theta_bar,
-            recorder,
-            width,
-        } = self;
+        let Self { field, at, dy_bar, y_bar, theta_bar, recorder, width } = self;
         let (dim, mut t_bar) = (field.dim(), T::of(0.0));
         // Leaves: t, then y, then θ.
         let tape = &recorder.tape;
@@ -294,12 +266,7 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
         let mut inputs = recycle::<_, Var<'_, S>>(std::mem::take(&mut recorder.inputs));
         let mut outputs = recycle::<_, Var<'_, S>>(std::mem::take(&mut recorder.outputs));
         inputs.resize(dim, Var::zero());
-        inputs.extend(
-            at.theta
-                .iter()
-                .enumerate()
-                .map(|(k, &p)| tape.leaf(1 + dim + k, S::splat(p))),
-        );
+        inputs.extend(at.theta.iter().enumerate().map(|(k, &p)| tape.leaf(1 + dim + k, S::splat(p))));
         let t = tape.leaf(0, S::splat(at.t));
         let columns = at.y.chunks(width * dim).zip(dy_bar.chunks(width * dim));
         for ((y, seed), y_bar) in columns.zip(y_bar.chunks_mut(width * dim)) {
@@ -353,11 +320,7 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
         let theta = vec![T::of(1.0); self.0.num_params()];
         let (mut y_bar, mut theta_bar) = (ones.clone(), theta.clone());
         let mut scratch = Scratch::default();
-        let at = Point {
-            t: T::of(1.0),
-            y: &ones,
-            theta: &theta,
-        };
+        let at = Point { t: T::of(1.0), y: &ones, theta: &theta };
         Dynamics::eval(self, at, &mut y_bar, &mut scratch);
         Dynamics::vjp(self, at, &ones, &mut y_bar, &mut theta_bar, &mut scratch);
         scratch.bytes()
@@ -370,12 +333,7 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
             self.0.eval(at.t, at.y, at.theta, dy);
         } else {
             let (field, buffers) = (&self.0, &mut scratch.lanes);
-            dispatch(EvalBatch {
-                field,
-                at,
-                dy,
-                buffers,
-            });
+            dispatch(EvalBatch { field, at, dy, buffers });
         }
     }
 
@@ -390,57 +348,21 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
         let field = &self.0;
         if at.y.len() == self.0.dim() {
             let (recorder, width) = (&mut scratch.tape, 1);
-            dispatch(Vjp {
-                field,
-                at,
-                dy_bar,
-                y_bar,
-                theta_bar,
-                recorder,
-                width,
-            })
+            dispatch(Vjp { field, at, dy_bar, y_bar, theta_bar, recorder, width })
         } else {
             let (recorder, width) = (&mut scratch.tape_lanes, LANES);
-            dispatch(Vjp {
-                field,
-                at,
-                dy_bar,
-                y_bar,
-                theta_bar,
-                recorder,
-                width,
-            })
+            dispatch(Vjp { field, at, dy_bar, y_bar, theta_bar, recorder, width })
         }
     }
 
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Scratch<T>) {
         let field = &self.0;
         if at.y.len() == self.0.dim() {
             let (buffers, width) = (&mut scratch.dual, 1);
-            dispatch(Jvp {
-                field,
-                at,
-                dot,
-                dy_dot,
-                buffers,
-                width,
-            });
+            dispatch(Jvp { field, at, dot, dy_dot, buffers, width });
         } else {
             let (buffers, width) = (&mut scratch.dual_lanes, LANES);
-            dispatch(Jvp {
-                field,
-                at,
-                dot,
-                dy_dot,
-                buffers,
-                width,
-            });
+            dispatch(Jvp { field, at, dot, dy_dot, buffers, width });
         }
     }
 
@@ -452,16 +374,11 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
     /// The first row whose derivative is NaN or infinite, column by column.
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
         let (dim, mut dy) = (self.0.dim(), vec![T::of(0.0); self.0.dim()]);
-        at.y.chunks_exact(dim.max(1))
-            .enumerate()
-            .find_map(|(column, y)| {
-                self.0.eval(at.t, y, at.theta, &mut dy);
-                let row = dy.iter().position(|v| !v.is_finite())?;
-                Some(format!(
-                    "derivative of row {row} of column {column} ({})",
-                    dy[row]
-                ))
-            })
+        at.y.chunks_exact(dim.max(1)).enumerate().find_map(|(column, y)| {
+            self.0.eval(at.t, y, at.theta, &mut dy);
+            let row = dy.iter().position(|v| !v.is_finite())?;
+            Some(format!("derivative of row {row} of column {column} ({})", dy[row]))
+        })
     }
 }
 

@@ -135,13 +135,7 @@ pub trait Dynamics<T: Real>: Sync {
 
     /// [`eval`](Dynamics::eval), the same bits, that also writes `tape` (of
     /// [`tape_len`](Dynamics::tape_len) numbers).
-    fn eval_taped(
-        &self,
-        at: Point<'_, T>,
-        dy: &mut [T],
-        tape: &mut [T],
-        scratch: &mut Self::Scratch,
-    ) {
+    fn eval_taped(&self, at: Point<'_, T>, dy: &mut [T], tape: &mut [T], scratch: &mut Self::Scratch) {
         let _ = tape;
         self.eval(at, dy, scratch);
     }
@@ -162,13 +156,7 @@ pub trait Dynamics<T: Real>: Sync {
     }
 
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        scratch: &mut Self::Scratch,
-    );
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
 
     /// f for eight trajectories at once, each with its own time, state (`dim` lanes) and parameters.
     /// Called only when [`SIMD_LANES`](Dynamics::SIMD_LANES) is set; every lane must have the bits
@@ -201,11 +189,7 @@ pub trait Dynamics<T: Real>: Sync {
 /// # Errors
 /// A dynamics that does not fit together or has no rows; a state that is empty or not a whole number
 /// of columns; θ of the wrong length; a NaN or infinity in either.
-pub fn check_shapes<T: Real, D: Dynamics<T> + ?Sized>(
-    dynamics: &D,
-    y: &[T],
-    theta: &[T],
-) -> Result<usize> {
+pub fn check_shapes<T: Real, D: Dynamics<T> + ?Sized>(dynamics: &D, y: &[T], theta: &[T]) -> Result<usize> {
     dynamics.validate()?;
     let dim = dynamics.dim();
     if dim == 0 {
@@ -245,17 +229,9 @@ mod tests {
             let message = say(y, theta).unwrap_err();
             assert!(message.contains(part), "{message}");
         };
-        fails(
-            &[],
-            &[1.0; 3],
-            "y has length 0, but a positive multiple of 3",
-        );
+        fails(&[], &[1.0; 3], "y has length 0, but a positive multiple of 3");
         fails(&[1.0; 4], &[1.0; 3], "y has length 4");
-        fails(
-            &[1.0; 3],
-            &[1.0; 2],
-            "theta has length 2, but 3 (the number",
-        );
+        fails(&[1.0; 3], &[1.0; 2], "theta has length 2, but 3 (the number");
         fails(&[1.0, f64::NAN, 1.0], &[1.0; 3], "y[1] is NaN");
         fails(&[1.0; 3], &[1.0, 1.0, f64::INFINITY], "theta[2] is inf");
     }

@@ -97,56 +97,26 @@ mod tests {
     impl gallery::Visit for Check {
         fn visit<F: VectorField>(&mut self, name: &str, field: F, y0: &[f64], theta: &[f64]) {
             let f = Generic(field);
-            let y: Vec<f64> = y0
-                .iter()
-                .chain(y0)
-                .enumerate()
-                .map(|(i, y)| y + 0.1 * i as f64)
-                .collect();
-            let wave = |p: f64| {
-                (0..y.len())
-                    .map(|i| (i as f64 * p + p).sin())
-                    .collect::<Vec<_>>()
-            };
+            let y: Vec<f64> = y0.iter().chain(y0).enumerate().map(|(i, y)| y + 0.1 * i as f64).collect();
+            let wave = |p: f64| (0..y.len()).map(|i| (i as f64 * p + p).sin()).collect::<Vec<_>>();
             let (direction, bar) = (wave(0.7), wave(1.9));
             let mut scratch = Dynamics::<f64>::scratch(&f, 2);
             let mut phi = |t: f64, y: &[f64], theta: &[f64]| {
                 let mut out = vec![0.0; y.len()];
-                let dot = Tangent {
-                    t: 0.0,
-                    y: &direction,
-                    theta: &[],
-                };
+                let dot = Tangent { t: 0.0, y: &direction, theta: &[] };
                 f.jvp(Point { t, y, theta }, dot, &mut out, &mut scratch);
                 out.iter().zip(&bar).map(|(a, b)| a * b).sum::<f64>()
             };
             let (mut y_bar, mut theta_bar) = (vec![0.25; y.len()], vec![0.5; theta.len()]);
             let mut memory = SecondOrder::<f64>::memory(&f, 2);
-            let at = Point {
-                t: 0.4,
-                y: &y,
-                theta,
-            };
-            let t_bar = f.jvp_vjp(
-                at,
-                [&direction, &bar],
-                &mut y_bar,
-                &mut theta_bar,
-                &mut memory,
-            );
+            let at = Point { t: 0.4, y: &y, theta };
+            let t_bar = f.jvp_vjp(at, [&direction, &bar], &mut y_bar, &mut theta_bar, &mut memory);
             let size = phi(0.4, &y, theta).abs().max(1.0);
             let close = |got: f64, want: f64, what: String| {
-                assert!(
-                    (got - want).abs() < 1e-6 * (size + want.abs()),
-                    "{name} {what}: {got} {want}"
-                );
+                assert!((got - want).abs() < 1e-6 * (size + want.abs()), "{name} {what}: {got} {want}");
             };
             let d = 1e-5;
-            close(
-                t_bar,
-                (phi(0.4 + d, &y, theta) - phi(0.4 - d, &y, theta)) / (2.0 * d),
-                "t".into(),
-            );
+            close(t_bar, (phi(0.4 + d, &y, theta) - phi(0.4 - d, &y, theta)) / (2.0 * d), "t".into());
             for i in 0..y.len() {
                 let moved = |d: f64| {
                     let mut y = y.clone();

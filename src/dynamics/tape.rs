@@ -46,11 +46,7 @@ pub struct Tape<S> {
 impl<S: Scalar> Tape<S> {
     /// An empty tape.
     pub fn new() -> Self {
-        Self {
-            leaves: Cell::new(0),
-            nodes: RefCell::new(Vec::new()),
-            cotangents: RefCell::new(Vec::new()),
-        }
+        Self { leaves: Cell::new(0), nodes: RefCell::new(Vec::new()), cotangents: RefCell::new(Vec::new()) }
     }
 
     /// Bytes allocated.
@@ -82,11 +78,7 @@ impl<S: Scalar> Tape<S> {
         } else {
             self.push([CONSTANT; 2], [S::zero(); 2])
         };
-        Var {
-            value,
-            index,
-            tape: Some(self),
-        }
+        Var { value, index, tape: Some(self) }
     }
 
     /// Sets every cotangent to ∂(Σ seedᵢ·outputᵢ)/∂·; seeds of the same variable add up.
@@ -133,11 +125,7 @@ impl<S: Scalar> Tape<S> {
     /// Leaf number `k` with a value.
     #[inline(always)]
     pub(super) fn leaf(&self, k: usize, value: S) -> Var<'_, S> {
-        Var {
-            value,
-            index: k as u32 + 1,
-            tape: Some(self),
-        }
+        Var { value, index: k as u32 + 1, tape: Some(self) }
     }
 
     /// Calls `f` with the cotangents of the leaves after a [`reverse`](Tape::reverse).
@@ -172,11 +160,7 @@ impl<'t, S: Scalar> Var<'t, S> {
     /// A constant.
     #[inline(always)]
     pub fn constant(value: S) -> Self {
-        Self {
-            value,
-            index: CONSTANT,
-            tape: None,
-        }
+        Self { value, index: CONSTANT, tape: None }
     }
 
     /// The value.
@@ -201,11 +185,9 @@ impl<'t, S: Scalar> Var<'t, S> {
     fn binary(self, other: Self, value: S, partials: [S; 2]) -> Self {
         match self.tape.or(other.tape) {
             None => Self::constant(value),
-            Some(tape) => Self {
-                value,
-                index: tape.push([self.index, other.index], partials),
-                tape: Some(tape),
-            },
+            Some(tape) => {
+                Self { value, index: tape.push([self.index, other.index], partials), tape: Some(tape) }
+            }
         }
     }
 }
@@ -315,10 +297,7 @@ impl<S: Scalar> Scalar for Var<'_, S> {
     fn abs(self) -> Self {
         let (zero, one) = (S::zero(), S::one());
         let negative = zero.where_greater(self.value, -one, zero);
-        self.unary(
-            self.value.abs(),
-            self.value.where_greater(zero, one, negative),
-        )
+        self.unary(self.value.abs(), self.value.where_greater(zero, one, negative))
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -332,11 +311,7 @@ impl<S: Scalar> Scalar for Var<'_, S> {
     fn where_greater(self, other: Self, yes: Self, no: Self) -> Self {
         let pick = |yes, no| self.value.where_greater(other.value, yes, no);
         let (zero, one) = (S::zero(), S::one());
-        yes.binary(
-            no,
-            pick(yes.value, no.value),
-            [pick(one, zero), pick(zero, one)],
-        )
+        yes.binary(no, pick(yes.value, no.value), [pick(one, zero), pick(zero, one)])
     }
     #[inline(always)]
     fn powi(self, n: i32) -> Self {
@@ -386,18 +361,12 @@ mod tests {
         let tape = Tape::new();
         let (vx, vy) = (tape.var(Dual::variable(x)), tape.var(Dual::constant(y)));
         tape.reverse([(f(vx, vy), Dual::one())]);
-        let xx = f(
-            Dual::variable(Dual::variable(x)),
-            Dual::constant(Dual::constant(y)),
-        );
+        let xx = f(Dual::variable(Dual::variable(x)), Dual::constant(Dual::constant(y)));
         let xy = f(
             Dual::new(Dual::constant(x), Dual::constant(1.0)),
             Dual::new(Dual::variable(y), Dual::constant(0.0)),
         );
-        for (bar, dot) in [
-            (tape.cotangent(vx).dot, xx.dot.dot),
-            (tape.cotangent(vy).dot, xy.dot.dot),
-        ] {
+        for (bar, dot) in [(tape.cotangent(vx).dot, xx.dot.dot), (tape.cotangent(vy).dot, xy.dot.dot)] {
             assert!(dot != 0.0);
             assert!((bar - dot).abs() < 1e-12 * (1.0 + dot.abs()), "{bar} {dot}");
         }
@@ -415,10 +384,7 @@ mod tests {
             let (x, y) = (tape.var(xs[lane]), tape.var(ys[lane]));
             tape.reverse([(f(x, y), 1.5)]);
             for (a, b) in [(wx, x), (wy, y)] {
-                assert_eq!(
-                    wide.cotangent(a)[lane].to_bits(),
-                    tape.cotangent(b).to_bits()
-                );
+                assert_eq!(wide.cotangent(a)[lane].to_bits(), tape.cotangent(b).to_bits());
             }
         }
     }

@@ -40,29 +40,17 @@ impl Controller {
 
     /// Elementary (I) control: β = (1, 0, 0).
     pub fn integral() -> Self {
-        Self::Pid {
-            beta: [1.0, 0.0, 0.0],
-            safety: Self::SAFETY,
-            limits: Self::LIMITS,
-        }
+        Self::Pid { beta: [1.0, 0.0, 0.0], safety: Self::SAFETY, limits: Self::LIMITS }
     }
 
     /// PI control, β = (0.7, −0.4, 0) (Gustafsson; Hairer & Wanner II, IV.2).
     pub fn pi() -> Self {
-        Self::Pid {
-            beta: [0.7, -0.4, 0.0],
-            safety: Self::SAFETY,
-            limits: Self::LIMITS,
-        }
+        Self::Pid { beta: [0.7, -0.4, 0.0], safety: Self::SAFETY, limits: Self::LIMITS }
     }
 
     /// PID control, β = (1/18, 1/9, 1/18) (Söderlind's H312).
     pub fn pid() -> Self {
-        Self::Pid {
-            beta: [1.0 / 18.0, 1.0 / 9.0, 1.0 / 18.0],
-            safety: Self::SAFETY,
-            limits: Self::LIMITS,
-        }
+        Self::Pid { beta: [1.0 / 18.0, 1.0 / 9.0, 1.0 / 18.0], safety: Self::SAFETY, limits: Self::LIMITS }
     }
 
     /// Whether steps are accepted by their error.
@@ -76,31 +64,24 @@ impl Controller {
     /// A non-positive fixed step, a safety outside (0, 1], or limits that do not bracket 1.
     pub fn check(&self) -> Result<()> {
         match *self {
-            Self::Fixed { h } if !(h.is_finite() && h > 0.0) => Err(Error::invalid(
-                "the fixed step h",
-                h,
-                "it must be positive and finite",
-            )),
-            Self::Pid { safety, .. } if !(safety > 0.0 && safety <= 1.0) => Err(Error::invalid(
-                "the safety factor",
-                safety,
-                "it must lie in (0, 1]",
-            )),
-            Self::Pid {
-                limits: [low, high],
-                ..
-            } if !(low > 0.0 && low < 1.0 && high > 1.0 && high.is_finite()) => {
+            Self::Fixed { h } if !(h.is_finite() && h > 0.0) => {
+                Err(Error::invalid("the fixed step h", h, "it must be positive and finite"))
+            }
+            Self::Pid { safety, .. } if !(safety > 0.0 && safety <= 1.0) => {
+                Err(Error::invalid("the safety factor", safety, "it must lie in (0, 1]"))
+            }
+            Self::Pid { limits: [low, high], .. }
+                if !(low > 0.0 && low < 1.0 && high > 1.0 && high.is_finite()) =>
+            {
                 Err(Error::invalid(
                     "the step factor limits",
                     format!("[{low}, {high}]"),
                     "they must satisfy 0 < low < 1 < high",
                 ))
             }
-            Self::Pid { beta, .. } if !beta.iter().all(|b| b.is_finite()) => Err(Error::invalid(
-                "the controller exponents",
-                format!("{beta:?}"),
-                "they must be finite",
-            )),
+            Self::Pid { beta, .. } if !beta.iter().all(|b| b.is_finite()) => {
+                Err(Error::invalid("the controller exponents", format!("{beta:?}"), "they must be finite"))
+            }
             _ => Ok(()),
         }
     }
@@ -109,12 +90,7 @@ impl Controller {
     /// `k` of h, whether the step is accepted, and the history for the next call. NaN counts as the
     /// largest possible error. The factor is good to 1e-5, which is far more than h needs.
     #[inline(always)]
-    pub fn factor<T: Real>(
-        &self,
-        square: T,
-        k: usize,
-        history: &History<T>,
-    ) -> (T, bool, History<T>) {
+    pub fn factor<T: Real>(&self, square: T, k: usize, history: &History<T>) -> (T, bool, History<T>) {
         let Self::Pid { .. } = *self else {
             return (T::one(), square.is_finite(), *history);
         };
@@ -128,19 +104,12 @@ impl Controller {
     /// log₂ of the unbounded factor over the safety. (The pieces of [`factor`](Self::factor) are
     /// branch-free, so that SIMD lanes run them too, with the same bits.)
     #[inline(always)]
-    pub(crate) fn exponent<T: Real>(
-        &self,
-        log: T,
-        accepted: bool,
-        k: usize,
-        history: &History<T>,
-    ) -> T {
+    pub(crate) fn exponent<T: Real>(&self, log: T, accepted: bool, k: usize, history: &History<T>) -> T {
         let scale = -1.0 / k as f64;
         let (beta, zero) = (self.beta(), T::of(0.0));
         let mut steady = T::of(scale * beta[0]) * log;
         if beta[1] != 0.0 || beta[2] != 0.0 {
-            let past =
-                T::of(scale * beta[1]).mul_add(history.log1, T::of(scale * beta[2]) * history.log2);
+            let past = T::of(scale * beta[1]).mul_add(history.log1, T::of(scale * beta[2]) * history.log2);
             steady += if accepted { past } else { zero };
         }
         if accepted { steady } else { T::of(scale) * log }
@@ -155,11 +124,7 @@ impl Controller {
         };
         let top = if may_grow { T::of(high) } else { T::one() };
         let factor = (T::of(safety) * factor).max(T::of(low)).min(top);
-        if square.is_finite() {
-            factor
-        } else {
-            T::of(low)
-        }
+        if square.is_finite() { factor } else { T::of(low) }
     }
 
     #[inline(always)]
@@ -191,9 +156,7 @@ pub(crate) fn log_error<T: Real>(square: T) -> T {
     let above = bits.wrapping_sub(ROOT_HALF);
     let r = f64::from_bits(bits.wrapping_sub(above & 0xfff0_0000_0000_0000)) - 1.0;
     // (above >> 52), signed, as a float: shifted into the mantissa of 1.5·2⁵², without a conversion.
-    let whole =
-        f64::from_bits(0x4338_0000_0000_0000u64.wrapping_add(((above as i64) >> 52) as u64))
-            - SHIFT;
+    let whole = f64::from_bits(0x4338_0000_0000_0000u64.wrapping_add(((above as i64) >> 52) as u64)) - SHIFT;
     let r2 = r * r;
     let low = r2.mul_add(r.mul_add(C[3], C[2]), r.mul_add(C[1], C[0]));
     let high = r2.mul_add(C[6], r.mul_add(C[5], C[4]));
@@ -218,13 +181,8 @@ pub(crate) fn exp2<T: Real>(x: T) -> T {
     let shifted = x + SHIFT;
     let f = x - (shifted - SHIFT);
     let f2 = f * f;
-    let p = (f2 * f2).mul_add(
-        C[4],
-        f2.mul_add(f.mul_add(C[3], C[2]), f.mul_add(C[1], C[0])),
-    );
-    T::of(f64::from_bits(
-        p.to_bits().wrapping_add(shifted.to_bits() << 52),
-    ))
+    let p = (f2 * f2).mul_add(C[4], f2.mul_add(f.mul_add(C[3], C[2]), f.mul_add(C[1], C[0])));
+    T::of(f64::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 52)))
 }
 
 /// What a controller remembers: log₂ E of the last two accepted steps, and whether the last attempt failed.
@@ -256,11 +214,7 @@ mod tests {
 
     #[test]
     fn factors_are_the_formula() {
-        let history = History {
-            log1: 0.25f64.log2(),
-            log2: 0.5f64.log2(),
-            rejected: false,
-        };
+        let history = History { log1: 0.25f64.log2(), log2: 0.5f64.log2(), rejected: false };
         for (c, beta) in [
             (Controller::integral(), [1.0, 0.0, 0.0]),
             (Controller::pi(), [0.7, -0.4, 0.0]),
@@ -271,10 +225,7 @@ mod tests {
                 * 0.125f64.powf(-beta[0] / 5.0)
                 * 0.25f64.powf(-beta[1] / 5.0)
                 * 0.5f64.powf(-beta[2] / 5.0);
-            assert!(
-                accepted && (factor - want).abs() < 1e-5 * want,
-                "{factor} {want}"
-            );
+            assert!(accepted && (factor - want).abs() < 1e-5 * want, "{factor} {want}");
             assert!((next.log1 + 3.0f64).abs() < 1e-6 && next.log2 == -2.0);
         }
     }
@@ -314,11 +265,7 @@ mod tests {
 
     #[test]
     fn bad_parameters_are_refused() {
-        let pid = |safety, limits| Controller::Pid {
-            beta: [1.0, 0.0, 0.0],
-            safety,
-            limits,
-        };
+        let pid = |safety, limits| Controller::Pid { beta: [1.0, 0.0, 0.0], safety, limits };
         for c in [
             Controller::Fixed { h: 0.0 },
             Controller::Fixed { h: f64::NAN },

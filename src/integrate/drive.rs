@@ -77,14 +77,7 @@ impl<T: Real, S: Stepper<T>> Kernel for Attempted<'_, T, S> {
     type Output = (T, T, bool);
     #[inline(always)]
     fn run(self) -> Self::Output {
-        let Self {
-            stepper,
-            step,
-            y,
-            y1,
-            options,
-            history,
-        } = self;
+        let Self { stepper, step, y, y1, options, history } = self;
         let square = stepper.attempt((step.t, step.h), step.to_stop, y, y1, &options.norm);
         let power = stepper.error_power();
         let (factor, accepted, next) = options.controller.factor(square, power, history);
@@ -97,12 +90,7 @@ impl<T: Real> Drive<T> {
     /// Memory for states of `n` numbers.
     pub fn new(n: usize) -> Self {
         let zeros = |n| vec![T::zero(); n];
-        Self {
-            y: zeros(n),
-            y1: zeros(n),
-            work: zeros(2 * n),
-            ..Self::default()
-        }
+        Self { y: zeros(n), y1: zeros(n), work: zeros(2 * n), ..Self::default() }
     }
 
     /// Bytes held for the state and work space (not the solution).
@@ -129,10 +117,7 @@ impl<T: Real> Drive<T> {
         check_estimate(options, stepper.estimates().error_power())?;
         if below {
             let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
-            self.solution
-                .stats
-                .warnings
-                .push(Warning::BelowResolution { rtol, epsilon });
+            self.solution.stats.warnings.push(Warning::BelowResolution { rtol, epsilon });
         }
         let outcome = self.integrate(stepper, span, options, observer);
         if outcome.is_err() {
@@ -196,13 +181,7 @@ impl<T: Real> Drive<T> {
         let first = match (options.controller, options.h0) {
             (Controller::Fixed { h }, _) => T::of(h),
             (_, Some(h)) => h.min((t1 - t0).abs()),
-            (_, None) => initial_step(
-                stepper,
-                (t0, &self.y),
-                t1 - t0,
-                &options.norm,
-                &mut self.work,
-            ),
+            (_, None) => initial_step(stepper, (t0, &self.y), t1 - t0, &options.norm, &mut self.work),
         };
         self.solution.stats.first_h = first.min((t1 - t0).abs()).f64();
         at.h = first.copysign(t1 - t0);
@@ -219,10 +198,7 @@ impl<T: Real> Drive<T> {
     fn reached(&self) -> Located<T> {
         match self.solution.steps.len() {
             0 => Located::start(),
-            n => Located {
-                step: n - 1,
-                theta: T::one(),
-            },
+            n => Located { step: n - 1, theta: T::one() },
         }
     }
 
@@ -268,14 +244,7 @@ impl<T: Real> Drive<T> {
         let h = if clipped { remaining } else { at.h };
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
-        let info = StepInfo {
-            t: at.t,
-            h,
-            t1,
-            to_stop,
-            from_stop: at.from_stop,
-            error: T::zero(),
-        };
+        let info = StepInfo { t: at.t, h, t1, to_stop, from_stop: at.from_stop, error: T::zero() };
         let before = at.history;
         let (error, factor, accepted) = dispatch(Attempted {
             stepper,
@@ -290,10 +259,7 @@ impl<T: Real> Drive<T> {
         at.attempts += 1;
         // A step cut short by a stop says nothing about the error's course.
         if clipped && accepted {
-            at.history = History {
-                rejected: false,
-                ..before
-            };
+            at.history = History { rejected: false, ..before };
         }
         let wanted = at.h;
         at.h = h * factor;
@@ -334,25 +300,14 @@ impl<T: Real> Drive<T> {
             Save::Dense => {
                 self.save_end(info.t1, step);
                 let [y, y1] = [&self.y, &self.y1].map(Vec::as_slice);
-                stepper.interpolate(
-                    (info.t, info.h),
-                    T::of(0.5),
-                    [y, y1],
-                    &mut self.work[..y.len()],
-                );
+                stepper.interpolate((info.t, info.h), T::of(0.5), [y, y1], &mut self.work[..y.len()]);
                 self.solution.dense.data.extend_from_slice(y);
                 self.solution.dense.data.extend_from_slice(stepper.stages());
                 self.solution.dense.per_step = 1 + stepper.stages().len() / y.len();
             }
         }
         if O::ACTIVE {
-            observer.accepted(&view(
-                stepper,
-                step,
-                &info,
-                [&self.y, &self.y1],
-                &options.norm,
-            ));
+            observer.accepted(&view(stepper, step, &info, [&self.y, &self.y1], &options.norm));
         }
         match info.to_stop {
             true => stepper.begin(info.beyond(), &self.y1),
@@ -371,31 +326,17 @@ impl<T: Real> Drive<T> {
         let step = self.solution.steps.len() - 1;
         let forward = info.h > T::zero();
         while let Some(&time) = times.get(at.next_save) {
-            if if forward {
-                time > info.t1
-            } else {
-                time < info.t1
-            } {
+            if if forward { time > info.t1 } else { time < info.t1 } {
                 break;
             }
             at.next_save += 1;
-            let theta = if time == info.t1 {
-                T::one()
-            } else {
-                (time - info.t) / info.h
-            };
+            let theta = if time == info.t1 { T::one() } else { (time - info.t) / info.h };
             self.save_inside(stepper, time, Located { step, theta }, (info.t, info.h));
         }
     }
 
     /// Saves y(t + ϑh) of the current step.
-    fn save_inside<S: Stepper<T>>(
-        &mut self,
-        stepper: &mut S,
-        time: T,
-        located: Located<T>,
-        step: (T, T),
-    ) {
+    fn save_inside<S: Stepper<T>>(&mut self, stepper: &mut S, time: T, located: Located<T>, step: (T, T)) {
         let n = self.y.len();
         let solution = &mut self.solution;
         let start = solution.y.len();
@@ -405,12 +346,7 @@ impl<T: Real> Drive<T> {
             solution.y.extend_from_slice(&self.y1);
         } else {
             solution.y.resize(start + n, T::zero());
-            stepper.interpolate(
-                step,
-                located.theta,
-                [&self.y, &self.y1],
-                &mut solution.y[start..],
-            );
+            stepper.interpolate(step, located.theta, [&self.y, &self.y1], &mut solution.y[start..]);
         }
         solution.t.push(time);
         solution.located.push(located);
@@ -419,10 +355,7 @@ impl<T: Real> Drive<T> {
     fn save_end(&mut self, time: T, step: usize) {
         self.solution.t.push(time);
         self.solution.y.extend_from_slice(&self.y1);
-        self.solution.located.push(Located {
-            step,
-            theta: T::one(),
-        });
+        self.solution.located.push(Located { step, theta: T::one() });
     }
 
     /// Saves the current state.
@@ -446,11 +379,7 @@ impl<T: Real> Drive<T> {
             return Err(self.post_mortem(stepper, Failure::NonFinite, at, options));
         }
         if at.h.abs() < smallest_step(at.t, at.span[1], options) {
-            let failure = if finite {
-                Failure::StepTooSmall
-            } else {
-                Failure::NonFinite
-            };
+            let failure = if finite { Failure::StepTooSmall } else { Failure::NonFinite };
             return Err(self.post_mortem(stepper, failure, at, options));
         }
         Ok(())
@@ -459,39 +388,20 @@ impl<T: Real> Drive<T> {
     /// Remembers an attempt for post-mortems.
     #[inline(always)]
     fn note(&mut self, at: &Cursor<T>, h: T, error: T, accepted: bool) {
-        let attempt = Attempt {
-            t: at.t.f64(),
-            h: h.f64(),
-            error: error.f64(),
-            stiffness: f64::NAN,
-            accepted,
-        };
+        let attempt =
+            Attempt { t: at.t.f64(), h: h.f64(), error: error.f64(), stiffness: f64::NAN, accepted };
         self.last[at.attempts % KEPT] = Some(attempt);
     }
 
     #[cold]
     fn diagnose<S: Stepper<T>>(&mut self, stepper: &S, t: T, h: T, error: T, options: &Options<T>) {
-        let info = StepInfo {
-            t,
-            h,
-            t1: t + h,
-            to_stop: false,
-            from_stop: false,
-            error,
-        };
+        let info = StepInfo { t, h, t1: t + h, to_stop: false, from_stop: false, error };
         let index = self.solution.steps.len();
         let step = view(stepper, index, &info, [&self.y, &self.y1], &options.norm);
         let stiffness = Stiffness::default().value(&step, &mut self.work);
-        let latest = self
-            .last
-            .iter()
-            .flatten()
-            .rfind(|a| a.t == t.f64() && a.h == h.f64());
+        let latest = self.last.iter().flatten().rfind(|a| a.t == t.f64() && a.h == h.f64());
         if let Some(attempt) = latest {
-            self.solution.attempts.push(Attempt {
-                stiffness: stiffness.f64(),
-                ..*attempt
-            });
+            self.solution.attempts.push(Attempt { stiffness: stiffness.f64(), ..*attempt });
         }
     }
 
@@ -513,20 +423,13 @@ impl<T: Real> Drive<T> {
         let (steps, located, times) = recorded;
         self.reset(stepper, y0, options);
         let Some(first) = steps.first() else {
-            return Err(Error::invalid(
-                "the recorded steps",
-                "empty",
-                "record a solve first",
-            ));
+            return Err(Error::invalid("the recorded steps", "empty", "record a solve first"));
         };
         stepper.begin(first.t, &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
             let square = take(stepper, info, &self.y, &mut self.y1, &options.norm);
-            let info = StepInfo {
-                error: square.sqrt(),
-                ..*info
-            };
+            let info = StepInfo { error: square.sqrt(), ..*info };
             while located.get(saved).is_some_and(|l| l.step == j) {
                 self.save_inside(stepper, times[saved], located[saved], (info.t, info.h));
                 saved += 1;
@@ -558,10 +461,7 @@ pub(crate) fn takes_remainder<T: Real>(h: T, remaining: T) -> bool {
 }
 
 /// Checks that a controller that judges steps by their error has an error to judge by.
-pub(crate) fn check_estimate<T: Real>(
-    options: &Options<T>,
-    error_power: Option<usize>,
-) -> Result<()> {
+pub(crate) fn check_estimate<T: Real>(options: &Options<T>, error_power: Option<usize>) -> Result<()> {
     if error_power.is_some() || !options.controller.is_adaptive() {
         return Ok(());
     }
@@ -603,11 +503,7 @@ pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
 pub(crate) fn sorted_stops<T: Real>(stops: &[T], [t0, t1]: [T; 2]) -> Vec<T> {
     let forward = t1 > t0;
     let inside = |t: T| {
-        if forward {
-            t > t0 && t < t1
-        } else {
-            t < t0 && t > t1
-        }
+        if forward { t > t0 && t < t1 } else { t < t0 && t > t1 }
     };
     let mut sorted: Vec<T> = stops.iter().copied().filter(|&t| inside(t)).collect();
     sorted.sort_by(|a, b| {

@@ -56,12 +56,7 @@ pub struct ErrorEstimate<T> {
 
 impl<T: Real> Default for ErrorEstimate<T> {
     fn default() -> Self {
-        Self {
-            norm: None,
-            squared: false,
-            epsilon: T::of(1e-6),
-            h_ref: None,
-        }
+        Self { norm: None, squared: false, epsilon: T::of(1e-6), h_ref: None }
     }
 }
 
@@ -130,11 +125,7 @@ impl<T: Real> Heuristic<T> for ErrorEstimate<T> {
             return T::zero();
         };
         let square = error_square(high, low) * self.probe(step);
-        if self.squared {
-            square
-        } else {
-            smooth_root(square, self.epsilon)
-        }
+        if self.squared { square } else { smooth_root(square, self.epsilon) }
     }
 
     fn pullback(&self, step: &StepView<'_, T>, seed: T, bar: &mut StepCotangent<'_, T>) {
@@ -203,12 +194,7 @@ pub struct Stiffness<T> {
 
 impl<T: Real> Default for Stiffness<T> {
     fn default() -> Self {
-        Self {
-            kind: StiffnessKind::Rms,
-            squared: false,
-            epsilon: T::of(1e-8),
-            relative: false,
-        }
+        Self { kind: StiffnessKind::Rms, squared: false, epsilon: T::of(1e-8), relative: false }
     }
 }
 
@@ -228,9 +214,7 @@ impl<T: Real> Stiffness<T> {
     /// Component where |Δk|/(|Δg| + ε) is largest, with the quotient.
     fn worst(&self, dk: &[T], dg: &[T]) -> (usize, T) {
         let quotient = |i: usize| dk[i].abs() / (dg[i].abs() + self.epsilon).max(T::MIN_POSITIVE);
-        (0..dk.len())
-            .map(|i| (i, quotient(i)))
-            .fold((0, T::zero()), |a, b| if b.1 > a.1 { b } else { a })
+        (0..dk.len()).map(|i| (i, quotient(i))).fold((0, T::zero()), |a, b| if b.1 > a.1 { b } else { a })
     }
 
     /// ‖Δg‖² + ε², never 0.
@@ -257,11 +241,7 @@ impl<T: Real> Heuristic<T> for Stiffness<T> {
             _ => rms(dk).powi(2) / self.denominator(dg),
         } * factor
             * factor;
-        if self.squared {
-            square
-        } else {
-            smooth_root(square, self.epsilon)
-        }
+        if self.squared { square } else { smooth_root(square, self.epsilon) }
     }
 
     fn pullback(&self, step: &StepView<'_, T>, seed: T, bar: &mut StepCotangent<'_, T>) {

@@ -18,10 +18,7 @@ pub fn initial_step<T: Real>(
     let (t, y) = at;
     let n = y.len();
     let dim = stepper.dim();
-    let norm = ErrorNorm {
-        over: Over::Batch,
-        ..norm.clone()
-    };
+    let norm = ErrorNorm { over: Over::Batch, ..norm.clone() };
     let (y1, f1) = work.split_at_mut(n);
     let f1 = &mut f1[..n];
     let size = span.abs();
@@ -29,11 +26,7 @@ pub fn initial_step<T: Real>(
     let d0 = norm.value(y, y, y, dim);
     let d1 = norm.value(stepper.derivative(), y, y, dim);
     let ok = d0 >= tiny && d1 >= tiny && d0.is_finite() && d1.is_finite();
-    let h0 = if ok {
-        T::of(0.01) * d0 / d1
-    } else {
-        T::of(1e-6)
-    };
+    let h0 = if ok { T::of(0.01) * d0 / d1 } else { T::of(1e-6) };
     let h0 = h0.min(size);
     let signed = h0.copysign(span);
     for ((y1, y), f) in y1.iter_mut().zip(y).zip(stepper.derivative()) {

@@ -24,6 +24,6 @@ pub(crate) use solution::polynomial;
 pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub(crate) use step::check_step;
 pub use step::{
-    AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent,
-    StepView, Stepper, StiffnessForms, take,
+    AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent, StepView,
+    Stepper, StiffnessForms, take,
 };

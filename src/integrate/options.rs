@@ -69,11 +69,7 @@ pub struct Options<T> {
 
 impl<T: Real> Default for Options<T> {
     fn default() -> Self {
-        let tolerance = if T::EPSILON > T::of(1e-10) {
-            T::of(1e-4)
-        } else {
-            T::of(1e-6)
-        };
+        let tolerance = if T::EPSILON > T::of(1e-10) { T::of(1e-4) } else { T::of(1e-6) };
         Self {
             norm: ErrorNorm::new(tolerance, tolerance),
             controller: Controller::default(),
@@ -93,26 +89,17 @@ impl<T: Real> Default for Options<T> {
 impl<T: Real> Options<T> {
     /// Default options with these tolerances.
     pub fn tol(rtol: T, atol: impl Into<Atol<T>>) -> Self {
-        Self {
-            norm: ErrorNorm::new(rtol, atol),
-            ..Self::default()
-        }
+        Self { norm: ErrorNorm::new(rtol, atol), ..Self::default() }
     }
 
     /// Constant steps of size h.
     pub fn fixed(h: f64) -> Self {
-        Self {
-            controller: Controller::Fixed { h },
-            ..Self::default()
-        }
+        Self { controller: Controller::Fixed { h }, ..Self::default() }
     }
 
     /// With the state saved at `times`.
     pub fn save_at(self, times: impl Into<Vec<T>>) -> Self {
-        Self {
-            save: Save::At(times.into()),
-            ..self
-        }
+        Self { save: Save::At(times.into()), ..self }
     }
 
     /// With another rule for what is kept.
@@ -127,10 +114,7 @@ impl<T: Real> Options<T> {
 
     /// With every attempt kept for diagnostics.
     pub fn diagnostics(self) -> Self {
-        Self {
-            diagnostics: true,
-            ..self
-        }
+        Self { diagnostics: true, ..self }
     }
 
     /// Checks everything that does not depend on the right-hand side; returns whether a tolerance
@@ -140,11 +124,7 @@ impl<T: Real> Options<T> {
     /// What was given and what is needed, for tolerances, span, save times, stops and guards.
     pub fn check(&self, t0: T, t1: T, dim: usize) -> Result<bool> {
         if !(t0.is_finite() && t1.is_finite()) {
-            return Err(Error::invalid(
-                "the time span",
-                format!("[{t0}, {t1}]"),
-                "both ends must be finite",
-            ));
+            return Err(Error::invalid("the time span", format!("[{t0}, {t1}]"), "both ends must be finite"));
         }
         if t0 == t1 {
             return Err(Error::invalid(
@@ -155,11 +135,7 @@ impl<T: Real> Options<T> {
         }
         self.controller.check()?;
         self.norm.check(dim)?;
-        for (what, h) in [
-            ("h0", self.h0),
-            ("dt_min", self.dt_min),
-            ("dt_max", self.dt_max),
-        ] {
+        for (what, h) in [("h0", self.h0), ("dt_min", self.dt_min), ("dt_max", self.dt_max)] {
             if let Some(h) = h
                 && !(h.is_finite() && h > T::zero())
             {
@@ -173,8 +149,7 @@ impl<T: Real> Options<T> {
         if let Some(bad) = self.tstops.iter().find(|t| !t.is_finite()) {
             return Err(Error::invalid("tstops", bad, "every stop must be finite"));
         }
-        let below =
-            self.controller.is_adaptive() && self.norm.rtol < T::EPSILON && self.below_absolute();
+        let below = self.controller.is_adaptive() && self.norm.rtol < T::EPSILON && self.below_absolute();
         if below && self.below_resolution == BelowResolution::Refuse {
             let needed = format!(
                 "{} resolves {:e}: raise rtol, use f64, or set below_resolution to Warn",
@@ -194,21 +169,13 @@ impl<T: Real> Options<T> {
 
 fn check_times<T: Real>(times: &[T], t0: T, t1: T) -> Result<()> {
     if times.is_empty() {
-        return Err(Error::invalid(
-            "save times",
-            "empty",
-            "give at least one, or save the end",
-        ));
+        return Err(Error::invalid("save times", "empty", "give at least one, or save the end"));
     }
     let forward = t1 > t0;
     let before = |a: T, b: T| if forward { a < b } else { a > b };
     for (i, &t) in times.iter().enumerate() {
         if !t.is_finite() {
-            return Err(Error::NonFiniteInput {
-                what: "save times",
-                index: i,
-                value: t.f64(),
-            });
+            return Err(Error::NonFiniteInput { what: "save times", index: i, value: t.f64() });
         }
         if before(t, t0) || before(t1, t) {
             return Err(Error::invalid(

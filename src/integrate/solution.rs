@@ -67,11 +67,7 @@ pub struct StepInfo<T> {
 impl<T: Real> StepInfo<T> {
     /// The time at which the first stage is evaluated: t, or just after a discontinuity there.
     pub(crate) fn start(&self) -> T {
-        if self.from_stop {
-            just_after(self.t, self.h)
-        } else {
-            self.t
-        }
+        if self.from_stop { just_after(self.t, self.h) } else { self.t }
     }
 
     /// The time at which the step after this one evaluates its first stage, when this one ends at a
@@ -100,10 +96,7 @@ pub struct Located<T> {
 impl<T: Real> Located<T> {
     /// The start of the first step.
     pub(crate) fn start() -> Self {
-        Self {
-            step: 0,
-            theta: T::zero(),
-        }
+        Self { step: 0, theta: T::zero() }
     }
 }
 
@@ -161,11 +154,7 @@ impl<T: Real> Solution<T> {
     pub fn at(&self, t: T) -> Result<Vec<T>, Error> {
         let n = self.dim * self.batch;
         let (Some(first), Some(last)) = (self.steps.first(), self.steps.last()) else {
-            return Err(Error::invalid(
-                "the solution",
-                "empty",
-                "it must hold at least one step",
-            ));
+            return Err(Error::invalid("the solution", "empty", "it must hold at least one step"));
         };
         if self.dense.data.is_empty() {
             return Err(Error::invalid(
@@ -175,11 +164,7 @@ impl<T: Real> Solution<T> {
             ));
         }
         let forward = last.t1 > first.t;
-        let inside = if forward {
-            t >= first.t && t <= last.t1
-        } else {
-            t <= first.t && t >= last.t1
-        };
+        let inside = if forward { t >= first.t && t <= last.t1 } else { t <= first.t && t >= last.t1 };
         if !inside {
             return Err(Error::invalid(
                 "t",
@@ -187,21 +172,13 @@ impl<T: Real> Solution<T> {
                 format!("it must lie in the solved span [{}, {}]", first.t, last.t1),
             ));
         }
-        let j = self
-            .steps
-            .partition_point(|s| if forward { s.t1 < t } else { s.t1 > t });
+        let j = self.steps.partition_point(|s| if forward { s.t1 < t } else { s.t1 > t });
         let step = &self.steps[j];
         let theta = (t - step.t) / (step.t1 - step.t);
-        let record =
-            &self.dense.data[j * self.dense.per_step * n..(j + 1) * self.dense.per_step * n];
+        let record = &self.dense.data[j * self.dense.per_step * n..(j + 1) * self.dense.per_step * n];
         let (y0, stages) = record.split_at(n);
         let mut out = vec![T::zero(); n];
-        let weights: Vec<f64> = self
-            .dense
-            .weights
-            .iter()
-            .map(|w| polynomial(w, theta.f64()))
-            .collect();
+        let weights: Vec<f64> = self.dense.weights.iter().map(|w| polynomial(w, theta.f64())).collect();
         crate::num::combine(&mut out, y0, step.h, &weights, stages);
         Ok(out)
     }
@@ -226,10 +203,7 @@ where
     T: Default,
 {
     fn from(error: Error) -> Self {
-        Self {
-            error,
-            solution: Box::default(),
-        }
+        Self { error, solution: Box::default() }
     }
 }
 

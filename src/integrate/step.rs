@@ -101,12 +101,8 @@ pub trait Estimates<T: Real>: Sync {
     );
 
     /// `dk` ← k_j − k_i and `dg` ← g_j − g_i of the stiffness pair; `None` when there is none.
-    fn stiffness_vectors(
-        &self,
-        step: &StepView<'_, T>,
-        dk: &mut [T],
-        dg: &mut [T],
-    ) -> Option<StiffnessForms>;
+    fn stiffness_vectors(&self, step: &StepView<'_, T>, dk: &mut [T], dg: &mut [T])
+    -> Option<StiffnessForms>;
 
     /// ACCUMULATES the reverse of [`stiffness_vectors`](Self::stiffness_vectors).
     fn stiffness_pullback(
@@ -165,14 +161,7 @@ pub trait Stepper<T: Real> {
     /// an estimate; NaN when anything went non-finite). `to_stop`: t + h is a discontinuity, so
     /// stages at c = 1 are evaluated just before it. `#[inline(always)]`, and called inside
     /// [`dispatch`](crate::num::dispatch) by [`take`].
-    fn attempt(
-        &mut self,
-        at: (T, T),
-        to_stop: bool,
-        y: &[T],
-        y1: &mut [T],
-        norm: &ErrorNorm<T>,
-    ) -> T;
+    fn attempt(&mut self, at: (T, T), to_stop: bool, y: &[T], y1: &mut [T], norm: &ErrorNorm<T>) -> T;
 
     /// The stages of the last attempt.
     fn stages(&self) -> &[T];
@@ -209,8 +198,7 @@ impl<T: Real, S: Stepper<T>> Kernel for Take<'_, T, S> {
     type Output = T;
     #[inline(always)]
     fn run(self) -> T {
-        self.stepper
-            .attempt(self.at, self.to_stop, self.y, self.y1, self.norm)
+        self.stepper.attempt(self.at, self.to_stop, self.y, self.y1, self.norm)
     }
 }
 
@@ -223,14 +211,7 @@ pub fn take<T: Real, S: Stepper<T>>(
     norm: &ErrorNorm<T>,
 ) -> T {
     let (at, to_stop) = ((step.t, step.h), step.to_stop);
-    dispatch(Take {
-        stepper,
-        at,
-        to_stop,
-        y,
-        y1,
-        norm,
-    })
+    dispatch(Take { stepper, at, to_stop, y, y1, norm })
 }
 
 /// Cotangents carried backward from step to step, and the work space of a step's reverse.
@@ -308,15 +289,7 @@ impl<T: Real> Backward<T> {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let vectors = [
-            &self.y,
-            &self.y0,
-            &self.stages,
-            &self.carry,
-            &self.scratch,
-            &self.grads,
-            &self.k_bar,
-        ];
+        let vectors = [&self.y, &self.y0, &self.stages, &self.carry, &self.scratch, &self.grads, &self.k_bar];
         vectors.iter().map(|v| v.len() * size_of::<T>()).sum()
     }
 
@@ -369,13 +342,7 @@ pub trait Reverse<T: Real>: Stepper<T> {
     fn restore(&mut self, stages: &[T], tape: &[T]);
 
     /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
-    fn interpolate_pullback(
-        &mut self,
-        step: &StepInfo<T>,
-        theta: T,
-        y_bar: &[T],
-        back: &mut Backward<T>,
-    );
+    fn interpolate_pullback(&mut self, step: &StepInfo<T>, theta: T, y_bar: &[T], back: &mut Backward<T>);
 
     /// The reverse of the step in hand: `back.y` from the cotangent of y1 to that of y0, with the
     /// seeds and the carry; ACCUMULATES into `theta_bar`. `fresh`: k_1 was evaluated for this step
@@ -447,12 +414,7 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for SavedSteps<'_, T, S> {
             ));
         }
         check_step(step, steps)?;
-        Error::check_len(
-            "the state's place",
-            out.len(),
-            self.stepper.len(),
-            "the state's length",
-        )?;
+        Error::check_len("the state's place", out.len(), self.stepper.len(), "the state's length")?;
         out.copy_from_slice(self.solution.state(step));
         Ok(())
     }
@@ -466,9 +428,5 @@ pub(crate) fn check_step(step: usize, steps: usize) -> Result<()> {
     if step < steps {
         return Ok(());
     }
-    Err(Error::invalid(
-        "the step",
-        step,
-        format!("the solve took {steps} steps"),
-    ))
+    Err(Error::invalid("the step", step, format!("the solve took {steps} steps")))
 }

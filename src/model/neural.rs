@@ -36,11 +36,7 @@ impl NeuralOde {
 }
 
 pub(super) fn input<'a, T: Copy>(at: Point<'a, T>) -> Input<'a, T> {
-    Input {
-        t: at.t,
-        x: at.y,
-        theta: at.theta,
-    }
+    Input { t: at.t, x: at.y, theta: at.theta }
 }
 
 impl<T: Real> Dynamics<T> for NeuralOde {
@@ -76,8 +72,7 @@ impl<T: Real> Dynamics<T> for NeuralOde {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> T {
-        self.network
-            .vjp(input(at), dy_bar, y_bar, theta_bar, scratch)
+        self.network.vjp(input(at), dy_bar, y_bar, theta_bar, scratch)
     }
 
     fn tape_len(&self, batch: usize) -> usize {
@@ -97,22 +92,11 @@ impl<T: Real> Dynamics<T> for NeuralOde {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> T {
-        self.network
-            .vjp_taped(input(at), taped, dy_bar, y_bar, theta_bar, scratch)
+        self.network.vjp_taped(input(at), taped, dy_bar, y_bar, theta_bar, scratch)
     }
 
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        let dot = Input {
-            t: dot.t,
-            x: dot.y,
-            theta: dot.theta,
-        };
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Scratch<T>) {
+        let dot = Input { t: dot.t, x: dot.y, theta: dot.theta };
         self.network.jvp(input(at), dot, dy_dot, scratch);
     }
 

@@ -35,9 +35,7 @@ impl Clip {
             Self::Norm(_) => {}
             Self::Value(_) => {
                 let bound = T::of(bound);
-                gradient
-                    .iter_mut()
-                    .for_each(|g| *g = g.max(-bound).min(bound));
+                gradient.iter_mut().for_each(|g| *g = g.max(-bound).min(bound));
             }
         }
         Ok(norm)
@@ -77,11 +75,7 @@ mod tests {
     #[test]
     fn bad_input_is_explained() {
         let mut g = [1.0, f64::NAN];
-        assert!(
-            Clip::Norm(1.0)
-                .apply(&mut g)
-                .is_err_and(|e| e.to_string().contains("gradient[1]"))
-        );
+        assert!(Clip::Norm(1.0).apply(&mut g).is_err_and(|e| e.to_string().contains("gradient[1]")));
         assert_eq!(g[0], 1.0);
         assert!(Clip::Value(0.0).apply(&mut [1.0]).is_err());
         assert!(Clip::Norm(f64::INFINITY).apply(&mut [1.0]).is_err());

@@ -254,24 +254,15 @@ impl<T: Real> Kernel for Forward<'_, T> {
     fn run(self) {
         let (inputs, outputs) = (self.layer.inputs, self.layer.outputs);
         let batch = self.x.len() / inputs;
-        let weight = Mat {
-            data: self.weight,
-            ld: self.layer.width(),
-        };
+        let weight = Mat { data: self.weight, ld: self.layer.width() };
         if self.tall {
             pack(weight, [inputs, outputs], self.packed);
-            let packed = Mat {
-                data: self.packed,
-                ld: outputs,
-            };
+            let packed = Mat { data: self.packed, ld: outputs };
             let x = (self.x, (1, inputs));
             let dims = [outputs, batch, inputs];
             columns(dims, packed, x, self.init, (self.z, outputs));
         } else {
-            let x = Mat {
-                data: self.x,
-                ld: inputs,
-            };
+            let x = Mat { data: self.x, ld: inputs };
             let dims = [outputs, batch, inputs];
             dots(dims, weight, x, self.init, (self.z, outputs));
         }
@@ -313,24 +304,12 @@ impl<T: Real> Kernel for Reverse<'_, T> {
     fn run(self) {
         let (inputs, outputs) = (self.layer.inputs, self.layer.outputs);
         let (batch, ld) = (self.x.len() / inputs, self.layer.width());
-        let weight = Mat {
-            data: self.weight,
-            ld,
-        };
-        let x = Mat {
-            data: self.x,
-            ld: inputs,
-        };
-        let z_bar = Mat {
-            data: self.z_bar,
-            ld: outputs,
-        };
+        let weight = Mat { data: self.weight, ld };
+        let x = Mat { data: self.x, ld: inputs };
+        let z_bar = Mat { data: self.z_bar, ld: outputs };
         if self.tall {
             pack(weight, [inputs, outputs], self.packed);
-            let packed = Mat {
-                data: self.packed,
-                ld: outputs,
-            };
+            let packed = Mat { data: self.packed, ld: outputs };
             let dims = [inputs, batch, outputs];
             dots(dims, packed, z_bar, None, (self.x_bar, inputs));
             let grad = &mut self.grad[..inputs * outputs];

@@ -103,15 +103,11 @@ fn entry_values(entry: &Entry, initializer: Initializer, rng: &mut ChaCha8Rng) -
 }
 
 fn uniform(n: usize, bound: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
-    (0..n)
-        .map(|_| bound * (2.0 * rng.random::<f64>() - 1.0))
-        .collect()
+    (0..n).map(|_| bound * (2.0 * rng.random::<f64>() - 1.0)).collect()
 }
 
 fn normal(n: usize, sigma: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
-    (0..n)
-        .map(|_| sigma * rng.sample::<f64, _>(StandardNormal))
-        .collect()
+    (0..n).map(|_| sigma * rng.sample::<f64, _>(StandardNormal)).collect()
 }
 
 /// Gram–Schmidt, done twice for orthogonality to rounding, on Gaussian vectors as long as the longer
@@ -139,9 +135,7 @@ fn orthogonal([rows, columns]: [usize; 2], gain: f64, rng: &mut ChaCha8Rng) -> V
         true => basis[i][j],
         false => basis[j][i],
     };
-    (0..rows * columns)
-        .map(|at| gain * entry(at / columns, at % columns))
-        .collect()
+    (0..rows * columns).map(|at| gain * entry(at / columns, at % columns)).collect()
 }
 
 fn norm(v: &[f64]) -> f64 {
@@ -182,15 +176,9 @@ mod tests {
             let weight = network.layout().view("0.weight", &theta)?;
             let (mean, sampled, largest) = moments(weight);
             let n = weight.len() as f64;
-            assert!(
-                mean.abs() < 4.0 * (variance / n).sqrt(),
-                "{initializer:?}: {mean}"
-            );
+            assert!(mean.abs() < 4.0 * (variance / n).sqrt(), "{initializer:?}: {mean}");
             let spread = 4.0 * variance * (2.0 / n).sqrt();
-            assert!(
-                (sampled - variance).abs() < spread,
-                "{initializer:?}: {sampled}"
-            );
+            assert!((sampled - variance).abs() < spread, "{initializer:?}: {sampled}");
             let bound = (3.0 * variance).sqrt();
             assert_eq!(largest <= bound, bounded, "{initializer:?}: {largest}");
             assert!(largest > 0.98 * bound, "{initializer:?}: {largest}");
@@ -202,10 +190,8 @@ mod tests {
     fn orthogonal_weights_have_orthonormal_rows_or_columns() -> Result<()> {
         let network = network()?;
         let theta: Vec<f64> = network.init(Initializer::Orthogonal { gain: 1.5 }, 3)?;
-        let (wide, tall) = (
-            network.layout().view("0.weight", &theta)?,
-            network.layout().view("3.weight", &theta)?,
-        );
+        let (wide, tall) =
+            (network.layout().view("0.weight", &theta)?, network.layout().view("3.weight", &theta)?);
         let check = |count: usize, length: usize, entry: &dyn Fn(usize, usize) -> f64| {
             for a in 0..count {
                 for b in 0..count {
@@ -232,20 +218,8 @@ mod tests {
         rng.set_stream(1);
         let first = 0.125 * (2.0 * rng.random::<f64>() - 1.0);
         assert_eq!(network.layout().view("0.bias", &theta)?[0], first);
-        assert!(
-            network
-                .layout()
-                .view("2.weight", &theta)?
-                .iter()
-                .all(|&g| g == 1.0)
-        );
-        assert!(
-            network
-                .layout()
-                .view("2.bias", &theta)?
-                .iter()
-                .all(|&g| g == 0.0)
-        );
+        assert!(network.layout().view("2.weight", &theta)?.iter().all(|&g| g == 1.0));
+        assert!(network.layout().view("2.bias", &theta)?.iter().all(|&g| g == 0.0));
         let mixed: Vec<f64> = network.init_with(
             |entry| match entry.name.starts_with("0.") {
                 true => Initializer::Zeros,
@@ -255,11 +229,7 @@ mod tests {
         )?;
         assert!(mixed[..64 * 48 + 48].iter().all(|&w| w == 0.0));
         assert_eq!(mixed[64 * 48 + 48..], theta[64 * 48 + 48..]);
-        assert!(
-            network
-                .init::<f64>(Initializer::Normal { sigma: -1.0 }, 0)
-                .is_err()
-        );
+        assert!(network.init::<f64>(Initializer::Normal { sigma: -1.0 }, 0).is_err());
         Ok(())
     }
 }

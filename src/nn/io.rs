@@ -67,11 +67,7 @@ impl Names {
 
     /// The file's name of every parameter, in the layout's order.
     fn resolve(&self, layout: &Layout) -> Result<Vec<String>> {
-        if let Some((ours, _)) = self
-            .renamed
-            .iter()
-            .find(|(ours, _)| layout.get(ours).is_none())
-        {
+        if let Some((ours, _)) = self.renamed.iter().find(|(ours, _)| layout.get(ours).is_none()) {
             let known: Vec<_> = layout.entries().iter().map(|e| e.name.as_str()).collect();
             let needed = format!("the parameters are {}", known.join(", "));
             return Err(Error::invalid("renamed parameter", ours, needed));
@@ -101,11 +97,7 @@ impl Names {
             .collect();
         match (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
             None => Ok(names),
-            Some(i) => Err(Error::invalid(
-                "name in the file",
-                &names[i],
-                "two parameters would share it",
-            )),
+            Some(i) => Err(Error::invalid("name in the file", &names[i], "two parameters would share it")),
         }
     }
 }
@@ -115,12 +107,7 @@ impl Names {
 /// # Errors
 /// [`Error::Length`] when `theta` is not of the layout's length, [`Error::NonFiniteInput`] for a NaN
 /// or infinity, [`Error::Invalid`] for names that clash, [`Error::Io`].
-pub fn save<T: Real>(
-    path: impl AsRef<Path>,
-    layout: &Layout,
-    theta: &[T],
-    names: &Names,
-) -> Result<()> {
+pub fn save<T: Real>(path: impl AsRef<Path>, layout: &Layout, theta: &[T], names: &Names) -> Result<()> {
     let path = path.as_ref();
     layout.check_len("theta", theta.len())?;
     Error::check_finite("theta", theta)?;
@@ -134,9 +121,7 @@ pub fn save<T: Real>(
             let values = theta[entry.range()].iter();
             match double {
                 true => values.flat_map(|v| v.f64().to_le_bytes()).collect(),
-                false => values
-                    .flat_map(|v| (v.f64() as f32).to_le_bytes())
-                    .collect(),
+                false => values.flat_map(|v| (v.f64() as f32).to_le_bytes()).collect(),
             }
         })
         .collect();
@@ -159,13 +144,8 @@ pub fn save<T: Real>(
 pub fn load<T: Real>(path: impl AsRef<Path>, layout: &Layout, names: &Names) -> Result<Vec<T>> {
     let path = path.as_ref();
     let bytes = files::read(path)?;
-    parse(
-        &bytes,
-        layout,
-        &names.resolve(layout)?,
-        names.others_allowed,
-    )
-    .map_err(|reason| Error::malformed(path, None, reason))
+    parse(&bytes, layout, &names.resolve(layout)?, names.others_allowed)
+        .map_err(|reason| Error::malformed(path, None, reason))
 }
 
 fn parse<T: Real>(
@@ -174,25 +154,15 @@ fn parse<T: Real>(
     names: &[String],
     others_allowed: bool,
 ) -> Result<Vec<T>, String> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| format!("not a complete safetensors file ({e})"))?;
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|e| format!("not a complete safetensors file ({e})"))?;
     let mut held = file.names();
     held.sort_unstable();
-    let missing: Vec<_> = names
-        .iter()
-        .filter(|n| !held.contains(&n.as_str()))
-        .collect();
+    let missing: Vec<_> = names.iter().filter(|n| !held.contains(&n.as_str())).collect();
     if !missing.is_empty() {
-        return Err(format!(
-            "no tensor named {}; the file holds {}",
-            list(&missing),
-            list(&held)
-        ));
+        return Err(format!("no tensor named {}; the file holds {}", list(&missing), list(&held)));
     }
-    let extra: Vec<_> = held
-        .iter()
-        .filter(|h| !names.iter().any(|n| n == *h))
-        .collect();
+    let extra: Vec<_> = held.iter().filter(|h| !names.iter().any(|n| n == *h)).collect();
     if !(extra.is_empty() || others_allowed) {
         return Err(format!(
             "the model has no parameter for {} (allow others to ignore such tensors)",
@@ -222,10 +192,7 @@ fn decode<T: Real>(tensor: &TensorView<'_>, name: &str, theta: &mut Vec<T>) -> R
         match converted.is_finite() {
             true => theta.push(converted),
             false => {
-                return Err(format!(
-                    "{name} holds {value}, which is not a finite {}",
-                    T::NAME
-                ));
+                return Err(format!("{name} holds {value}, which is not a finite {}", T::NAME));
             }
         }
         Ok(())
@@ -237,9 +204,7 @@ fn decode<T: Real>(tensor: &TensorView<'_>, name: &str, theta: &mut Vec<T>) -> R
             .map(|w| f32::from_bits(u32::from(u16::from_le_bytes(w)) << 16))
             .try_for_each(|v| push(v.into())),
         Dtype::F16 => words(data).try_for_each(|w| push(half(u16::from_le_bytes(w)))),
-        other => Err(format!(
-            "{name} has type {other:?}; a floating-point one is needed"
-        )),
+        other => Err(format!("{name} has type {other:?}; a floating-point one is needed")),
     }
 }
 

@@ -39,13 +39,8 @@ impl Loss {
     /// positive, [`Error::NonFiniteInput`] for a NaN or infinity in either.
     pub fn value<T: Real>(self, prediction: &[T], target: &[T], reduction: Reduction) -> Result<T> {
         self.check(prediction, target)?;
-        let sum: f64 = pairs(prediction, target)
-            .map(|(p, q)| self.at(p - q).0)
-            .sum();
-        finite(
-            sum * weight(prediction.len(), reduction),
-            &[("prediction", prediction), ("target", target)],
-        )
+        let sum: f64 = pairs(prediction, target).map(|(p, q)| self.at(p - q).0).sum();
+        finite(sum * weight(prediction.len(), reduction), &[("prediction", prediction), ("target", target)])
     }
 
     /// The loss, and its derivative by every prediction into `bar` (overwritten; untouched on
@@ -270,11 +265,7 @@ mod tests {
                         loss.value(&p, &Q, reduction)
                     };
                     let slope = (moved(h)? - moved(-h)?) / (2.0 * h);
-                    assert!(
-                        (slope - bar[i]).abs() < 1e-9,
-                        "{loss:?} {i}: {slope} {}",
-                        bar[i]
-                    );
+                    assert!((slope - bar[i]).abs() < 1e-9, "{loss:?} {i}: {slope} {}", bar[i]);
                 }
             }
             let mut bar = [9.0; 6];
@@ -296,10 +287,7 @@ mod tests {
     fn bad_input_is_explained() -> Result<()> {
         let mut bar = [7.0; 4];
         let mean = Reduction::Mean;
-        assert!(matches!(
-            Loss::Mse.value(&P, &Q[1..], mean),
-            Err(Error::Length { given: 3, .. })
-        ));
+        assert!(matches!(Loss::Mse.value(&P, &Q[1..], mean), Err(Error::Length { given: 3, .. })));
         assert!(Loss::Mse.value::<f64>(&[], &[], mean).is_err());
         assert!(Loss::Huber { delta: 0.0 }.value(&P, &Q, mean).is_err());
         let broken = [0.0, f64::NAN, 0.0, 0.0];
@@ -307,17 +295,11 @@ mod tests {
         let message = error.expect_err("NaN").to_string();
         assert!(message.contains("target[1]"), "{message}");
         assert_eq!(bar, [7.0; 4]);
-        let huge = Loss::Mse
-            .value(&[1e30f32], &[0.0], mean)
-            .expect_err("overflow");
+        let huge = Loss::Mse.value(&[1e30f32], &[0.0], mean).expect_err("overflow");
         assert!(huge.to_string().contains("scale the data"), "{huge}");
         let entropy = CrossEntropy::new(2)?;
         assert!(CrossEntropy::new(1).is_err());
-        assert!(
-            entropy
-                .value(&P, &[0, 2], mean)
-                .is_err_and(|e| e.to_string().contains("labels[1]"))
-        );
+        assert!(entropy.value(&P, &[0, 2], mean).is_err_and(|e| e.to_string().contains("labels[1]")));
         assert!(entropy.value(&P, &[0], mean).is_err());
         assert!(entropy.value::<f64>(&[], &[], mean).is_err());
         let infinite = [0.0, f64::INFINITY, 0.0, 0.0];

@@ -124,11 +124,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`init`](Network::init).
-    pub fn init_with<T: Real>(
-        &self,
-        choose: impl Fn(&Entry) -> Initializer,
-        seed: u64,
-    ) -> Result<Vec<T>> {
+    pub fn init_with<T: Real>(&self, choose: impl Fn(&Entry) -> Initializer, seed: u64) -> Result<Vec<T>> {
         init::draw(&self.layout, choose, seed)
     }
 }
@@ -152,15 +148,12 @@ pub struct Builder {
 
 impl Builder {
     fn start(inputs: usize) -> Self {
-        let error = (inputs == 0)
-            .then(|| Error::invalid("network input", 0, "it must have at least one row"));
+        let error =
+            (inputs == 0).then(|| Error::invalid("network input", 0, "it must have at least one row"));
         Self {
             steps: Vec::new(),
             layout: Layout::new(),
-            needs: Needs {
-                widest: inputs,
-                ..Needs::default()
-            },
+            needs: Needs { widest: inputs, ..Needs::default() },
             inputs,
             dim: inputs,
             at: Slot::Input,
@@ -195,10 +188,8 @@ impl Builder {
     pub fn activation(mut self, activation: Activation) -> Self {
         self.refuse_time(activation.name());
         let label = self.label(activation.name());
-        let fused = self
-            .steps
-            .last_mut()
-            .filter(|last| matches!(last.op, Op::Dense(_)) && last.activation.is_none());
+        let fused =
+            self.steps.last_mut().filter(|last| matches!(last.op, Op::Dense(_)) && last.activation.is_none());
         if let Some(last) = fused {
             last.activation = Some(activation);
             last.activation_label = label;
@@ -225,27 +216,15 @@ impl Builder {
     pub fn layer_norm_with(mut self, epsilon: f64) -> Self {
         self.refuse_time("layer_norm");
         if !(epsilon > 0.0 && epsilon.is_finite()) {
-            self.fail(
-                &format!("layer_norm epsilon {epsilon}"),
-                "it must be positive",
-            );
+            self.fail(&format!("layer_norm epsilon {epsilon}"), "it must be positive");
         }
         let dim = self.dim;
         let (stem, label) = (self.stem(), self.label("layer norm"));
-        let gain = self
-            .layout
-            .push(format!("{stem}.weight"), &[dim], Role::Gain);
-        let shift = self
-            .layout
-            .push(format!("{stem}.bias"), &[dim], Role::Shift);
+        let gain = self.layout.push(format!("{stem}.weight"), &[dim], Role::Gain);
+        let shift = self.layout.push(format!("{stem}.bias"), &[dim], Role::Shift);
         match (gain, shift) {
             (Ok(gain), Ok(shift)) => {
-                let norm = LayerNorm {
-                    dim,
-                    epsilon,
-                    gain,
-                    shift,
-                };
+                let norm = LayerNorm { dim, epsilon, gain, shift };
                 self.push(Op::LayerNorm(norm), label, dim);
             }
             (Err(e), _) | (_, Err(e)) => self.error = self.error.or(Some(e)),
@@ -305,26 +284,15 @@ impl Builder {
         let time = std::mem::take(&mut self.time);
         let (stem, label) = (self.stem(), self.label("dense"));
         let width = self.dim + usize::from(time);
-        let role = Role::Weight {
-            fan_in: width,
-            fan_out: units,
-        };
-        let weight = self
-            .layout
-            .push(format!("{stem}.weight"), &[units, width], role);
+        let role = Role::Weight { fan_in: width, fan_out: units };
+        let weight = self.layout.push(format!("{stem}.weight"), &[units, width], role);
         let bias = bias.then(|| {
             let role = Role::Bias { fan_in: width };
             self.layout.push(format!("{stem}.bias"), &[units], role)
         });
         match (weight, bias.transpose()) {
             (Ok(weight), Ok(bias)) => {
-                let dense = Dense {
-                    inputs: self.dim,
-                    outputs: units,
-                    time,
-                    weight,
-                    bias,
-                };
+                let dense = Dense { inputs: self.dim, outputs: units, time, weight, bias };
                 self.needs.weight = self.needs.weight.max(self.dim * units);
                 self.needs.units = self.needs.units.max(units);
                 self.push(Op::Dense(dense), label, units);
@@ -375,10 +343,7 @@ impl Builder {
     fn refuse_time(&mut self, before: &str) {
         if std::mem::take(&mut self.time) {
             let given = format!("before {before}");
-            self.fail(
-                &format!("concat_time {given}"),
-                "a dense layer must follow it",
-            );
+            self.fail(&format!("concat_time {given}"), "a dense layer must follow it");
         }
     }
 

@@ -88,8 +88,8 @@ impl LayerNorm {
                 let standard = (x[i] - mean) * scale;
                 y_dot[i] = gain[i] * scale * (x_dot[i] - (sum + standard * along) / n);
                 if !theta_dot.is_empty() {
-                    y_dot[i] += theta_dot[self.gain.start + i]
-                        .mul_add(standard, theta_dot[self.shift.start + i]);
+                    y_dot[i] +=
+                        theta_dot[self.gain.start + i].mul_add(standard, theta_dot[self.shift.start + i]);
                 }
             }
         }

@@ -87,53 +87,27 @@ impl Rule {
     }
     /// Gradient descent with momentum μ.
     pub fn momentum(momentum: f64) -> Self {
-        Self::Sgd {
-            momentum,
-            nesterov: false,
-            weight_decay: 0.0,
-        }
+        Self::Sgd { momentum, nesterov: false, weight_decay: 0.0 }
     }
     /// Adam, β = (0.9, 0.999), ε = 10⁻⁸.
     pub fn adam() -> Self {
-        Self::Adam {
-            betas: (0.9, 0.999),
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-        }
+        Self::Adam { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0 }
     }
     /// AdamW, β = (0.9, 0.999), ε = 10⁻⁸.
     pub fn adamw(weight_decay: f64) -> Self {
-        Self::AdamW {
-            betas: (0.9, 0.999),
-            epsilon: 1e-8,
-            weight_decay,
-        }
+        Self::AdamW { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay }
     }
     /// AdaBelief, β = (0.9, 0.999), ε = 10⁻¹⁶.
     pub fn adabelief() -> Self {
-        Self::AdaBelief {
-            betas: (0.9, 0.999),
-            epsilon: 1e-16,
-            weight_decay: 0.0,
-        }
+        Self::AdaBelief { betas: (0.9, 0.999), epsilon: 1e-16, weight_decay: 0.0 }
     }
     /// Adamax, β = (0.9, 0.999), ε = 10⁻⁸.
     pub fn adamax() -> Self {
-        Self::Adamax {
-            betas: (0.9, 0.999),
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-        }
+        Self::Adamax { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0 }
     }
     /// RMSProp with PyTorch's α = 0.99, ε = 10⁻⁸ and no momentum.
     pub fn rmsprop() -> Self {
-        Self::RmsProp {
-            alpha: 0.99,
-            epsilon: 1e-8,
-            epsilon_in_root: false,
-            momentum: 0.0,
-            weight_decay: 0.0,
-        }
+        Self::RmsProp { alpha: 0.99, epsilon: 1e-8, epsilon_in_root: false, momentum: 0.0, weight_decay: 0.0 }
     }
 
     /// Names of the vectors the rule remembers.
@@ -155,11 +129,7 @@ impl Rule {
             false => Err(Error::invalid(what, x, "it must be in [0, 1)")),
         };
         let decay = match self {
-            Self::Sgd {
-                momentum,
-                nesterov,
-                weight_decay,
-            } => {
+            Self::Sgd { momentum, nesterov, weight_decay } => {
                 below_one("momentum", momentum)?;
                 if nesterov && momentum == 0.0 {
                     let needed = "Nesterov's variant needs a positive one";
@@ -167,38 +137,16 @@ impl Rule {
                 }
                 weight_decay
             }
-            Self::Adam {
-                betas,
-                epsilon,
-                weight_decay,
-            }
-            | Self::AdamW {
-                betas,
-                epsilon,
-                weight_decay,
-            }
-            | Self::AdaBelief {
-                betas,
-                epsilon,
-                weight_decay,
-            }
-            | Self::Adamax {
-                betas,
-                epsilon,
-                weight_decay,
-            } => {
+            Self::Adam { betas, epsilon, weight_decay }
+            | Self::AdamW { betas, epsilon, weight_decay }
+            | Self::AdaBelief { betas, epsilon, weight_decay }
+            | Self::Adamax { betas, epsilon, weight_decay } => {
                 below_one("beta1", betas.0)?;
                 below_one("beta2", betas.1)?;
                 positive("epsilon", epsilon)?;
                 weight_decay
             }
-            Self::RmsProp {
-                alpha,
-                epsilon,
-                momentum,
-                weight_decay,
-                ..
-            } => {
+            Self::RmsProp { alpha, epsilon, momentum, weight_decay, .. } => {
                 below_one("alpha", alpha)?;
                 below_one("momentum", momentum)?;
                 positive("epsilon", epsilon)?;
@@ -207,11 +155,7 @@ impl Rule {
         };
         match decay >= 0.0 && decay.is_finite() {
             true => Ok(()),
-            false => Err(Error::invalid(
-                "weight decay",
-                decay,
-                "it must be non-negative",
-            )),
+            false => Err(Error::invalid("weight decay", decay, "it must be non-negative")),
         }
     }
 }
@@ -251,13 +195,7 @@ impl<T: Real> Optimizer<T> {
         rule.check()?;
         schedule.check()?;
         let zeros = vec![T::of(0.0); layout.len()];
-        Ok(Self {
-            rule,
-            schedule,
-            steps: 0,
-            buffers: vec![zeros; rule.buffers().len()],
-            layout,
-        })
+        Ok(Self { rule, schedule, steps: 0, buffers: vec![zeros; rule.buffers().len()], layout })
     }
 
     /// Steps taken.
@@ -290,15 +228,7 @@ impl<T: Real> Optimizer<T> {
             [one] => (one.as_mut_slice(), &mut [][..]),
             [one, two, ..] => (one.as_mut_slice(), two.as_mut_slice()),
         };
-        dispatch(Update {
-            rule: self.rule,
-            rate,
-            step: self.steps,
-            theta,
-            gradient,
-            first,
-            second,
-        });
+        dispatch(Update { rule: self.rule, rate, step: self.steps, theta, gradient, first, second });
         Ok(())
     }
 
@@ -320,30 +250,18 @@ impl<T: Real> Optimizer<T> {
     /// [`Error::Invalid`] when its vectors are not this rule's or do not have θ's length,
     /// [`Error::NonFiniteInput`] for a NaN or infinity. The optimiser is unchanged then.
     pub fn restore(&mut self, state: OptimizerState<T>) -> Result<()> {
-        let given: Vec<_> = state
-            .buffers
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let given: Vec<_> = state.buffers.iter().map(|(name, _)| name.as_str()).collect();
         let needed = self.rule.buffers();
         if given != needed {
             let needed = format!("this rule remembers {needed:?}");
-            return Err(Error::invalid(
-                "optimiser state",
-                format!("{given:?}"),
-                needed,
-            ));
+            return Err(Error::invalid("optimiser state", format!("{given:?}"), needed));
         }
         for (_, buffer) in &state.buffers {
             self.layout.check_len("optimiser state", buffer.len())?;
             Error::check_finite("optimiser state", buffer)?;
         }
         self.steps = state.steps;
-        self.buffers = state
-            .buffers
-            .into_iter()
-            .map(|(_, buffer)| buffer)
-            .collect();
+        self.buffers = state.buffers.into_iter().map(|(_, buffer)| buffer).collect();
         Ok(())
     }
 }
@@ -364,41 +282,17 @@ impl<T: Real> Kernel for Update<'_, T> {
     #[inline(always)]
     fn run(self) {
         match self.rule {
-            Rule::Sgd {
-                momentum,
-                nesterov,
-                weight_decay,
-            } => self.sgd(T::of(momentum), nesterov, weight_decay),
-            Rule::Adam {
-                betas,
-                epsilon,
-                weight_decay,
-            } => self.adam(betas, epsilon, (1.0, weight_decay)),
-            Rule::AdamW {
-                betas,
-                epsilon,
-                weight_decay,
-            } => {
+            Rule::Sgd { momentum, nesterov, weight_decay } => {
+                self.sgd(T::of(momentum), nesterov, weight_decay)
+            }
+            Rule::Adam { betas, epsilon, weight_decay } => self.adam(betas, epsilon, (1.0, weight_decay)),
+            Rule::AdamW { betas, epsilon, weight_decay } => {
                 let keep = 1.0 - self.rate * weight_decay;
                 self.adam(betas, epsilon, (keep, 0.0));
             }
-            Rule::AdaBelief {
-                betas,
-                epsilon,
-                weight_decay,
-            } => self.adabelief(betas, epsilon, weight_decay),
-            Rule::Adamax {
-                betas,
-                epsilon,
-                weight_decay,
-            } => self.adamax(betas, epsilon, weight_decay),
-            Rule::RmsProp {
-                alpha,
-                epsilon,
-                epsilon_in_root,
-                momentum,
-                weight_decay,
-            } => {
+            Rule::AdaBelief { betas, epsilon, weight_decay } => self.adabelief(betas, epsilon, weight_decay),
+            Rule::Adamax { betas, epsilon, weight_decay } => self.adamax(betas, epsilon, weight_decay),
+            Rule::RmsProp { alpha, epsilon, epsilon_in_root, momentum, weight_decay } => {
                 let (keep, add, epsilon) = (T::of(alpha), T::of(1.0 - alpha), T::of(epsilon));
                 let direction = |g: T, v: &mut T| {
                     *v = keep.mul_add(*v, add * g * g);
@@ -426,11 +320,7 @@ impl<T: Real> Update<'_, T> {
         }
         self.each_one(weight_decay, |theta, g, v| {
             *v = momentum.mul_add(*v, g);
-            let along = if nesterov {
-                momentum.mul_add(*v, g)
-            } else {
-                *v
-            };
+            let along = if nesterov { momentum.mul_add(*v, g) } else { *v };
             *theta -= rate * along;
         });
     }

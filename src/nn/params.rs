@@ -67,23 +67,13 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Invalid`] when the name is empty or taken, or the tensor has no entries.
-    pub fn push(
-        &mut self,
-        name: impl Into<String>,
-        shape: &[usize],
-        role: Role,
-    ) -> Result<Range<usize>> {
+    pub fn push(&mut self, name: impl Into<String>, shape: &[usize], role: Role) -> Result<Range<usize>> {
         let name = name.into();
         if name.is_empty() || self.get(&name).is_some() {
             let needed = "it must be non-empty and not used by another parameter";
             return Err(Error::invalid("parameter name", name, needed));
         }
-        let entry = Entry {
-            name,
-            shape: shape.to_vec(),
-            role,
-            offset: self.len,
-        };
+        let entry = Entry { name, shape: shape.to_vec(), role, offset: self.len };
         if entry.size() == 0 {
             return Err(Error::invalid(
                 format!("shape of {}", entry.name),
@@ -183,10 +173,7 @@ mod tests {
 
     fn layout() -> Result<Layout> {
         let mut layout = Layout::new();
-        let role = Role::Weight {
-            fan_in: 2,
-            fan_out: 3,
-        };
+        let role = Role::Weight { fan_in: 2, fan_out: 3 };
         layout.push("0.weight", &[3, 2], role)?;
         layout.push("0.bias", &[3], Role::Bias { fan_in: 2 })?;
         Ok(layout)
@@ -211,10 +198,7 @@ mod tests {
         let theta = [0.0; 9];
         let unknown = layout.view("1.bias", &theta).expect_err("unknown");
         assert!(unknown.to_string().contains("0.weight, 0.bias"));
-        assert!(matches!(
-            layout.view("0.bias", &theta[1..]),
-            Err(Error::Length { given: 8, .. })
-        ));
+        assert!(matches!(layout.view("0.bias", &theta[1..]), Err(Error::Length { given: 8, .. })));
         assert!(layout.push("0.bias", &[1], Role::Shift).is_err());
         assert!(layout.push("empty", &[3, 0], Role::Shift).is_err());
         assert_eq!(layout.len(), 9, "a refused tensor leaves no trace");

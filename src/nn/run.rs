@@ -107,11 +107,7 @@ impl Network {
     pub fn at<'a, T: Real>(&self, t: T, x: &'a [T], theta: &'a [T]) -> Result<Input<'a, T>> {
         if !x.len().is_multiple_of(self.inputs) {
             let needed = format!("a multiple of {} (rows of the input)", self.inputs);
-            return Err(Error::Length {
-                what: "x",
-                given: x.len(),
-                needed,
-            });
+            return Err(Error::Length { what: "x", given: x.len(), needed });
         }
         self.layout.check_len("theta", theta.len())?;
         Ok(Input { t, x, theta })
@@ -147,10 +143,7 @@ impl Network {
     ) -> T {
         self.pass(at, Purpose::Slopes, (None, &mut []), scratch);
         let values = std::mem::take(&mut scratch.values);
-        let kept = Kept {
-            values: &values,
-            out: &[],
-        };
+        let kept = Kept { values: &values, out: &[] };
         let t_bar = self.pull(at, kept, out_bar, x_bar, theta_bar, scratch);
         scratch.values = values;
         t_bar
@@ -183,11 +176,7 @@ impl Network {
     ) -> T {
         let batch = at.x.len() / self.inputs;
         let [mut bar, mut next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
-        let mut room = Room {
-            weight: &mut scratch.weight,
-            grad: &mut scratch.grad,
-            rows: &mut scratch.rows,
-        };
+        let mut room = Room { weight: &mut scratch.weight, grad: &mut scratch.grad, rows: &mut scratch.rows };
         let last = self.steps.len() - 1;
         match fused(&self.steps[last], kept, batch) {
             Some((activation, saved)) => {
@@ -246,26 +235,16 @@ impl Network {
     ) {
         self.pass(at, Purpose::Slopes, (None, &mut []), scratch);
         let batch = at.x.len() / self.inputs;
-        let kept = Kept {
-            values: &scratch.values,
-            out: &[],
-        };
+        let kept = Kept { values: &scratch.values, out: &[] };
         let [mut now, mut next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
-        let mut room = Room {
-            weight: &mut scratch.weight,
-            grad: &mut scratch.grad,
-            rows: &mut scratch.rows,
-        };
+        let mut room = Room { weight: &mut scratch.weight, grad: &mut scratch.grad, rows: &mut scratch.rows };
         now[..dot.x.len()].copy_from_slice(dot.x);
         for step in &self.steps {
             let (ins, outs) = (step.inputs * batch, step.outputs * batch);
             let x = kept.slot(at.x, step.input, [step.inputs, batch]);
             match &step.op {
                 Op::Dense(dense) => {
-                    let along = Input {
-                        x: &now[..ins],
-                        ..dot
-                    };
+                    let along = Input { x: &now[..ins], ..dot };
                     let z_dot = &mut next[..outs];
                     dense_tangent(dense, Input { x, ..at }, along, z_dot, &mut room);
                     scale_by_slope(step, kept, batch, z_dot);
@@ -300,11 +279,7 @@ impl Network {
         scratch: &mut Scratch<T>,
     ) {
         let batch = at.x.len() / self.inputs;
-        let mut room = Room {
-            weight: &mut scratch.weight,
-            grad: &mut scratch.grad,
-            rows: &mut scratch.rows,
-        };
+        let mut room = Room { weight: &mut scratch.weight, grad: &mut scratch.grad, rows: &mut scratch.rows };
         let values = tape.unwrap_or(&mut scratch.values);
         let last = self.steps.len() - 1;
         for (index, step) in self.steps.iter().enumerate() {
@@ -358,11 +333,8 @@ impl Network {
             if matches!(step.op, Op::Open(_)) {
                 continue;
             }
-            let mut room = Room {
-                weight: &mut scratch.weight,
-                grad: &mut scratch.grad,
-                rows: &mut scratch.rows,
-            };
+            let mut room =
+                Room { weight: &mut scratch.weight, grad: &mut scratch.grad, rows: &mut scratch.rows };
             let (earlier, place) = scratch.values.split_at_mut(start * batch);
             let place = &mut place[..step.outputs * batch];
             let unit = |values: &[T], label: &str| {
@@ -415,13 +387,7 @@ fn slot<'a, T>(values: &'a [T], x: &'a [T], slot: Slot, [rows, batch]: [usize; 2
 }
 
 /// One step: from its input, which lies in `earlier`, to `out`.
-fn apply<T: Real>(
-    step: &Step,
-    at: Input<'_, T>,
-    earlier: &[T],
-    out: &mut [T],
-    room: &mut Room<'_, T>,
-) {
+fn apply<T: Real>(step: &Step, at: Input<'_, T>, earlier: &[T], out: &mut [T], room: &mut Room<'_, T>) {
     let batch = out.len() / step.outputs;
     let x = slot(earlier, at.x, step.input, [step.inputs, batch]);
     match &step.op {
@@ -442,11 +408,7 @@ fn apply<T: Real>(
 }
 
 /// The activation fused with a dense step, if any, and the values its slope is computed from.
-pub(super) fn fused<'a, T>(
-    step: &Step,
-    kept: Kept<'a, T>,
-    batch: usize,
-) -> Option<(Activation, &'a [T])> {
+pub(super) fn fused<'a, T>(step: &Step, kept: Kept<'a, T>, batch: usize) -> Option<(Activation, &'a [T])> {
     let start = match (step.before, step.output) {
         (Some(start), _) | (None, Slot::Kept(start)) => start,
         (None, Slot::Input) => return None,
@@ -470,11 +432,7 @@ pub(super) fn dense_tangent<T: Real>(
     z_dot: &mut [T],
     room: &mut Room<'_, T>,
 ) {
-    let linear = Dense {
-        bias: None,
-        weight: dense.weight.clone(),
-        ..*dense
-    };
+    let linear = Dense { bias: None, weight: dense.weight.clone(), ..*dense };
     let along_theta = !dot.theta.is_empty();
     if along_theta {
         dense.forward((at.t, at.x), dot.theta, None, false, z_dot, room);

@@ -70,26 +70,13 @@ impl Schedule {
     pub fn at(&self, k: u64) -> f64 {
         match self {
             Self::Constant(rate) => *rate,
-            Self::Exponential {
-                initial,
-                factor,
-                every,
-                staircase,
-            } => {
+            Self::Exponential { initial, factor, every, staircase } => {
                 let falls = k as f64 / *every as f64;
                 let falls = if *staircase { falls.floor() } else { falls };
                 initial * factor.powf(falls)
             }
-            Self::InverseDecay {
-                initial,
-                decay,
-                power,
-            } => initial / (1.0 + decay * k as f64).powf(*power),
-            Self::Cosine {
-                initial,
-                last,
-                over,
-            } => {
+            Self::InverseDecay { initial, decay, power } => initial / (1.0 + decay * k as f64).powf(*power),
+            Self::Cosine { initial, last, over } => {
                 let part = k.min(*over) as f64 / *over as f64;
                 last + 0.5 * (initial - last) * (1.0 + (std::f64::consts::PI * part).cos())
             }
@@ -122,12 +109,7 @@ impl Schedule {
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Constant(rate) => non_negative("learning rate", *rate),
-            Self::Exponential {
-                initial,
-                factor,
-                every,
-                ..
-            } => {
+            Self::Exponential { initial, factor, every, .. } => {
                 non_negative("initial learning rate", *initial)?;
                 if !(*factor > 0.0 && *factor <= 1.0) {
                     let needed = "it must be in (0, 1]";
@@ -135,20 +117,12 @@ impl Schedule {
                 }
                 positive("iterations of the decay", *every)
             }
-            Self::InverseDecay {
-                initial,
-                decay,
-                power,
-            } => {
+            Self::InverseDecay { initial, decay, power } => {
                 non_negative("initial learning rate", *initial)?;
                 non_negative("decay", *decay)?;
                 non_negative("power", *power)
             }
-            Self::Cosine {
-                initial,
-                last,
-                over,
-            } => {
+            Self::Cosine { initial, last, over } => {
                 non_negative("initial learning rate", *initial)?;
                 non_negative("last learning rate", *last)?;
                 positive("iterations of the cosine", *over)
@@ -205,65 +179,31 @@ mod tests {
         schedule.check().expect("valid");
         for &(k, rate) in expected {
             let given = schedule.at(k);
-            assert!(
-                (given - rate).abs() <= 1e-15 * rate.abs(),
-                "{schedule:?} at {k}: {given}"
-            );
+            assert!((given - rate).abs() <= 1e-15 * rate.abs(), "{schedule:?} at {k}: {given}");
         }
     }
 
     #[test]
     fn rates_are_the_formulas() {
         close(&Schedule::Constant(0.1), &[(0, 0.1), (1_000_000, 0.1)]);
-        let exponential = |staircase| Schedule::Exponential {
-            initial: 0.8,
-            factor: 0.25,
-            every: 10,
-            staircase,
-        };
-        close(
-            &exponential(false),
-            &[(0, 0.8), (5, 0.4), (10, 0.2), (20, 0.05)],
-        );
+        let exponential =
+            |staircase| Schedule::Exponential { initial: 0.8, factor: 0.25, every: 10, staircase };
+        close(&exponential(false), &[(0, 0.8), (5, 0.4), (10, 0.2), (20, 0.05)]);
         close(&exponential(true), &[(9, 0.8), (10, 0.2), (19, 0.2)]);
-        let inverse = |power| Schedule::InverseDecay {
-            initial: 1.0,
-            decay: 0.5,
-            power,
-        };
+        let inverse = |power| Schedule::InverseDecay { initial: 1.0, decay: 0.5, power };
         close(&inverse(1.0), &[(0, 1.0), (2, 0.5), (6, 0.25)]);
         close(&inverse(0.5), &[(6, 0.5)]);
-        let cosine = Schedule::Cosine {
-            initial: 1.0,
-            last: 0.2,
-            over: 6,
-        };
-        close(
-            &cosine,
-            &[(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (99, 0.2)],
-        );
-        let warm = Schedule::WarmUp {
-            from: 0.0,
-            over: 4,
-            then: Box::new(cosine.clone()),
-        };
+        let cosine = Schedule::Cosine { initial: 1.0, last: 0.2, over: 6 };
+        close(&cosine, &[(0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (99, 0.2)]);
+        let warm = Schedule::WarmUp { from: 0.0, over: 4, then: Box::new(cosine.clone()) };
         close(&warm, &[(0, 0.0), (1, 0.25), (4, 1.0), (7, 0.6)]);
-        let steps = Schedule::Piecewise {
-            first: 3.0,
-            then: vec![(2, 2.0), (5, 1.0)],
-        };
-        close(
-            &steps,
-            &[(0, 3.0), (1, 3.0), (2, 2.0), (4, 2.0), (5, 1.0), (9, 1.0)],
-        );
+        let steps = Schedule::Piecewise { first: 3.0, then: vec![(2, 2.0), (5, 1.0)] };
+        close(&steps, &[(0, 3.0), (1, 3.0), (2, 2.0), (4, 2.0), (5, 1.0), (9, 1.0)]);
         let sequence = Schedule::Sequence {
             parts: vec![(2, Schedule::Constant(5.0)), (3, steps)],
             last: Box::new(cosine),
         };
-        close(
-            &sequence,
-            &[(1, 5.0), (2, 3.0), (4, 2.0), (5, 1.0), (8, 0.6)],
-        );
+        close(&sequence, &[(1, 5.0), (2, 3.0), (4, 2.0), (5, 1.0), (8, 0.6)]);
     }
 
     #[test]
@@ -271,22 +211,12 @@ mod tests {
         let bad = [
             (Schedule::Constant(-0.1), "-0.1"),
             (Schedule::Constant(f64::NAN), "NaN"),
-            (
-                Schedule::Piecewise {
-                    first: 1.0,
-                    then: vec![(5, 1.0), (5, 0.1)],
-                },
-                "increase",
-            ),
+            (Schedule::Piecewise { first: 1.0, then: vec![(5, 1.0), (5, 0.1)] }, "increase"),
             (
                 Schedule::WarmUp {
                     from: 0.0,
                     over: 2,
-                    then: Box::new(Schedule::Cosine {
-                        initial: 1.0,
-                        last: 0.0,
-                        over: 0,
-                    }),
+                    then: Box::new(Schedule::Cosine { initial: 1.0, last: 0.0, over: 0 }),
                 },
                 "cosine",
             ),

@@ -75,10 +75,7 @@ impl Network {
     ) -> T {
         self.pass(at, Purpose::Slopes, (None, &mut []), &mut scratch.inner);
         let values = std::mem::take(&mut scratch.inner.values);
-        let kept = Kept {
-            values: &values,
-            out: &[],
-        };
+        let kept = Kept { values: &values, out: &[] };
         self.push_tangents(at, kept, direction, scratch);
         let [bar, dot_bar] = [&mut scratch.pair[0], &mut scratch.inner.pair[0]];
         bar[..out_bar.len()].fill(T::of(0.0));
@@ -98,11 +95,7 @@ impl Network {
     ) {
         let batch = at.x.len() / self.inputs;
         let (inner, mut end) = (&mut scratch.inner, direction.len());
-        let mut room = Room {
-            weight: &mut inner.weight,
-            grad: &mut inner.grad,
-            rows: &mut inner.rows,
-        };
+        let mut room = Room { weight: &mut inner.weight, grad: &mut inner.grad, rows: &mut inner.rows };
         scratch.dots[..end].copy_from_slice(direction);
         for step in &self.steps {
             let (ins, outs) = (step.inputs * batch, step.outputs * batch);
@@ -111,11 +104,7 @@ impl Network {
             let x_dot = &earlier[end - ins..];
             match &step.op {
                 Op::Dense(dense) => {
-                    let along = Input {
-                        t: T::of(0.0),
-                        x: x_dot,
-                        theta: &[],
-                    };
+                    let along = Input { t: T::of(0.0), x: x_dot, theta: &[] };
                     let (z_dot, out_dot) = later.split_at_mut(outs);
                     dense_tangent(dense, Input { x, ..at }, along, z_dot, &mut room);
                     if step.activation.is_some() {
@@ -156,15 +145,8 @@ impl Network {
         let inner = &mut scratch.inner;
         let [bar, next] = scratch.pair.each_mut().map(Vec::as_mut_slice);
         let [dot_bar, next_dot] = inner.pair.each_mut().map(Vec::as_mut_slice);
-        let mut bars = Bars {
-            now: [bar, dot_bar],
-            next: [next, next_dot],
-        };
-        let mut room = Room {
-            weight: &mut inner.weight,
-            grad: &mut inner.grad,
-            rows: &mut inner.rows,
-        };
+        let mut bars = Bars { now: [bar, dot_bar], next: [next, next_dot] };
+        let mut room = Room { weight: &mut inner.weight, grad: &mut inner.grad, rows: &mut inner.rows };
         let waiting = [&mut scratch.waiting, &mut inner.waiting];
         let mut end = batch * (self.inputs + self.steps.iter().map(rows).sum::<usize>());
         let mut t_bar = T::of(0.0);
@@ -225,11 +207,7 @@ fn dense_reverse<T: Real>(
     let [bar, dot_bar] = bars.now.each_ref().map(|bar| &bar[..outs]);
     let [next, next_dot] = bars.next.each_mut().map(|bar| &mut bar[..x.len()]);
     // ż has no bias and, as ṫ = 0, no share of the time column.
-    let linear = Dense {
-        bias: None,
-        weight: dense.weight.clone(),
-        ..*dense
-    };
+    let linear = Dense { bias: None, weight: dense.weight.clone(), ..*dense };
     let along = (T::of(0.0), x_dot);
     let into = (next_dot, false);
     linear.reverse(along, (theta, &mut *theta_bar), dot_bar, into, room);

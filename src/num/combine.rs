@@ -120,13 +120,7 @@ pub fn combine<E: Scalar>(out: &mut [E], base: &[E], scale: E, weights: &[f64], 
 /// `out` += `scale` · Σ_j weights_j · stage_j.
 pub fn accumulate<E: Scalar>(out: &mut [E], scale: E, weights: &[f64], stages: &[E]) {
     let n = out.len();
-    passes(
-        out,
-        None,
-        None,
-        scale,
-        nonzero(weights, 0).map(|(j, w)| (E::of(w), &stages[j * n..(j + 1) * n])),
-    );
+    passes(out, None, None, scale, nonzero(weights, 0).map(|(j, w)| (E::of(w), &stages[j * n..(j + 1) * n])));
 }
 
 /// `out` ← `scale` · Σ_{j≥1} weights_j · (stage_j − stage_0): for weights that sum to zero this equals
@@ -139,12 +133,7 @@ pub fn combine_differences<E: Scalar>(out: &mut [E], scale: E, weights: &[f64], 
 }
 
 fn nonzero(weights: &[f64], first: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-    weights
-        .iter()
-        .copied()
-        .enumerate()
-        .skip(first)
-        .filter(|(_, w)| *w != 0.0)
+    weights.iter().copied().enumerate().skip(first).filter(|(_, w)| *w != 0.0)
 }
 
 #[cfg(test)]
@@ -155,17 +144,11 @@ mod tests {
     fn combinations_are_the_sums() {
         let n = 37;
         let stages: Vec<f64> = (0..n * 12).map(|i| ((i * i) as f64).sin()).collect();
-        let weights: Vec<f64> = (0..12)
-            .map(|j| if j == 3 { 0.0 } else { (j as f64).cos() })
-            .collect();
+        let weights: Vec<f64> = (0..12).map(|j| if j == 3 { 0.0 } else { (j as f64).cos() }).collect();
         let base = vec![0.5; n];
         let mut out = vec![f64::NAN; n];
         combine(&mut out, &base, 0.3, &weights, &stages);
-        let dot = |i: usize, s: f64| {
-            (0..12)
-                .map(|j| weights[j] * (stages[j * n + i] - s))
-                .sum::<f64>()
-        };
+        let dot = |i: usize, s: f64| (0..12).map(|j| weights[j] * (stages[j * n + i] - s)).sum::<f64>();
         for (i, out) in out.iter().enumerate() {
             assert!((out - (0.5 + 0.3 * dot(i, 0.0))).abs() < 1e-14);
         }

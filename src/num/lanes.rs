@@ -2,9 +2,7 @@
 
 use super::kernels::{cos_moderate, moderate, sin_moderate};
 use super::scalar::{Real, Scalar, power};
-use std::ops::{
-    Add, AddAssign, Div, DivAssign, Index, IndexMut, Mul, MulAssign, Neg, Sub, SubAssign,
-};
+use std::ops::{Add, AddAssign, Div, DivAssign, Index, IndexMut, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// How many trajectories a [`Lanes`] holds.
 pub const LANES: usize = 16;
@@ -124,19 +122,11 @@ impl<T: Real> Scalar for Lanes<T> {
     #[inline(always)]
     fn sin(self) -> Self {
         // The branch-free code where it serves every lane, so that the lanes move together.
-        if self.all(moderate) {
-            self.map(sin_moderate)
-        } else {
-            self.map(Scalar::sin)
-        }
+        if self.all(moderate) { self.map(sin_moderate) } else { self.map(Scalar::sin) }
     }
     #[inline(always)]
     fn cos(self) -> Self {
-        if self.all(moderate) {
-            self.map(cos_moderate)
-        } else {
-            self.map(Scalar::cos)
-        }
+        if self.all(moderate) { self.map(cos_moderate) } else { self.map(Scalar::cos) }
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -150,11 +140,7 @@ impl<T: Real> Scalar for Lanes<T> {
     fn where_greater(self, other: Self, yes: Self, no: Self) -> Self {
         let mut out = no;
         for i in 0..LANES {
-            out.0[i] = if self.0[i] > other.0[i] {
-                yes.0[i]
-            } else {
-                no.0[i]
-            };
+            out.0[i] = if self.0[i] > other.0[i] { yes.0[i] } else { no.0[i] };
         }
         out
     }

@@ -113,11 +113,7 @@ impl<E: Scalar> Terms<E> for Scaled<'_, E> {
     }
     #[inline(always)]
     fn term(&self, i: usize) -> E {
-        let atol = if self.atol.len() == 1 {
-            self.atol[0]
-        } else {
-            self.atol[i]
-        };
+        let atol = if self.atol.len() == 1 { self.atol[0] } else { self.atol[i] };
         let r = scaled(self.u[i], self.y0[i], self.y1[i], self.rtol, atol);
         r * r
     }
@@ -139,13 +135,7 @@ impl<E: Scalar, T: Real> Terms<E> for ScaledRows<'_, E, T> {
     }
     #[inline(always)]
     fn term(&self, i: usize) -> E {
-        let r = scaled(
-            self.u[i],
-            self.y0[i],
-            self.y1[i],
-            self.rtol,
-            E::of(self.atol[i].f64()),
-        );
+        let r = scaled(self.u[i], self.y0[i], self.y1[i], self.rtol, E::of(self.atol[i].f64()));
         r * r
     }
 }
@@ -154,30 +144,12 @@ impl<E: Scalar, T: Real> Terms<E> for ScaledRows<'_, E, T> {
 #[inline(always)]
 fn mean_square<E: Scalar>(entries: Scaled<'_, E>) -> E {
     let n = entries.u.len();
-    let Scaled {
-        u,
-        y0,
-        y1,
-        rtol,
-        atol,
-    } = entries;
+    let Scaled { u, y0, y1, rtol, atol } = entries;
     let (y0, y1) = (&y0[..n], &y1[..n]);
     // One bound check for all, and a loop for each kind of tolerance.
     let total = match atol.len() {
-        1 => sum(Scaled {
-            u,
-            y0,
-            y1,
-            rtol,
-            atol: &atol[..1],
-        }),
-        _ => sum(Scaled {
-            u,
-            y0,
-            y1,
-            rtol,
-            atol: &atol[..n],
-        }),
+        1 => sum(Scaled { u, y0, y1, rtol, atol: &atol[..1] }),
+        _ => sum(Scaled { u, y0, y1, rtol, atol: &atol[..n] }),
     };
     total * E::of(1.0 / n as f64)
 }
@@ -195,11 +167,7 @@ impl<E: Scalar> Kernel for MeanSquare<'_, E> {
 impl<T: Real> ErrorNorm<T> {
     /// A norm over the whole batch.
     pub fn new(rtol: T, atol: impl Into<Atol<T>>) -> Self {
-        Self {
-            rtol,
-            atol: atol.into(),
-            over: Over::Batch,
-        }
+        Self { rtol, atol: atol.into(), over: Over::Batch }
     }
 
     /// Checks that tolerances are positive (one of rtol and atol may be zero) and of the right shape.
@@ -209,35 +177,18 @@ impl<T: Real> ErrorNorm<T> {
     pub fn check(&self, dim: usize) -> Result<()> {
         let bad = |x: T| !x.is_finite() || x < T::zero();
         if bad(self.rtol) {
-            return Err(Error::invalid(
-                "rtol",
-                self.rtol,
-                "it must be finite and not negative",
-            ));
+            return Err(Error::invalid("rtol", self.rtol, "it must be finite and not negative"));
         }
         let atol = self.atol_slice();
         if let Atol::PerRow(rows) = &self.atol {
-            Error::check_len(
-                "atol",
-                rows.len(),
-                dim,
-                "one tolerance for each row of the state",
-            )?;
+            Error::check_len("atol", rows.len(), dim, "one tolerance for each row of the state")?;
         }
         for &a in atol {
             if bad(a) {
-                return Err(Error::invalid(
-                    "atol",
-                    a,
-                    "it must be finite and not negative",
-                ));
+                return Err(Error::invalid("atol", a, "it must be finite and not negative"));
             }
             if a == T::zero() && self.rtol == T::zero() {
-                return Err(Error::invalid(
-                    "rtol and atol",
-                    "0 and 0",
-                    "at least one must be positive",
-                ));
+                return Err(Error::invalid("rtol and atol", "0 and 0", "at least one must be positive"));
             }
         }
         Ok(())
@@ -257,19 +208,8 @@ impl<T: Real> ErrorNorm<T> {
     pub fn mean_square(&self, u: &[T], y0: &[T], y1: &[T], dim: usize) -> T {
         let atol = self.atol_slice();
         let columns = |rows: usize| {
-            let parts = u
-                .chunks_exact(rows)
-                .zip(y0.chunks_exact(rows))
-                .zip(y1.chunks_exact(rows));
-            parts.map(|((u, y0), y1)| {
-                dispatch(MeanSquare(Scaled {
-                    u,
-                    y0,
-                    y1,
-                    rtol: self.rtol,
-                    atol,
-                }))
-            })
+            let parts = u.chunks_exact(rows).zip(y0.chunks_exact(rows)).zip(y1.chunks_exact(rows));
+            parts.map(|((u, y0), y1)| dispatch(MeanSquare(Scaled { u, y0, y1, rtol: self.rtol, atol })))
         };
         match (self.over, &self.atol) {
             (Over::Batch, Atol::Scalar(_)) => columns(u.len()).fold(T::zero(), |a, x| a + x),
@@ -278,10 +218,7 @@ impl<T: Real> ErrorNorm<T> {
             }
             // NaN must win: it is never smaller.
             (Over::Trajectory, _) => {
-                columns(dim).fold(
-                    T::zero(),
-                    |a, x| if a >= x || a.f64().is_nan() { a } else { x },
-                )
+                columns(dim).fold(T::zero(), |a, x| if a >= x || a.f64().is_nan() { a } else { x })
             }
         }
     }
@@ -296,47 +233,24 @@ impl<T: Real> ErrorNorm<T> {
     pub(crate) fn mean_square_inline<E: Scalar>(&self, u: &[E], y0: &[E], y1: &[E]) -> E {
         let rtol = E::of(self.rtol.f64());
         match &self.atol {
-            Atol::Scalar(a) => mean_square(Scaled {
-                u,
-                y0,
-                y1,
-                rtol,
-                atol: &[E::of(a.f64())],
-            }),
+            Atol::Scalar(a) => mean_square(Scaled { u, y0, y1, rtol, atol: &[E::of(a.f64())] }),
             Atol::PerRow(rows) => {
                 let n = u.len();
                 let (y0, y1, atol) = (&y0[..n], &y1[..n], &rows[..n]);
-                sum(ScaledRows {
-                    u,
-                    y0,
-                    y1,
-                    rtol,
-                    atol,
-                }) * E::of(1.0 / n as f64)
+                sum(ScaledRows { u, y0, y1, rtol, atol }) * E::of(1.0 / n as f64)
             }
         }
     }
 
     /// Replaces `u` by `seed` · ∂(mean square)/∂u and ACCUMULATES `seed` · ∂(mean square)/∂(y0, y1),
     /// the scale's derivative included.
-    pub fn mean_square_pullback(
-        &self,
-        u: &mut [T],
-        y: [&[T]; 2],
-        seed: T,
-        y_bar: [&mut [T]; 2],
-        dim: usize,
-    ) {
+    pub fn mean_square_pullback(&self, u: &mut [T], y: [&[T]; 2], seed: T, y_bar: [&mut [T]; 2], dim: usize) {
         let [y0, y1] = y;
         let (mut first, mut last, mut count) = (0, u.len(), u.len());
         if self.over == Over::Trajectory {
-            let single = Self {
-                over: Over::Batch,
-                ..self.clone()
-            };
+            let single = Self { over: Over::Batch, ..self.clone() };
             let column = |j: usize| j * dim..(j + 1) * dim;
-            let worst =
-                |j: usize| single.mean_square(&u[column(j)], &y0[column(j)], &y1[column(j)], dim);
+            let worst = |j: usize| single.mean_square(&u[column(j)], &y0[column(j)], &y1[column(j)], dim);
             let mut best = T::zero() - T::one();
             for j in 0..u.len() / dim {
                 let m = worst(j);
@@ -401,11 +315,7 @@ mod tests {
     use super::*;
 
     fn vectors() -> [Vec<f64>; 3] {
-        let make = |p: f64| {
-            (0..12)
-                .map(|i| ((i as f64 + 1.0) * p).sin() + 0.1)
-                .collect()
-        };
+        let make = |p: f64| (0..12).map(|i| ((i as f64 + 1.0) * p).sin() + 0.1).collect();
         [make(0.7), make(1.3), make(2.1)]
     }
 
@@ -416,22 +326,11 @@ mod tests {
         let norm = ErrorNorm::new(0.1, 0.01);
         let want = ((0..12).map(|i| r(i, 0.01).powi(2)).sum::<f64>() / 12.0).sqrt();
         assert!((norm.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
-        let per_row = ErrorNorm {
-            atol: Atol::PerRow(vec![0.01, 0.2, 3.0]),
-            ..norm.clone()
-        };
-        let want = ((0..12)
-            .map(|i| r(i, [0.01, 0.2, 3.0][i % 3]).powi(2))
-            .sum::<f64>()
-            / 12.0)
-            .sqrt();
+        let per_row = ErrorNorm { atol: Atol::PerRow(vec![0.01, 0.2, 3.0]), ..norm.clone() };
+        let want = ((0..12).map(|i| r(i, [0.01, 0.2, 3.0][i % 3]).powi(2)).sum::<f64>() / 12.0).sqrt();
         assert!((per_row.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
-        let worst = ErrorNorm {
-            over: Over::Trajectory,
-            ..norm
-        };
-        let column =
-            |j: usize| ((0..3).map(|i| r(3 * j + i, 0.01).powi(2)).sum::<f64>() / 3.0).sqrt();
+        let worst = ErrorNorm { over: Over::Trajectory, ..norm };
+        let column = |j: usize| ((0..3).map(|i| r(3 * j + i, 0.01).powi(2)).sum::<f64>() / 3.0).sqrt();
         let want = (0..4).map(column).fold(0.0, f64::max);
         assert!((worst.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
     }
@@ -441,15 +340,10 @@ mod tests {
         let [u, y0, y1] = vectors();
         for over in [Over::Batch, Over::Trajectory] {
             for atol in [Atol::Scalar(0.01), Atol::PerRow(vec![0.01, 0.2, 0.3])] {
-                let norm = ErrorNorm {
-                    rtol: 0.1,
-                    atol,
-                    over,
-                };
+                let norm = ErrorNorm { rtol: 0.1, atol, over };
                 let (mut ub, mut b0, mut b1) = (u.clone(), vec![0.0; 12], vec![0.0; 12]);
                 norm.mean_square_pullback(&mut ub, [&y0, &y1], 1.5, [&mut b0, &mut b1], 3);
-                let value =
-                    |u: &[f64], y0: &[f64], y1: &[f64]| 1.5 * norm.mean_square(u, y0, y1, 3);
+                let value = |u: &[f64], y0: &[f64], y1: &[f64]| 1.5 * norm.mean_square(u, y0, y1, 3);
                 for i in 0..12 {
                     let step = 1e-6;
                     let moved = |x: &[f64], s: f64| {
@@ -462,10 +356,7 @@ mod tests {
                     let d1 = value(&u, &y0, &moved(&y1, step)) - value(&u, &y0, &moved(&y1, -step));
                     for (got, want) in [(ub[i], du), (b0[i], d0), (b1[i], d1)] {
                         let want = want / (2.0 * step);
-                        assert!(
-                            (got - want).abs() < 1e-7 * (1.0 + want.abs()),
-                            "{over:?} {i}: {got} {want}"
-                        );
+                        assert!((got - want).abs() < 1e-7 * (1.0 + want.abs()), "{over:?} {i}: {got} {want}");
                     }
                 }
             }
@@ -477,13 +368,7 @@ mod tests {
         let norm = ErrorNorm::new(1e-3, 1e-3);
         assert!(norm.value(&[0.0], &[1.0], &[f64::INFINITY], 1).is_nan());
         assert!(norm.value(&[0.0], &[1.0], &[f64::NAN], 1).is_nan());
-        let per = ErrorNorm {
-            over: Over::Trajectory,
-            ..norm
-        };
-        assert!(
-            per.value(&[0.0, 0.0], &[1.0, 1.0], &[f64::NAN, 1.0], 1)
-                .is_nan()
-        );
+        let per = ErrorNorm { over: Over::Trajectory, ..norm };
+        assert!(per.value(&[0.0, 0.0], &[1.0, 1.0], &[f64::NAN, 1.0], 1).is_nan());
     }
 }

@@ -271,14 +271,7 @@ macro_rules! real {
                     Accum::Add
                 };
                 let c = MatMut::from_column_major_slice_mut(c, m, n);
-                matmul(
-                    c,
-                    accumulate,
-                    view(a, m, k, ta),
-                    view(b, k, n, tb),
-                    alpha,
-                    Par::Seq,
-                );
+                matmul(c, accumulate, view(a, m, k, ta), view(b, k, n, tb), alpha, Par::Seq);
             }
         }
     };

@@ -89,16 +89,8 @@ fn hermite(b: &[f64], fsal: bool, order: usize) -> Dense {
     let rows = |rows: Vec<Row>| Cow::Owned(rows);
     Dense {
         order: order.min(3),
-        extra_c: if fsal {
-            Cow::Borrowed(&[])
-        } else {
-            Cow::Owned(vec![1.0])
-        },
-        extra_a: rows(if fsal {
-            vec![]
-        } else {
-            vec![Cow::Owned(b.to_vec())]
-        }),
+        extra_c: if fsal { Cow::Borrowed(&[]) } else { Cow::Owned(vec![1.0]) },
+        extra_a: rows(if fsal { vec![] } else { vec![Cow::Owned(b.to_vec())] }),
         weights: rows(weights.iter().map(|w| Cow::Owned(w.to_vec())).collect()),
     }
 }
@@ -120,11 +112,7 @@ mod tests {
             if t.embedded_order > 0 {
                 made = made.with_embedded(&t.embedded(), t.embedded_order).unwrap();
             }
-            assert_eq!(
-                (made.fsal, made.dense.order),
-                (t.fsal, t.dense.order),
-                "{name}"
-            );
+            assert_eq!((made.fsal, made.dense.order), (t.fsal, t.dense.order), "{name}");
             assert_eq!(made.c, t.c, "{name}");
             assert_eq!(made.dense.extra_a, t.dense.extra_a, "{name}");
             for (ours, theirs) in made.dense.weights.iter().zip(t.dense.weights.iter()) {
@@ -141,19 +129,13 @@ mod tests {
         let a = owned(t);
         let message = |r: Result<Tableau>| r.unwrap_err().to_string();
         let order5 = message(Tableau::new("mine", 5, &a, &t.b));
-        assert!(
-            order5.contains("order 5 needs") && order5.contains("mine"),
-            "{order5}"
-        );
+        assert!(order5.contains("order 5 needs") && order5.contains("mine"), "{order5}");
         let sum = message(Tableau::new("mine", 4, &a, &[0.2, 0.3, 0.3, 0.3]));
         assert!(sum.contains("Σ w_i for b of mine is 1.1"), "{sum}");
         let rows = message(Tableau::new("mine", 4, &a[..3], &t.b));
         assert!(rows.contains("a has length 3"), "{rows}");
         let full = message(Tableau::new("mine", 1, &[vec![0.0]], &[1.0]));
-        assert!(
-            full.contains("row i of an explicit method has i entries"),
-            "{full}"
-        );
+        assert!(full.contains("row i of an explicit method has i entries"), "{full}");
         let none = message(Tableau::new("mine", 1, &[], &[]));
         assert!(none.contains("at least one stage"), "{none}");
         let high = message(Tableau::new("mine", 99, &a, &t.b));
@@ -164,18 +146,12 @@ mod tests {
         assert!(nan.contains("finite"), "{nan}");
         let made = || Tableau::new("mine", 4, &a, &t.b).unwrap();
         let hat = message(made().with_embedded(&[0.0, 1.0, 0.0, 0.0], 3));
-        assert!(
-            hat.contains("b − error") && hat.contains("order 3 needs"),
-            "{hat}"
-        );
+        assert!(hat.contains("b − error") && hat.contains("order 3 needs"), "{hat}");
         let zero = message(made().with_embedded(&t.b, 4));
         assert!(zero.contains("all zeros"), "{zero}");
         let short = message(made().with_embedded(&[1.0], 1));
         assert!(short.contains("b_hat has length 1"), "{short}");
-        let dense = Dense {
-            order: 4,
-            ..made().dense
-        };
+        let dense = Dense { order: 4, ..made().dense };
         let dense = message(made().with_dense(dense));
         assert!(dense.contains("dense.weights"), "{dense}");
     }

@@ -36,8 +36,7 @@
 use crate::dynamics::{Dynamics, Point, Tangent, check_shapes};
 use crate::error::{Attempt, Error, Failure, PostMortem, Result};
 use crate::integrate::{
-    Located, Options, Partial, Problem, Save, Solution, StepInfo, Warning, smallest_step,
-    sorted_stops,
+    Located, Options, Partial, Problem, Save, Solution, StepInfo, Warning, smallest_step, sorted_stops,
 };
 use crate::num::{Atol, Over};
 use ::diffsol::error::OdeSolverError;
@@ -103,11 +102,7 @@ pub fn solve<D: Dynamics<f64>>(
     };
     let jacobian = |y: &[f64], _: &[f64], s: f64, v: &[f64], out: &mut [f64]| {
         let t = direction * guard.inside(s);
-        let dot = Tangent {
-            t: 0.0,
-            y: v,
-            theta: &[],
-        };
+        let dot = Tangent { t: 0.0, y: v, theta: &[] };
         dynamics.jvp(Point { t, y, theta }, dot, out, &mut scratch.borrow_mut());
         // Newton would take an infinite slope for convergence; a NaN makes it fail.
         let slope = match out.iter().any(unusable) {
@@ -132,10 +127,7 @@ pub fn solve<D: Dynamics<f64>>(
                 post_mortem.part = dynamics.locate_non_finite(Point { t, y: &y, theta });
             }
             post_mortem.trajectory = post_mortem.trajectory.filter(|_| batch > 1);
-            Err(Partial {
-                error: Error::Solve(Box::new(post_mortem)),
-                solution: Box::new(solution),
-            })
+            Err(Partial { error: Error::Solve(Box::new(post_mortem)), solution: Box::new(solution) })
         }
     }
 }
@@ -241,11 +233,7 @@ impl<'a> Run<'a> {
         options: &'a Options<f64>,
         guard: &'a Guard,
     ) -> Self {
-        let solution = Solution {
-            dim,
-            batch,
-            ..Solution::default()
-        };
+        let solution = Solution { dim, batch, ..Solution::default() };
         Self {
             options,
             guard,
@@ -336,9 +324,7 @@ impl<'a> Run<'a> {
         ode.ode_options.max_nonlinear_solver_failures = usize::MAX;
         let tableau = match method {
             Implicit::Bdf => {
-                let mut state = ode
-                    .bdf_state::<NalgebraLU<f64>>()
-                    .map_err(|e| failed(self, e))?;
+                let mut state = ode.bdf_state::<NalgebraLU<f64>>().map_err(|e| failed(self, e))?;
                 self.first_step(state.as_mut().h, span);
                 let solver = ode.bdf_solver::<NalgebraLU<f64>>(state);
                 return self.steps(solver.map_err(|e| failed(self, e))?, span, y);
@@ -367,12 +353,7 @@ impl<'a> Run<'a> {
     }
 
     /// Steps to the end of a stretch.
-    fn steps<'s, E, S>(
-        &mut self,
-        mut solver: S,
-        span: [f64; 2],
-        y: &mut [f64],
-    ) -> Result<(), PostMortem>
+    fn steps<'s, E, S>(&mut self, mut solver: S, span: [f64; 2], y: &mut [f64]) -> Result<(), PostMortem>
     where
         E: OdeEquations<T = f64, V = NalgebraVec<f64>> + 's,
         S: OdeSolverMethod<'s, E>,
@@ -390,24 +371,18 @@ impl<'a> Run<'a> {
             if self.guard.nfe.get() >= self.options.max_nfe {
                 return Err(self.post_mortem(Failure::MaxNfe, t, solver.state().h));
             }
-            *solver.config_mut().as_base_mut().minimum_timestep =
-                smallest_step(t, t1, self.options);
+            *solver.config_mut().as_base_mut().minimum_timestep = smallest_step(t, t1, self.options);
             self.guard.clear();
             let newton = solver.get_statistics().number_of_nonlinear_solver_fails;
             let outcome = solver.step();
             let stats = solver.get_statistics();
             let converged = stats.number_of_nonlinear_solver_fails == newton;
-            self.rejected = before
-                + stats.number_of_error_test_failures
-                + stats.number_of_nonlinear_solver_fails;
+            self.rejected =
+                before + stats.number_of_error_test_failures + stats.number_of_nonlinear_solver_fails;
             let state = solver.state();
             let reason = outcome.map_err(|e| self.diagnose(&e, t, state.h, !converged))?;
             let reached = reason == OdeSolverStopReason::TstopReached;
-            let next = if reached {
-                t1
-            } else {
-                self.direction * state.t
-            };
+            let next = if reached { t1 } else { self.direction * state.t };
             y.copy_from_slice(state.y.batch_as_slice(0));
             if let Some(entry) = y.iter().position(unusable) {
                 self.guard.entry.set(entry);
@@ -415,8 +390,7 @@ impl<'a> Run<'a> {
                 return Err(self.post_mortem(Failure::NonFinite, t, next - t));
             }
             self.accepted([t, next], reached && self.guard.last.get().is_some(), y);
-            self.save_times(&solver, [t, next], y)
-                .map_err(|e| self.diagnose(&e, t, next - t, false))?;
+            self.save_times(&solver, [t, next], y).map_err(|e| self.diagnose(&e, t, next - t, false))?;
             t = next;
             if reached {
                 return Ok(());
@@ -427,14 +401,7 @@ impl<'a> Run<'a> {
     /// Records an accepted step.
     fn accepted(&mut self, [t, t1]: [f64; 2], to_stop: bool, y: &[f64]) {
         let (h, error) = (t1 - t, f64::NAN);
-        let step = StepInfo {
-            t,
-            h,
-            t1,
-            to_stop,
-            from_stop: false,
-            error,
-        };
+        let step = StepInfo { t, h, t1, to_stop, from_stop: false, error };
         self.solution.steps.push(step);
         if self.last.len() == KEPT {
             self.last.remove(0);
@@ -446,12 +413,7 @@ impl<'a> Run<'a> {
     }
 
     /// Saves the times that lie in the step from `t` to `t1`, where the state is `y`.
-    fn save_times<'s, E, S>(
-        &mut self,
-        solver: &S,
-        [t, t1]: [f64; 2],
-        y: &[f64],
-    ) -> Result<(), DiffsolError>
+    fn save_times<'s, E, S>(&mut self, solver: &S, [t, t1]: [f64; 2], y: &[f64]) -> Result<(), DiffsolError>
     where
         E: OdeEquations<T = f64, V = NalgebraVec<f64>> + 's,
         S: OdeSolverMethod<'s, E>,
@@ -490,8 +452,7 @@ impl<'a> Run<'a> {
             _ if self.guard.failed.borrow().is_some() => Failure::NonFinite,
             _ if newton => Failure::Nonlinear,
             DiffsolError::OdeSolverError(
-                OdeSolverError::StepSizeTooSmall { .. }
-                | OdeSolverError::TooManyErrorTestFailures { .. },
+                OdeSolverError::StepSizeTooSmall { .. } | OdeSolverError::TooManyErrorTestFailures { .. },
             ) => Failure::StepTooSmall,
             _ => Failure::Nonlinear,
         };
@@ -525,11 +486,5 @@ fn unusable(v: &f64) -> bool {
 
 fn attempt(t: f64, h: f64, accepted: bool) -> Attempt {
     let nan = f64::NAN;
-    Attempt {
-        t,
-        h,
-        error: nan,
-        stiffness: nan,
-        accepted,
-    }
+    Attempt { t, h, error: nan, stiffness: nan, accepted }
 }

@@ -57,11 +57,7 @@ pub(crate) struct Part<T> {
 
 impl<T: Real> Part<T> {
     pub fn new(count: usize, length: usize) -> Self {
-        Self {
-            y: vec![T::NAN; count * length],
-            stats: vec![Default::default(); count],
-            failures: Vec::new(),
-        }
+        Self { y: vec![T::NAN; count * length], stats: vec![Default::default(); count], failures: Vec::new() }
     }
 }
 
@@ -80,11 +76,7 @@ impl<T: Real> Part<T> {
             self.y[slot * length..][..solution.y.len()].copy_from_slice(&solution.y);
         }
         let s = &solution.stats;
-        self.stats[slot] = TrajectoryStatistics {
-            nfe: s.nfe,
-            accepted: s.accepted,
-            rejected: s.rejected,
-        };
+        self.stats[slot] = TrajectoryStatistics { nfe: s.nfe, accepted: s.accepted, rejected: s.rejected };
         if let Err(partial) = outcome {
             self.failures.push((i, partial.error));
         }
@@ -123,24 +115,15 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
         Save::End => vec![problem.span[1]],
         Save::At(times) => times.clone(),
         other => {
-            let needed = "an ensemble saves the end or given times, since its trajectories have different steps";
+            let needed =
+                "an ensemble saves the end or given times, since its trajectories have different steps";
             return Err(Error::invalid("save", format!("{other:?}"), needed));
         }
     };
     let theta = |i: usize| {
-        if shared {
-            problem.theta
-        } else {
-            &problem.theta[i * params..(i + 1) * params]
-        }
+        if shared { problem.theta } else { &problem.theta[i * params..(i + 1) * params] }
     };
-    let task = Task {
-        dynamics,
-        problem,
-        options,
-        length: dim * t.len(),
-        theta: &theta,
-    };
+    let task = Task { dynamics, problem, options, length: dim * t.len(), theta: &theta };
     let lanes = D::SIMD_LANES && LaneSolver::<T, D>::serves(tableau, options);
     let parts = parallel::chunks(count, CHUNK, |range| match lanes {
         true => LaneSolver::new(&task, tableau, range).run(),

@@ -69,11 +69,7 @@ impl<E: Scalar> Step<'_, E> {
     #[inline(always)]
     fn time(&self, i: usize) -> E {
         let c = self.method.c[i];
-        if c == 1.0 {
-            self.t_end
-        } else {
-            self.h.mul_add(E::of(c), self.t)
-        }
+        if c == 1.0 { self.t_end } else { self.h.mul_add(E::of(c), self.t) }
     }
 
     /// Stage i of a state of `N` rows, in registers; returns its argument g_i.
@@ -308,11 +304,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     /// Time at which stage i of a step is evaluated.
     pub(crate) fn stage_time(&self, (t, h): (T, T), i: usize, to_stop: bool) -> T {
         let c = self.method.c[i];
-        if c == 1.0 {
-            Self::end_time(t, h, to_stop)
-        } else {
-            h.mul_add(T::of(c), t)
-        }
+        if c == 1.0 { Self::end_time(t, h, to_stop) } else { h.mul_add(T::of(c), t) }
     }
 
     /// Evaluates the extra stages of the dense output of the step from (t, y), once a step. With `y1`
@@ -389,35 +381,14 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     }
 
     #[inline(always)]
-    fn attempt(
-        &mut self,
-        (t, h): (T, T),
-        to_stop: bool,
-        y: &[T],
-        y1: &mut [T],
-        norm: &ErrorNorm<T>,
-    ) -> T {
+    fn attempt(&mut self, (t, h): (T, T), to_stop: bool, y: &[T], y1: &mut [T], norm: &ErrorNorm<T>) -> T {
         self.nfe += self.method.stages - 1;
         self.extra_done = false;
         self.to_stop = to_stop;
         let t_end = Self::end_time(t, h, to_stop);
-        let Self {
-            method,
-            dynamics,
-            theta,
-            scratch,
-            k,
-            g,
-            tape,
-            taping,
-            ..
-        } = self;
+        let Self { method, dynamics, theta, scratch, k, g, tape, taping, .. } = self;
         let dim = dynamics.dim();
-        let tape_len = if D::TAPED {
-            tape.len() / method.total_stages()
-        } else {
-            0
-        };
+        let tape_len = if D::TAPED { tape.len() / method.total_stages() } else { 0 };
         let mut f = Bound {
             dynamics: *dynamics,
             theta,
@@ -426,16 +397,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
             tape_len,
             taping: *taping,
         };
-        let mut step = Step {
-            method,
-            t,
-            h,
-            t_end,
-            y,
-            y1,
-            k,
-            g,
-        };
+        let mut step = Step { method, t, h, t_end, y, y1, k, g };
         if y.len() == dim {
             return step.run_single(norm, &mut f);
         }
@@ -472,11 +434,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     #[inline]
     fn accept(&mut self, t1: T, y1: &[T]) {
         let n = y1.len();
-        let last = if self.method.fsal {
-            self.method.stages - 1
-        } else {
-            self.method.stages
-        };
+        let last = if self.method.fsal { self.method.stages - 1 } else { self.method.stages };
         if self.method.fsal || (self.extra_done && self.method.extra_is_end) {
             self.k.copy_within(last * n..(last + 1) * n, 0);
             if D::TAPED {

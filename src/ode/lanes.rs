@@ -10,8 +10,8 @@ use super::solve::Solver;
 use super::tableau::Tableau;
 use crate::dynamics::Dynamics;
 use crate::integrate::{
-    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, exp2, initial_step,
-    log_error, smallest_step, takes_remainder,
+    Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, exp2, initial_step, log_error,
+    smallest_step, takes_remainder,
 };
 use crate::num::{Kernel, LANES, Lanes, Real, dispatch};
 use std::ops::Range;
@@ -141,24 +141,14 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             let [t0, t1] = problem.span;
             stepper.begin(t0, problem.y0);
             if !stepper.derivative().iter().all(|k| k.is_finite()) {
-                Self::alone(
-                    self.task,
-                    self.tableau,
-                    trajectory,
-                    self.first,
-                    &mut self.part,
-                );
+                Self::alone(self.task, self.tableau, trajectory, self.first, &mut self.part);
                 continue;
             }
             let first = match self.task.options.h0 {
                 Some(h) => h.min((t1 - t0).abs()),
-                None => initial_step(
-                    stepper,
-                    (t0, problem.y0),
-                    t1 - t0,
-                    &self.task.options.norm,
-                    &mut self.work,
-                ),
+                None => {
+                    initial_step(stepper, (t0, problem.y0), t1 - t0, &self.task.options.norm, &mut self.work)
+                }
             };
             let lanes = &mut self.lanes;
             for (to, from) in lanes.y.iter_mut().zip(problem.y0) {
@@ -176,24 +166,14 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             lanes.log2[lane] = T::zero();
             lanes.rejected[lane] = false;
             (lanes.attempts[lane], lanes.accepted[lane]) = (0, 0);
-            self.jobs[lane] = Some(Job {
-                trajectory,
-                nfe: stepper.nfe() - nfe0,
-                ..Job::default()
-            });
+            self.jobs[lane] = Some(Job { trajectory, nfe: stepper.nfe() - nfe0, ..Job::default() });
             return;
         }
     }
 
     /// Solves a troubled trajectory by the scalar code from the start, which says what is wrong with it.
     #[cold]
-    fn alone(
-        task: &Task<'_, T, D>,
-        tableau: &Tableau,
-        trajectory: usize,
-        first: usize,
-        part: &mut Part<T>,
-    ) {
+    fn alone(task: &Task<'_, T, D>, tableau: &Tableau, trajectory: usize, first: usize, part: &mut Part<T>) {
         let mut solver = Solver::new(task.dynamics, tableau, 1);
         let outcome = solver.run(&task.single(trajectory), task.options, &mut Silent);
         let at = (trajectory - first, trajectory);
@@ -212,20 +192,13 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             job.non_finite = if finite { 0 } else { job.non_finite + 1 };
             self.troubled |= !finite;
             let (t, h) = (self.lanes.t[lane], self.lanes.h[lane].abs());
-            let small =
-                !verdict.accepted[lane] && h < smallest_step(t, self.task.problem.span[1], options);
+            let small = !verdict.accepted[lane] && h < smallest_step(t, self.task.problem.span[1], options);
             let spent = self.lanes.attempts[lane] as usize >= options.max_steps;
             let job = *job;
             if verdict.accepted[lane] && verdict.ended[lane] {
                 self.finish(lane, &job);
             } else if small || spent || job.non_finite > NON_FINITE_TRIES {
-                Self::alone(
-                    self.task,
-                    self.tableau,
-                    job.trajectory,
-                    self.first,
-                    &mut self.part,
-                );
+                Self::alone(self.task, self.tableau, job.trajectory, self.first, &mut self.part);
             } else {
                 continue;
             }
@@ -241,16 +214,9 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
 
     fn finish(&mut self, lane: usize, job: &Job) {
         let slot = job.trajectory - self.first;
-        let (attempts, accepted) = (
-            self.lanes.attempts[lane] as usize,
-            self.lanes.accepted[lane] as usize,
-        );
+        let (attempts, accepted) = (self.lanes.attempts[lane] as usize, self.lanes.accepted[lane] as usize);
         let nfe = job.nfe + attempts * (self.stepper.method.stages - 1);
-        self.part.stats[slot] = TrajectoryStatistics {
-            nfe,
-            accepted,
-            rejected: attempts - accepted,
-        };
+        self.part.stats[slot] = TrajectoryStatistics { nfe, accepted, rejected: attempts - accepted };
         if self.task.options.save == Save::End {
             let out = &mut self.part.y[slot * self.task.length..(slot + 1) * self.task.length];
             for (to, from) in out.iter_mut().zip(&self.lanes.y) {
@@ -311,8 +277,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
         }
         let last = (self.stepper.method.stages - 1) * n;
         for c in 0..n {
-            self.lanes.k[c] =
-                Lanes::select(verdict.accepted, self.lanes.k[last + c], self.lanes.k[c]);
+            self.lanes.k[c] = Lanes::select(verdict.accepted, self.lanes.k[last + c], self.lanes.k[c]);
         }
     }
 }
@@ -348,26 +313,8 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
     type Output = Verdict<T>;
     #[inline(always)]
     fn run(self) -> Verdict<T> {
-        let LaneSolver {
-            task,
-            stepper,
-            lanes,
-            ..
-        } = self.0;
-        let State {
-            t,
-            h,
-            y,
-            y1,
-            k,
-            g,
-            theta,
-            log1,
-            log2,
-            rejected,
-            attempts,
-            accepted: taken,
-        } = lanes;
+        let LaneSolver { task, stepper, lanes, .. } = self.0;
+        let State { t, h, y, y1, k, g, theta, log1, log2, rejected, attempts, accepted: taken } = lanes;
         let n = y.len();
         let options = task.options;
         let end = Lanes::splat(task.problem.span[1]);
@@ -385,21 +332,8 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
         let t_end = *t + step;
         let t1 = Lanes::select(ended, end, t_end);
         let method = &stepper.method;
-        let mut field = LaneField {
-            dynamics: task.dynamics,
-            theta,
-        };
-        let error = Step {
-            method,
-            t: *t,
-            h: step,
-            t_end,
-            y,
-            y1,
-            k,
-            g,
-        }
-        .run_single(&options.norm, &mut field);
+        let mut field = LaneField { dynamics: task.dynamics, theta };
+        let error = Step { method, t: *t, h: step, t_end, y, y1, k, g }.run_single(&options.norm, &mut field);
         let power = method.error_power.unwrap_or(1);
         let (factor, accepted) = control(&options.controller, error, power, log1, log2, rejected);
         // Move on: y1 and y trade places where accepted; g[0] keeps the start time for saves.
@@ -424,14 +358,7 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             taken[l] += u32::from(accepted[l]);
             event |= !accepted[l] | ended[l] | (attempts[l] >= limit);
         }
-        Verdict {
-            h: step,
-            t1,
-            error,
-            accepted,
-            ended,
-            event,
-        }
+        Verdict { h: step, t1, error, accepted, ended, event }
     }
 }
 
@@ -452,11 +379,7 @@ fn control<T: Real>(
         log[l] = log_error(error[l]);
     }
     for l in 0..LANES {
-        let history = History {
-            log1: log1[l],
-            log2: log2[l],
-            rejected: rejected[l],
-        };
+        let history = History { log1: log1[l], log2: log2[l], rejected: rejected[l] };
         factor[l] = controller.exponent(log[l], accepted[l], power, &history);
     }
     for l in 0..LANES {

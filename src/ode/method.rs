@@ -39,27 +39,18 @@ impl Method {
         let rows = tableau.a.iter().chain(tableau.dense.extra_a.iter());
         let a: Vec<Vec<f64>> = rows.map(|row| row.to_vec()).collect();
         let extra = tableau.dense.extra_c.len();
-        let c: Vec<f64> = tableau
-            .c
-            .iter()
-            .chain(tableau.dense.extra_c.iter())
-            .copied()
-            .collect();
+        let c: Vec<f64> = tableau.c.iter().chain(tableau.dense.extra_c.iter()).copied().collect();
         let total = stages + extra;
         let entry = |l: usize, i: usize| a[l].get(i).copied().unwrap_or(0.0);
         let transposed = (0..total)
             .map(|i| {
                 let column = (0..total).map(|l| if l > i { entry(l, i) } else { 0.0 });
-                column
-                    .chain([tableau.b.get(i).copied().unwrap_or(0.0)])
-                    .collect()
+                column.chain([tableau.b.get(i).copied().unwrap_or(0.0)]).collect()
             })
             .collect();
         let has_error = tableau.error.iter().any(|&e| e != 0.0);
         let stiffness = tableau.stiffness.map(|p| {
-            let difference = (0..stages)
-                .map(|l| entry(p.second, l) - entry(p.first, l))
-                .collect();
+            let difference = (0..stages).map(|l| entry(p.second, l) - entry(p.first, l)).collect();
             (p.first, p.second, difference, p.stability_size)
         });
         let b = tableau.b.to_vec();
@@ -105,18 +96,8 @@ impl Method {
 }
 
 /// ACCUMULATES the reverse of u = h Σ_{j≥1} w_j (k_j − k_0).
-fn differences_pullback<T: Real>(
-    weights: &[f64],
-    h: T,
-    u_bar: &[T],
-    bar: &mut StepCotangent<'_, T>,
-) {
-    for (j, &w) in weights
-        .iter()
-        .enumerate()
-        .skip(1)
-        .filter(|(_, w)| **w != 0.0)
-    {
+fn differences_pullback<T: Real>(weights: &[f64], h: T, u_bar: &[T], bar: &mut StepCotangent<'_, T>) {
+    for (j, &w) in weights.iter().enumerate().skip(1).filter(|(_, w)| **w != 0.0) {
         accumulate(bar.stage(j), h, &[w], u_bar);
         accumulate(bar.stage(0), h, &[-w], u_bar);
     }
@@ -153,17 +134,11 @@ impl<T: Real> Estimates<T> for Method {
         dg: &mut [T],
     ) -> Option<StiffnessForms> {
         let (first, second, difference, stability_size) = self.stiffness.as_ref()?;
-        for ((d, b), a) in dk
-            .iter_mut()
-            .zip(step.stage(*second))
-            .zip(step.stage(*first))
-        {
+        for ((d, b), a) in dk.iter_mut().zip(step.stage(*second)).zip(step.stage(*first)) {
             *d = *b - *a;
         }
         combine_differences(dg, step.h, difference, step.stages);
-        Some(StiffnessForms {
-            stability_size: *stability_size,
-        })
+        Some(StiffnessForms { stability_size: *stability_size })
     }
 
     fn stiffness_pullback(

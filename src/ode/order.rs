@@ -29,11 +29,7 @@ impl Tableau {
 
     /// Weights of the embedded solution, b̂ = b − b̃.
     pub fn embedded(&self) -> Vec<f64> {
-        self.b
-            .iter()
-            .zip(&self.error[..])
-            .map(|(b, e)| b - e)
-            .collect()
+        self.b.iter().zip(&self.error[..]).map(|(b, e)| b - e).collect()
     }
 
     /// Checks everything the struct claims to [`CHECK_TOLERANCE`]; see [`Tableau::check_to`].
@@ -115,12 +111,7 @@ impl Tableau {
         Error::check_len("dense.weights", self.dense.weights.len(), s + extra, why)?;
         let why = "all rows hold the coefficients of ϑ¹…ϑ^degree";
         for row in self.dense.weights.iter() {
-            Error::check_len(
-                "a row of dense.weights",
-                row.len(),
-                self.dense_degree(),
-                why,
-            )?;
+            Error::check_len("a row of dense.weights", row.len(), self.dense_degree(), why)?;
         }
         Ok(())
     }
@@ -154,11 +145,7 @@ impl Tableau {
         let rows = self.all_rows();
         for i in range {
             let s = self.stages();
-            let c = if i < s {
-                self.c[i]
-            } else {
-                self.dense.extra_c[i - s]
-            };
+            let c = if i < s { self.c[i] } else { self.dense.extra_c[i - s] };
             let (sum, scale) = sum_and_scale(rows[i], c);
             if (sum - c).abs() > tolerance * scale {
                 return Err(Error::invalid(
@@ -209,11 +196,8 @@ impl Tableau {
     ) -> Error {
         let trees = weights.trees();
         let target = required / trees.trees()[r.tree].density;
-        let sum = if order == 1 {
-            "Σ w_i".into()
-        } else {
-            format!("Σ w_i φ_i({})", trees.notation(r.tree))
-        };
+        let sum =
+            if order == 1 { "Σ w_i".into() } else { format!("Σ w_i φ_i({})", trees.notation(r.tree)) };
         Error::invalid(
             format!("{sum} for {what} of {}", self.name),
             target + r.value,

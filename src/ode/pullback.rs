@@ -34,8 +34,7 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
             return 0;
         }
         let length = self.dynamics.tape_len(batch);
-        self.tape
-            .resize(self.method.total_stages() * length, T::zero());
+        self.tape.resize(self.method.total_stages() * length, T::zero());
         self.taping = true;
         self.method.stages * length
     }
@@ -46,13 +45,7 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
         self.extra_done = false;
     }
 
-    fn interpolate_pullback(
-        &mut self,
-        step: &StepInfo<T>,
-        theta: T,
-        y_bar: &[T],
-        back: &mut Backward<T>,
-    ) {
+    fn interpolate_pullback(&mut self, step: &StepInfo<T>, theta: T, y_bar: &[T], back: &mut Backward<T>) {
         accumulate(&mut back.y0, T::one(), &[1.0], y_bar);
         let mut bar = back.cotangent();
         for (i, poly) in self.method.dense.iter().enumerate() {
@@ -105,13 +98,7 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
 
 impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
     /// k̄_i into `back.k_bar`; false when it is zero.
-    fn stage_cotangent(
-        &self,
-        step: &StepInfo<T>,
-        i: usize,
-        carried: bool,
-        back: &mut Backward<T>,
-    ) -> bool {
+    fn stage_cotangent(&self, step: &StepInfo<T>, i: usize, carried: bool, back: &mut Backward<T>) -> bool {
         let n = self.len();
         let total = self.method.total_stages();
         let column = &self.method.transposed[i];
@@ -130,12 +117,7 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
             back.k_bar.fill(T::zero());
         }
         if back.touched[i] {
-            accumulate(
-                &mut back.k_bar,
-                T::one(),
-                &[1.0],
-                &back.stages[i * n..(i + 1) * n],
-            );
+            accumulate(&mut back.k_bar, T::one(), &[1.0], &back.stages[i * n..(i + 1) * n]);
         }
         accumulate(&mut back.k_bar, step.h, &back.weights, &back.grads);
         true
@@ -167,18 +149,13 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
         };
         let g_bar = &mut back.grads[i * n..(i + 1) * n];
         g_bar.fill(T::zero());
-        let at = Point {
-            t,
-            y: g,
-            theta: &self.theta,
-        };
+        let at = Point { t, y: g, theta: &self.theta };
         let (bar, scratch) = (&back.k_bar, &mut self.scratch);
         if D::TAPED && self.taping {
             let length = self.tape.len() / method.total_stages();
             let tape = &self.tape[i * length..(i + 1) * length];
             let taped = (&self.k[i * n..(i + 1) * n], tape);
-            self.dynamics
-                .vjp_taped(at, taped, bar, g_bar, theta_bar, scratch);
+            self.dynamics.vjp_taped(at, taped, bar, g_bar, theta_bar, scratch);
         } else {
             self.dynamics.vjp(at, bar, g_bar, theta_bar, scratch);
         }

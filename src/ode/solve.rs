@@ -32,11 +32,7 @@ pub(crate) fn batch_of<T: Real, D: Dynamics<T>>(dynamics: &D, y: &[T]) -> Result
     let dim = dynamics.dim();
     if y.is_empty() || dim == 0 || !y.len().is_multiple_of(dim) {
         let needed = format!("a positive multiple of the right-hand side's dimension {dim}");
-        return Err(Error::Length {
-            what: "y0",
-            given: y.len(),
-            needed,
-        });
+        return Err(Error::Length { what: "y0", given: y.len(), needed });
     }
     Ok(y.len() / dim)
 }
@@ -52,10 +48,7 @@ impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
     /// A solver for states of `batch` columns.
     pub fn new(dynamics: &'a D, method: &impl ExplicitRk, batch: usize) -> Self {
         let stepper = ExplicitStepper::new(dynamics, method, batch);
-        Self {
-            drive: Drive::new(stepper.len()),
-            stepper,
-        }
+        Self { drive: Drive::new(stepper.len()), stepper }
     }
 
     /// Solves; the solution stays in the solver's memory.
@@ -99,8 +92,7 @@ impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
         self.check(problem)?;
         self.stepper.set_theta(problem.theta);
         let steps = (&recorded.steps[..], &recorded.located[..], &recorded.t[..]);
-        self.drive
-            .replay(&mut self.stepper, problem.y0, steps, options, observer)?;
+        self.drive.replay(&mut self.stepper, problem.y0, steps, options, observer)?;
         Ok(&self.drive.solution)
     }
 
@@ -125,21 +117,8 @@ impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
     ) -> Result<(), Partial<T>> {
         self.check(problem)?;
         self.stepper.set_theta(problem.theta);
-        self.drive
-            .solution
-            .dense
-            .weights
-            .clone_from(&self.stepper.method().dense);
-        let outcome = self.drive.run(
-            &mut self.stepper,
-            problem.y0,
-            problem.span,
-            options,
-            observer,
-        );
-        outcome.map_err(|error| Partial {
-            error,
-            solution: Box::new(self.drive.solution.clone()),
-        })
+        self.drive.solution.dense.weights.clone_from(&self.stepper.method().dense);
+        let outcome = self.drive.run(&mut self.stepper, problem.y0, problem.span, options, observer);
+        outcome.map_err(|error| Partial { error, solution: Box::new(self.drive.solution.clone()) })
     }
 }

@@ -11,11 +11,7 @@ impl Tableau {
         let mut r = vec![1.0];
         for _ in 0..s {
             r.push(self.b.iter().zip(&power).map(|(b, p)| b * p).sum());
-            power = self
-                .a
-                .iter()
-                .map(|row| row.iter().zip(&power).map(|(a, p)| a * p).sum())
-                .collect();
+            power = self.a.iter().map(|row| row.iter().zip(&power).map(|(a, p)| a * p).sum()).collect();
         }
         r
     }
@@ -64,11 +60,7 @@ impl Tableau {
             let c = self.c[second];
             let same = |&first: &usize| c > 0.0 && (self.c[first] - c).abs() <= 1e-14;
             if let Some(first) = (0..second).rev().find(same) {
-                return Some(StiffnessPair {
-                    first,
-                    second,
-                    stability_size,
-                });
+                return Some(StiffnessPair { first, second, stability_size });
             }
         }
         None

@@ -34,30 +34,19 @@ impl RootedTrees {
     /// Generates every rooted tree with at most `order` vertices, each once: a branch is grafted
     /// only if it does not come after the last branch of its trunk, so branches are sorted.
     pub fn up_to(order: usize) -> Self {
-        let mut trees = vec![Tree {
-            order: 1,
-            density: 1.0,
-            product: None,
-        }];
+        let mut trees = vec![Tree { order: 1, density: 1.0, product: None }];
         let mut start = vec![0, 0, 1];
         for n in 2..=order {
             for trunk_order in 1..n {
                 for trunk in start[trunk_order]..start[trunk_order + 1] {
-                    let last = trees[trunk]
-                        .product
-                        .map_or(usize::MAX, |(_, branch)| branch);
+                    let last = trees[trunk].product.map_or(usize::MAX, |(_, branch)| branch);
                     for branch in start[n - trunk_order]..start[n - trunk_order + 1] {
                         if branch > last {
                             break;
                         }
-                        let density = trees[trunk].density / trunk_order as f64
-                            * n as f64
-                            * trees[branch].density;
-                        trees.push(Tree {
-                            order: n,
-                            density,
-                            product: Some((trunk, branch)),
-                        });
+                        let density =
+                            trees[trunk].density / trunk_order as f64 * n as f64 * trees[branch].density;
+                        trees.push(Tree { order: n, density, product: Some((trunk, branch)) });
                     }
                 }
             }
@@ -91,11 +80,7 @@ impl RootedTrees {
             branches.push(self.notation(branch));
             at = trunk;
         }
-        if branches.is_empty() {
-            "•".to_string()
-        } else {
-            format!("[{}]", branches.concat())
-        }
+        if branches.is_empty() { "•".to_string() } else { format!("[{}]", branches.concat()) }
     }
 }
 
@@ -144,20 +129,14 @@ impl ElementaryWeights {
         let s = rows.len();
         let n = trees.trees.len();
         let inner = trees.start[order.max(1)];
-        let mut weights = Self {
-            stages: s,
-            phi: vec![1.0; n * s],
-            scale: vec![1.0; n * s],
-            trees,
-        };
+        let mut weights = Self { stages: s, phi: vec![1.0; n * s], scale: vec![1.0; n * s], trees };
         // A φ(t) for every tree that can be a branch (order < the largest).
         let (mut applied, mut applied_scale) = (vec![0.0; inner * s], vec![0.0; inner * s]);
         for k in 0..n {
             if let Some((trunk, branch)) = weights.trees.trees[k].product {
                 for i in 0..s {
                     weights.phi[k * s + i] = weights.phi[trunk * s + i] * applied[branch * s + i];
-                    weights.scale[k * s + i] =
-                        weights.scale[trunk * s + i] * applied_scale[branch * s + i];
+                    weights.scale[k * s + i] = weights.scale[trunk * s + i] * applied_scale[branch * s + i];
                 }
             }
             if k < inner {
@@ -166,8 +145,7 @@ impl ElementaryWeights {
                 for (i, row) in rows.iter().enumerate() {
                     let row = &row[..i];
                     applied[k * s + i] = row.iter().zip(phi).map(|(a, p)| a * p).sum();
-                    applied_scale[k * s + i] =
-                        row.iter().zip(scale).map(|(a, p)| a.abs() * p).sum();
+                    applied_scale[k * s + i] = row.iter().zip(scale).map(|(a, p)| a.abs() * p).sum();
                 }
             }
         }
@@ -182,12 +160,7 @@ impl ElementaryWeights {
     /// Residual of the condition of tree `k` for weights `w` (missing entries are zero) against
     /// `required`/γ(t); `required` is 1 for an advancing formula, and 1 or 0 for the coefficient of
     /// ϑ^d in dense weights.
-    pub fn residual(
-        &self,
-        k: usize,
-        w: impl Iterator<Item = SizedWeight>,
-        required: f64,
-    ) -> Residual {
+    pub fn residual(&self, k: usize, w: impl Iterator<Item = SizedWeight>, required: f64) -> Residual {
         let s = self.stages;
         let target = required / self.trees.trees[k].density;
         let (mut sum, mut scale) = (0.0, target);
@@ -198,16 +171,8 @@ impl ElementaryWeights {
         }
         let value = sum - target;
         // A condition with no terms at all (0 = 0) holds exactly.
-        let relative = if value == 0.0 {
-            0.0
-        } else {
-            value.abs() / scale
-        };
-        Residual {
-            tree: k,
-            value,
-            relative,
-        }
+        let relative = if value == 0.0 { 0.0 } else { value.abs() / scale };
+        Residual { tree: k, value, relative }
     }
 
     /// The first violated condition of weights `w` among the trees of `order`, if any.
@@ -233,8 +198,7 @@ impl ElementaryWeights {
                 let required = if d + 1 == order { 1.0 } else { 0.0 };
                 let r = self.residual(
                     k,
-                    rows.iter()
-                        .map(|row| (row.as_ref()[d], row.as_ref()[d].abs())),
+                    rows.iter().map(|row| (row.as_ref()[d], row.as_ref()[d].abs())),
                     required,
                 );
                 (r.relative.is_nan() || r.relative > tolerance).then_some((d + 1, r))
@@ -245,9 +209,7 @@ impl ElementaryWeights {
     /// The order the weights achieve: the largest q (up to the order generated) such that every
     /// condition of order 1..=q holds to `tolerance`.
     pub fn order_of(&self, w: &[SizedWeight], tolerance: f64) -> usize {
-        (1..=self.trees.max_order())
-            .take_while(|&q| self.violation(w, q, tolerance).is_none())
-            .count()
+        (1..=self.trees.max_order()).take_while(|&q| self.violation(w, q, tolerance).is_none()).count()
     }
 }
 
@@ -270,9 +232,7 @@ mod tests {
     #[test]
     fn trees_are_distinct_and_densities_are_right() {
         let trees = RootedTrees::up_to(7);
-        let mut names: Vec<_> = (0..trees.trees().len())
-            .map(|k| trees.notation(k))
-            .collect();
+        let mut names: Vec<_> = (0..trees.trees().len()).map(|k| trees.notation(k)).collect();
         let n = names.len();
         names.sort();
         names.dedup();
@@ -306,10 +266,7 @@ mod tests {
             assert_eq!(gamma, tree.density, "{}", trees.notation(k));
         }
         // The tall tree has γ = n!, the bushy one γ = n.
-        let of7: Vec<_> = trees
-            .of_order(7)
-            .map(|k| trees.trees()[k].density)
-            .collect();
+        let of7: Vec<_> = trees.of_order(7).map(|k| trees.trees()[k].density).collect();
         assert!(of7.contains(&5040.0) && of7.contains(&7.0));
     }
 

@@ -35,11 +35,7 @@ impl Scale {
         let span = (high - low).max(if scale > 0.0 { 1e-9 * scale } else { 1.0 });
         let flat = if high - low < span { 0.5 * span } else { 0.0 };
         let margin = 0.04 * span + flat;
-        Self {
-            log,
-            low: (low - margin).max(-f64::MAX),
-            high: (high + margin).min(f64::MAX),
-        }
+        Self { log, low: (low - margin).max(-f64::MAX), high: (high + margin).min(f64::MAX) }
     }
 
     /// Position along the axis, 0 at `low` and 1 at `high`; `None` when the axis cannot show it.
@@ -78,10 +74,7 @@ impl Scale {
         let inside = |i: f64| (self.low..=self.high).contains(&(i * step));
         let first = (self.low / step).floor();
         let candidates = (0..=2 * target + 4).map(|i| first + i as f64);
-        let values: Vec<f64> = candidates
-            .filter(|&i| inside(i))
-            .map(|i| i * step)
-            .collect();
+        let values: Vec<f64> = candidates.filter(|&i| inside(i)).map(|i| i * step).collect();
         let largest = values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         let exponent = match largest {
             m if m >= 1e5 || (m > 0.0 && m < 1e-2) => m.log10().floor() as i32,
@@ -90,11 +83,7 @@ impl Scale {
         let unit = 10f64.powi(exponent);
         let decimals = decimals_of(step / unit);
         let label = |&v: &f64| (v, plain(v / unit, decimals));
-        Ticks {
-            major: values.iter().map(label).collect(),
-            minor: vec![],
-            exponent,
-        }
+        Ticks { major: values.iter().map(label).collect(), minor: vec![], exponent }
     }
 
     /// Ticks at powers of ten, every decade or every few.
@@ -108,25 +97,16 @@ impl Scale {
             .find(|every| decades.div_ceil(*every) <= target + 1)
             .unwrap_or(100);
         let labelled = |k: &i32| k.rem_euclid(every as i32) == 0;
-        let major: Vec<_> = (first..=last)
-            .filter(labelled)
-            .map(|k| (10f64.powi(k), power_of_ten(k)))
-            .collect();
+        let major: Vec<_> =
+            (first..=last).filter(labelled).map(|k| (10f64.powi(k), power_of_ten(k))).collect();
         let minor = if every == 1 {
             let steps = |k: i32| (2..10).map(move |m| f64::from(m) * 10f64.powi(k));
             let shown = |v: &f64| (self.low..=self.high).contains(v);
             (first - 1..=last).flat_map(steps).filter(shown).collect()
         } else {
-            (first..=last)
-                .filter(|k| !labelled(k))
-                .map(|k| 10f64.powi(k))
-                .collect()
+            (first..=last).filter(|k| !labelled(k)).map(|k| 10f64.powi(k)).collect()
         };
-        Ticks {
-            major,
-            minor,
-            exponent: 0,
-        }
+        Ticks { major, minor, exponent: 0 }
     }
 
     /// Ticks at 1, 2 and 5 (or 1 to 9) times powers of ten, for less than about two decades.
@@ -137,15 +117,9 @@ impl Scale {
             .flat_map(|k| (1..10).map(move |m| (m, k)))
             .filter(|&(m, k)| (self.low..=self.high).contains(&(f64::from(m) * 10f64.powi(k))))
             .collect();
-        let sets: [&[i32]; 4] = [
-            &[1, 2, 3, 4, 5, 6, 7, 8, 9],
-            &[1, 2, 3, 5],
-            &[1, 2, 5],
-            &[1, 3],
-        ];
-        let chosen = sets
-            .iter()
-            .find(|set| all.iter().filter(|(m, _)| set.contains(m)).count() <= target.max(3));
+        let sets: [&[i32]; 4] = [&[1, 2, 3, 4, 5, 6, 7, 8, 9], &[1, 2, 3, 5], &[1, 2, 5], &[1, 3]];
+        let chosen =
+            sets.iter().find(|set| all.iter().filter(|(m, _)| set.contains(m)).count() <= target.max(3));
         let chosen = chosen.copied().unwrap_or(&[1]);
         let mut ticks = Ticks::default();
         for (m, k) in all {
@@ -162,10 +136,7 @@ impl Scale {
 
 fn mantissa_label(m: i32, k: i32) -> String {
     match k {
-        -3..=4 => plain(
-            f64::from(m) * 10f64.powi(k),
-            usize::try_from(-k).unwrap_or(0),
-        ),
+        -3..=4 => plain(f64::from(m) * 10f64.powi(k), usize::try_from(-k).unwrap_or(0)),
         _ if m == 1 => power_of_ten(k),
         _ => format!("{m}×{}", power_of_ten(k)),
     }
@@ -210,10 +181,7 @@ pub(super) fn power_of_ten(k: i32) -> String {
         Some(d) => DIGITS[d as usize],
         None => '⁻',
     };
-    format!(
-        "10{}",
-        k.to_string().chars().map(superscript).collect::<String>()
-    )
+    format!("10{}", k.to_string().chars().map(superscript).collect::<String>())
 }
 
 #[cfg(test)]
@@ -222,66 +190,30 @@ mod tests {
 
     fn labels(log: bool, low: f64, high: f64, target: usize) -> (Vec<String>, i32) {
         let ticks = Scale::new(log, (low, high), Some((low, high))).ticks(target);
-        (
-            ticks.major.into_iter().map(|(_, l)| l).collect(),
-            ticks.exponent,
-        )
+        (ticks.major.into_iter().map(|(_, l)| l).collect(), ticks.exponent)
     }
 
     #[test]
     fn linear_labels() {
-        assert_eq!(
-            labels(false, 0.0, 10.0, 5).0,
-            ["0", "2", "4", "6", "8", "10"]
-        );
-        assert_eq!(
-            labels(false, 1900.0, 1920.0, 5).0,
-            ["1900", "1905", "1910", "1915", "1920"]
-        );
-        assert_eq!(
-            labels(false, -1.0, 1.0, 4).0,
-            ["−1.0", "−0.5", "0.0", "0.5", "1.0"]
-        );
-        assert_eq!(
-            labels(false, 0.0, 1.0, 4).0,
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
-        assert_eq!(
-            labels(false, 0.0, 4e-5, 4),
-            (["0", "1", "2", "3", "4"].map(String::from).into(), -5)
-        );
+        assert_eq!(labels(false, 0.0, 10.0, 5).0, ["0", "2", "4", "6", "8", "10"]);
+        assert_eq!(labels(false, 1900.0, 1920.0, 5).0, ["1900", "1905", "1910", "1915", "1920"]);
+        assert_eq!(labels(false, -1.0, 1.0, 4).0, ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(labels(false, 0.0, 1.0, 4).0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(false, 0.0, 4e-5, 4), (["0", "1", "2", "3", "4"].map(String::from).into(), -5));
         assert_eq!(
             labels(false, 0.0, 2e6, 4),
-            (
-                ["0.0", "0.5", "1.0", "1.5", "2.0"].map(String::from).into(),
-                6
-            )
+            (["0.0", "0.5", "1.0", "1.5", "2.0"].map(String::from).into(), 6)
         );
     }
 
     #[test]
     fn log_labels() {
-        assert_eq!(
-            labels(true, 1e-3, 1e2, 6).0,
-            ["10⁻³", "10⁻²", "10⁻¹", "10⁰", "10¹", "10²"]
-        );
-        assert_eq!(
-            labels(true, 1e-12, 1.0, 6).0,
-            ["10⁻¹²", "10⁻¹⁰", "10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "10⁰"]
-        );
+        assert_eq!(labels(true, 1e-3, 1e2, 6).0, ["10⁻³", "10⁻²", "10⁻¹", "10⁰", "10¹", "10²"]);
+        assert_eq!(labels(true, 1e-12, 1.0, 6).0, ["10⁻¹²", "10⁻¹⁰", "10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "10⁰"]);
         assert_eq!(labels(true, 30.0, 500.0, 5).0, ["50", "100", "200", "500"]);
-        assert_eq!(
-            labels(true, 0.01, 0.1, 4).0,
-            ["0.01", "0.02", "0.05", "0.1"]
-        );
-        assert_eq!(
-            labels(true, 1.0e-6, 1.0e-5, 4).0,
-            ["10⁻⁶", "2×10⁻⁶", "5×10⁻⁶", "10⁻⁵"]
-        );
-        assert_eq!(
-            labels(true, 101.0, 149.0, 4).0,
-            ["110", "120", "130", "140"]
-        );
+        assert_eq!(labels(true, 0.01, 0.1, 4).0, ["0.01", "0.02", "0.05", "0.1"]);
+        assert_eq!(labels(true, 1.0e-6, 1.0e-5, 4).0, ["10⁻⁶", "2×10⁻⁶", "5×10⁻⁶", "10⁻⁵"]);
+        assert_eq!(labels(true, 101.0, 149.0, 4).0, ["110", "120", "130", "140"]);
     }
 
     #[test]
@@ -294,13 +226,7 @@ mod tests {
         assert_eq!(s.place(0.0), None);
         assert_eq!(s.place(-1.0), None);
         // Constant data, zero data and the largest numbers still give a range with ticks.
-        for (log, data) in [
-            (false, 3.0),
-            (false, 0.0),
-            (true, 7.0),
-            (false, -1e300),
-            (true, 1e-300),
-        ] {
+        for (log, data) in [(false, 3.0), (false, 0.0), (true, 7.0), (false, -1e300), (true, 1e-300)] {
             let s = Scale::new(log, (data, data), None);
             let at = s.place(data).expect("on the axis");
             assert!((at - 0.5).abs() < 1e-6, "{data}: {at}");

@@ -43,13 +43,7 @@ impl<'a> Canvas<BitMapBackend<'a>> {
         register_font()?;
         let scale = OVERSAMPLING as u32;
         let backend = BitMapBackend::with_buffer(buffer, (width * scale, height * scale));
-        Ok(Self {
-            backend,
-            scale: f64::from(scale),
-            size_per_em: 1.164,
-            drop: 0.12,
-            vector: false,
-        })
+        Ok(Self { backend, scale: f64::from(scale), size_per_em: 1.164, drop: 0.12, vector: false })
     }
 }
 
@@ -57,23 +51,14 @@ impl<'a> Canvas<SVGBackend<'a>> {
     pub(super) fn svg(buffer: &'a mut String, width: u32, height: u32) -> io::Result<Self> {
         register_font()?;
         let backend = SVGBackend::with_string(buffer, (width * SVG_UNITS, height * SVG_UNITS));
-        Ok(Self {
-            backend,
-            scale: f64::from(SVG_UNITS),
-            size_per_em: 1.24,
-            drop: 0.0,
-            vector: true,
-        })
+        Ok(Self { backend, scale: f64::from(SVG_UNITS), size_per_em: 1.24, drop: 0.0, vector: true })
     }
 }
 
 impl<B: DrawingBackend> Canvas<B> {
     fn device(&self, (x, y): Point) -> (i32, i32) {
         // `as` saturates, so no coordinate wraps around.
-        (
-            (x * self.scale).round() as i32,
-            (y * self.scale).round() as i32,
-        )
+        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
     }
 
     fn pixels(&self, length: f64) -> u32 {
@@ -95,9 +80,7 @@ impl<B: DrawingBackend> Canvas<B> {
     pub(super) fn plate(&mut self, a: Point, b: Point, border: Option<Color>) -> io::Result<()> {
         let (upper, lower) = (self.device(a), self.device(b));
         let white = RGBAColor(255, 255, 255, 1.0);
-        self.backend
-            .draw_rect(upper, lower, &white, true)
-            .map_err(io::Error::other_display)?;
+        self.backend.draw_rect(upper, lower, &white, true).map_err(io::Error::other_display)?;
         match border {
             Some(color) => self.path(&[a, (b.0, a.1), b, (a.0, b.1), a], color, 0.8),
             None => Ok(()),
@@ -124,17 +107,10 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 
     fn path(&mut self, points: &[Point], color: Color, width: f64) -> io::Result<()> {
-        let style = ShapeStyle {
-            color: rgba(color, 1.0),
-            filled: false,
-            stroke_width: self.pixels(width),
-        };
+        let style = ShapeStyle { color: rgba(color, 1.0), filled: false, stroke_width: self.pixels(width) };
         if self.vector {
             let path: Vec<_> = points.iter().map(|&p| self.device(p)).collect();
-            return self
-                .backend
-                .draw_path(path, &style)
-                .map_err(io::Error::other_display);
+            return self.backend.draw_path(path, &style).map_err(io::Error::other_display);
         }
         for pair in points.windows(2) {
             self.capsule(pair[0], pair[1], color, width)?;
@@ -201,10 +177,7 @@ impl<B: DrawingBackend> Canvas<B> {
     ) -> io::Result<()> {
         let r = 0.5 * size;
         let shape = |corners: &[Point]| -> Vec<Point> {
-            corners
-                .iter()
-                .map(|(u, v)| (x + r * u, y + r * v))
-                .collect()
+            corners.iter().map(|(u, v)| (x + r * u, y + r * v)).collect()
         };
         match marker {
             Marker::Circle => self.polygon(&circle((x, y), r), color, 1.0),
@@ -266,19 +239,15 @@ impl<B: DrawingBackend> Canvas<B> {
             Align::Middle => HPos::Center,
             Align::End => HPos::Right,
         };
-        let style = self
-            .text_style(em, Color::Black)
-            .pos(Pos::new(h, VPos::Center))
-            .transform(transform.clone());
+        let style =
+            self.text_style(em, Color::Black).pos(Pos::new(h, VPos::Center)).transform(transform.clone());
         // plotters centres the em box; figures and capitals stand higher in it.
         let drop = self.drop * em;
         let at = match transform {
             FontTransform::None => self.device((at.0, at.1 + drop)),
             _ => self.device((at.0 + drop, at.1)),
         };
-        self.backend
-            .draw_text(text, &style, at)
-            .map_err(io::Error::other_display)
+        self.backend.draw_text(text, &style, at).map_err(io::Error::other_display)
     }
 }
 
@@ -309,9 +278,7 @@ fn rgba(color: Color, alpha: f64) -> RGBAColor {
 
 fn circle((x, y): Point, radius: f64) -> Vec<Point> {
     let angle = |i: u32| f64::from(i) * std::f64::consts::TAU / 32.0;
-    (0..=32)
-        .map(|i| (x + radius * angle(i).cos(), y + radius * angle(i).sin()))
-        .collect()
+    (0..=32).map(|i| (x + radius * angle(i).cos(), y + radius * angle(i).sin())).collect()
 }
 
 /// Cuts a polyline into the marks of a dash pattern.
@@ -324,10 +291,7 @@ fn dashes(points: &[Point], mark: f64, gap: f64) -> Vec<Vec<Point>> {
         let mut length = (to.0 - from.0).hypot(to.1 - from.1);
         while length > left {
             let fraction = left / length;
-            from = (
-                from.0 + fraction * (to.0 - from.0),
-                from.1 + fraction * (to.1 - from.1),
-            );
+            from = (from.0 + fraction * (to.0 - from.0), from.1 + fraction * (to.1 - from.1));
             length -= left;
             if drawing {
                 piece.push(from);
@@ -356,11 +320,8 @@ mod tests {
     #[test]
     fn dashes_keep_their_rhythm_around_corners() {
         let pieces = dashes(&[(0.0, 0.0), (5.0, 0.0), (5.0, 10.0)], 4.0, 2.0);
-        let want = [
-            vec![(0.0, 0.0), (4.0, 0.0)],
-            vec![(5.0, 1.0), (5.0, 5.0)],
-            vec![(5.0, 7.0), (5.0, 10.0)],
-        ];
+        let want =
+            [vec![(0.0, 0.0), (4.0, 0.0)], vec![(5.0, 1.0), (5.0, 5.0)], vec![(5.0, 7.0), (5.0, 10.0)]];
         assert_eq!(pieces, want);
     }
 }

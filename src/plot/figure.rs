@@ -26,13 +26,7 @@ impl Figure {
                 return Err(Error::invalid(what, side, "it must be 120 to 8000 pixels"));
             }
         }
-        Ok(Self {
-            width,
-            height,
-            columns: 1,
-            title: String::new(),
-            panels: Vec::new(),
-        })
+        Ok(Self { width, height, columns: 1, title: String::new(), panels: Vec::new() })
     }
 
     /// The same with a title above all panels.
@@ -87,11 +81,7 @@ impl Figure {
         draw().map_err(|e| Error::io("SVG picture", e))?;
         // The drawing is in tenths of a pixel: keep the view box, shrink the page.
         let units = |side: u32| side * SVG_UNITS;
-        let large = format!(
-            "width=\"{}\" height=\"{}\"",
-            units(self.width),
-            units(self.height)
-        );
+        let large = format!("width=\"{}\" height=\"{}\"", units(self.width), units(self.height));
         let page = format!(
             "width=\"{}\" height=\"{}\" stroke-linejoin=\"round\" stroke-linecap=\"round\"",
             self.width, self.height

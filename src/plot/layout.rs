@@ -82,12 +82,8 @@ impl Frame<'_> {
     fn clip(&self, a: Point, b: Point) -> Option<(Point, Point)> {
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let (mut enter, mut leave) = (0.0f64, 1.0f64);
-        let borders = [
-            (-dx, a.0 - self.left),
-            (dx, self.right - a.0),
-            (-dy, a.1 - self.top),
-            (dy, self.bottom - a.1),
-        ];
+        let borders =
+            [(-dx, a.0 - self.left), (dx, self.right - a.0), (-dy, a.1 - self.top), (dy, self.bottom - a.1)];
         for (speed, distance) in borders {
             if speed == 0.0 {
                 if distance < 0.0 {
@@ -115,11 +111,7 @@ fn flush(runs: &mut Vec<Vec<Point>>, run: &mut Vec<Point>) {
 /// Scales of all panels.
 pub(super) fn prepare(figure: &Figure) -> Result<Plan<'_>> {
     if figure.panels.is_empty() {
-        return Err(Error::invalid(
-            "the figure",
-            "without panels",
-            "it needs at least one",
-        ));
+        return Err(Error::invalid("the figure", "without panels", "it needs at least one"));
     }
     let rows = figure.panels.len().div_ceil(figure.columns) as u32;
     let cell = (figure.width / figure.columns as u32, figure.height / rows);
@@ -134,10 +126,7 @@ pub(super) fn prepare(figure: &Figure) -> Result<Plan<'_>> {
             0 => axis.range,
             _ => axis.range.or(Some(range)),
         };
-        let bars = panel
-            .series
-            .iter()
-            .any(|s| matches!(s, Series::Bars { .. }));
+        let bars = panel.series.iter().any(|s| matches!(s, Series::Bars { .. }));
         let mut across = Scale::new(panel.x.log, x, panel.x.range);
         if bars && !panel.x.log && panel.x.range.is_none() && x.0 == 0.0 {
             across.low = 0.0; // bars stand on the axis
@@ -159,45 +148,24 @@ pub(super) fn draw<B: DrawingBackend>(plan: &Plan<'_>, canvas: &mut Canvas<B>) -
     canvas.plate((0.0, 0.0), (width, height), None)?;
     let mut top = 0.0;
     if !figure.title.is_empty() {
-        canvas.text(
-            &figure.title,
-            (0.5 * width, 20.0),
-            PAGE_TITLE,
-            Align::Middle,
-        )?;
+        canvas.text(&figure.title, (0.5 * width, 20.0), PAGE_TITLE, Align::Middle)?;
         top = 30.0;
     }
     let rows = figure.panels.len().div_ceil(figure.columns);
     let cell = (width / figure.columns as f64, (height - top) / rows as f64);
     for column in 0..figure.columns {
-        let members: Vec<usize> = (column..figure.panels.len())
-            .step_by(figure.columns)
-            .collect();
+        let members: Vec<usize> = (column..figure.panels.len()).step_by(figure.columns).collect();
         // One left margin for a whole column, so that its axes line up.
         let mut left = 0.0f64;
         for &i in &members {
             let ticks = ticks_up(&figure.panels[i], &plan.scales[i][1], cell.1);
             let widest = widest(canvas, &ticks)?;
-            let label = if figure.panels[i].y.label.is_empty() {
-                0.0
-            } else {
-                LABEL + 9.0
-            };
+            let label = if figure.panels[i].y.label.is_empty() { 0.0 } else { LABEL + 9.0 };
             left = left.max(MARGIN + label + widest + TICK_LENGTH + 4.0);
         }
         for &i in &members {
-            let corner = (
-                column as f64 * cell.0,
-                top + (i / figure.columns) as f64 * cell.1,
-            );
-            draw_panel(
-                &figure.panels[i],
-                &plan.scales[i],
-                canvas,
-                corner,
-                cell,
-                left,
-            )?;
+            let corner = (column as f64 * cell.0, top + (i / figure.columns) as f64 * cell.1);
+            draw_panel(&figure.panels[i], &plan.scales[i], canvas, corner, cell, left)?;
         }
     }
     Ok(())
@@ -220,15 +188,8 @@ fn widest<B: DrawingBackend>(canvas: &Canvas<B>, ticks: &Ticks) -> io::Result<f6
 }
 
 fn named_ticks(names: &[String]) -> Ticks {
-    let major = names
-        .iter()
-        .enumerate()
-        .map(|(i, n)| (i as f64, n.clone()))
-        .collect();
-    Ticks {
-        major,
-        ..Ticks::default()
-    }
+    let major = names.iter().enumerate().map(|(i, n)| (i as f64, n.clone())).collect();
+    Ticks { major, ..Ticks::default() }
 }
 
 /// As many horizontal ticks as fit without touching.
@@ -267,16 +228,8 @@ fn draw_panel<B: DrawingBackend>(
     (width, height): (f64, f64),
     left: f64,
 ) -> io::Result<()> {
-    let title = if panel.title.is_empty() {
-        0.0
-    } else {
-        TITLE + 9.0
-    };
-    let label = if panel.x.label.is_empty() {
-        0.0
-    } else {
-        LABEL + 7.0
-    };
+    let title = if panel.title.is_empty() { 0.0 } else { TITLE + 9.0 };
+    let label = if panel.x.label.is_empty() { 0.0 } else { LABEL + 7.0 };
     let entries = legend::entries(panel);
     let mut frame = Frame {
         left: middle(x0 + left),
@@ -298,20 +251,10 @@ fn draw_panel<B: DrawingBackend>(
 
     let middle = 0.5 * (frame.left + frame.right);
     if title > 0.0 {
-        canvas.text(
-            &panel.title,
-            (middle, y0 + MARGIN + 0.5 * TITLE),
-            TITLE,
-            Align::Middle,
-        )?;
+        canvas.text(&panel.title, (middle, y0 + MARGIN + 0.5 * TITLE), TITLE, Align::Middle)?;
     }
     let below = (middle, y0 + height - MARGIN - 0.5 * LABEL);
-    canvas.text(
-        &with_exponent(&panel.x.label, across.exponent),
-        below,
-        LABEL,
-        Align::Middle,
-    )?;
+    canvas.text(&with_exponent(&panel.x.label, across.exponent), below, LABEL, Align::Middle)?;
     let widest = widest(canvas, &up)?;
     let beside = frame.left - TICK_LENGTH - 4.0 - widest - 8.0 - 0.5 * LABEL;
     let beside = (beside, 0.5 * (frame.top + frame.bottom));
@@ -335,12 +278,8 @@ fn placed<'t, T>(
     (from, to): (f64, f64),
 ) -> Vec<(f64, &'t T)> {
     let inside = |u: &f64| (-1e-9..=1.0 + 1e-9).contains(u);
-    let position = |t: &'t T| {
-        scale
-            .place(value(t))
-            .filter(inside)
-            .map(|u| (middle(from + u * (to - from)), t))
-    };
+    let position =
+        |t: &'t T| scale.place(value(t)).filter(inside).map(|u| (middle(from + u * (to - from)), t));
     ticks.iter().filter_map(position).collect()
 }
 
@@ -355,8 +294,7 @@ fn grid<B: DrawingBackend>(
     up: &Ticks,
 ) -> io::Result<()> {
     let (left, right, top, bottom) = (frame.left, frame.right, frame.top, frame.bottom);
-    let faint =
-        |canvas: &mut Canvas<B>, a, b| canvas.polyline(&[a, b], Color::LightGrey, 0.6, Dash::Solid);
+    let faint = |canvas: &mut Canvas<B>, a, b| canvas.polyline(&[a, b], Color::LightGrey, 0.6, Dash::Solid);
     for (x, _) in placed(&frame.scales[0], &across.major, |t| t.0, (left, right)) {
         faint(canvas, (x, top), (x, bottom))?;
     }
@@ -373,24 +311,12 @@ fn axes<B: DrawingBackend>(
     up: &Ticks,
 ) -> io::Result<()> {
     let (left, right, top, bottom) = (frame.left, frame.right, frame.top, frame.bottom);
-    let border = [
-        (left, top),
-        (right, top),
-        (right, bottom),
-        (left, bottom),
-        (left, top),
-    ];
+    let border = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     canvas.polyline(&border, Color::Black, 1.0, Dash::Solid)?;
-    let tick =
-        |canvas: &mut Canvas<B>, a, b| canvas.polyline(&[a, b], Color::Black, 1.0, Dash::Solid);
+    let tick = |canvas: &mut Canvas<B>, a, b| canvas.polyline(&[a, b], Color::Black, 1.0, Dash::Solid);
     for (x, (_, text)) in placed(&frame.scales[0], &across.major, |t| t.0, (left, right)) {
         tick(canvas, (x, bottom), (x, bottom + TICK_LENGTH))?;
-        canvas.text(
-            text,
-            (x, bottom + TICK_LENGTH + 2.0 + 0.5 * TICK),
-            TICK,
-            Align::Middle,
-        )?;
+        canvas.text(text, (x, bottom + TICK_LENGTH + 2.0 + 0.5 * TICK), TICK, Align::Middle)?;
     }
     for (x, _) in placed(&frame.scales[0], &across.minor, |t| *t, (left, right)) {
         tick(canvas, (x, bottom), (x, bottom + 0.55 * TICK_LENGTH))?;
@@ -427,17 +353,11 @@ fn draw_series<B: DrawingBackend>(
             for (i, &length) in length.iter().enumerate() {
                 let middle = i as f64;
                 let ends = [middle - 0.5 * look.size, middle + 0.5 * look.size];
-                let (Some(a), Some(b)) = (frame.at(length, ends[0]), frame.at(length, ends[1]))
-                else {
+                let (Some(a), Some(b)) = (frame.at(length, ends[0]), frame.at(length, ends[1])) else {
                     continue;
                 };
                 let right = a.0.clamp(frame.left, frame.right);
-                let corners = [
-                    (frame.left, a.1),
-                    (right, a.1),
-                    (right, b.1),
-                    (frame.left, b.1),
-                ];
+                let corners = [(frame.left, a.1), (right, a.1), (right, b.1), (frame.left, b.1)];
                 canvas.polygon(&corners, look.color, 1.0)?;
             }
         }
@@ -468,17 +388,10 @@ fn draw_band<B: DrawingBackend>(
     [x, low, high]: [&Vec<f64>; 3],
     look: &Look,
 ) -> io::Result<()> {
-    let clamp = |(x, y): Point| {
-        (
-            x.clamp(frame.left, frame.right),
-            y.clamp(frame.top, frame.bottom),
-        )
-    };
+    let clamp = |(x, y): Point| (x.clamp(frame.left, frame.right), y.clamp(frame.top, frame.bottom));
     let mut edges: Vec<(Point, Point)> = Vec::new();
     for i in 0..=x.len() {
-        let pair = (i < x.len())
-            .then(|| frame.at(x[i], low[i]).zip(frame.at(x[i], high[i])))
-            .flatten();
+        let pair = (i < x.len()).then(|| frame.at(x[i], low[i]).zip(frame.at(x[i], high[i]))).flatten();
         match pair {
             Some((a, b)) => edges.push((clamp(a), clamp(b))),
             None if edges.len() > 1 => {

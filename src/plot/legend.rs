@@ -49,10 +49,7 @@ pub(super) fn entries(panel: &Panel) -> Vec<Entry<'_>> {
         };
         match entries.iter_mut().find(|e| e.label == label) {
             Some(entry) => entry.marks.push((kind, look)),
-            None => entries.push(Entry {
-                label,
-                marks: vec![(kind, look)],
-            }),
+            None => entries.push(Entry { label, marks: vec![(kind, look)] }),
         }
     }
     entries
@@ -89,21 +86,10 @@ pub(super) fn place<B: DrawingBackend>(
         let (left, right) = (frame.left + 8.0, frame.right - 8.0 - size.0);
         let (top, bottom) = (frame.top + 8.0, frame.bottom - 8.0 - size.1);
         let middle = 0.5 * (left + right);
-        let corners = [
-            (right, top),
-            (left, top),
-            (right, bottom),
-            (left, bottom),
-            (middle, top),
-            (middle, bottom),
-        ];
+        let corners =
+            [(right, top), (left, top), (right, bottom), (left, bottom), (middle, top), (middle, bottom)];
         if let Some(corner) = corners.into_iter().find(free) {
-            let start = |i: usize| {
-                (
-                    corner.0 + INSET,
-                    corner.1 + 0.5 * INSET + (i as f64 + 0.5) * ROW,
-                )
-            };
+            let start = |i: usize| (corner.0 + INSET, corner.1 + 0.5 * INSET + (i as f64 + 0.5) * ROW);
             let starts = (0..entries.len()).map(start).collect();
             let plate = Some((corner, (corner.0 + size.0, corner.1 + size.1)));
             return Ok(Place { starts, plate });
@@ -137,10 +123,7 @@ fn above(widths: &[f64], frame: &mut Frame<'_>) -> Place {
         }
     }
     frame.top += rows.len() as f64 * ROW + 4.0;
-    Place {
-        starts,
-        plate: None,
-    }
+    Place { starts, plate: None }
 }
 
 /// Points along everything drawn, a few pixels apart.
@@ -212,12 +195,7 @@ pub(super) fn draw<B: DrawingBackend>(
                 }
                 Kind::Area | Kind::Bar => {
                     let (right, half) = (x + SAMPLE, 4.5);
-                    let corners = [
-                        (x, y - half),
-                        (right, y - half),
-                        (right, y + half),
-                        (x, y + half),
-                    ];
+                    let corners = [(x, y - half), (right, y - half), (right, y + half), (x, y + half)];
                     let alpha = if *kind == Kind::Bar { 1.0 } else { 0.35 };
                     canvas.polygon(&corners, look.color, alpha)?;
                     let outline = [corners[0], corners[1], corners[2], corners[3], corners[0]];

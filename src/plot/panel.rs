@@ -81,13 +81,7 @@ impl Panel {
     /// An empty panel; the title may be empty.
     pub fn new(title: impl Into<String>) -> Self {
         let (x, y) = (Axis::default(), Axis::default());
-        Self {
-            title: title.into(),
-            x,
-            y,
-            series: Vec::new(),
-            colors_used: 0,
-        }
+        Self { title: title.into(), x, y, series: Vec::new(), colors_used: 0 }
     }
 
     /// Labels the horizontal axis.
@@ -131,11 +125,7 @@ impl Panel {
     pub fn line(&mut self, x: &[f64], y: &[f64], style: impl Into<Style>) -> Result<&mut Self> {
         check_series(x, &[y])?;
         let look = self.look(style.into(), 1.8);
-        self.series.push(Series::Line {
-            x: x.to_vec(),
-            y: y.to_vec(),
-            look,
-        });
+        self.series.push(Series::Line { x: x.to_vec(), y: y.to_vec(), look });
         Ok(self)
     }
 
@@ -146,11 +136,7 @@ impl Panel {
     pub fn points(&mut self, x: &[f64], y: &[f64], style: impl Into<Style>) -> Result<&mut Self> {
         check_series(x, &[y])?;
         let look = self.look(style.into(), 6.5);
-        self.series.push(Series::Points {
-            x: x.to_vec(),
-            y: y.to_vec(),
-            look,
-        });
+        self.series.push(Series::Points { x: x.to_vec(), y: y.to_vec(), look });
         Ok(self)
     }
 
@@ -177,20 +163,12 @@ impl Panel {
     ///
     /// # Errors
     /// Unequal lengths, none, or not one finite length.
-    pub fn bars(
-        &mut self,
-        names: &[String],
-        length: &[f64],
-        style: impl Into<Style>,
-    ) -> Result<&mut Self> {
+    pub fn bars(&mut self, names: &[String], length: &[f64], style: impl Into<Style>) -> Result<&mut Self> {
         let places: Vec<f64> = (0..names.len()).map(|i| i as f64).collect();
         check_series(&places, &[length])?;
         let look = self.look(style.into(), 0.62);
         self.y.names = names.to_vec();
-        self.series.push(Series::Bars {
-            length: length.to_vec(),
-            look,
-        });
+        self.series.push(Series::Bars { length: length.to_vec(), look });
         Ok(self)
     }
 
@@ -213,10 +191,7 @@ impl Panel {
     fn rule(&mut self, at: f64, vertical: bool, style: Style) -> Result<&mut Self> {
         Error::check_finite("rule", &[at])?;
         // Reference lines are grey unless asked, and take no colour from the cycle.
-        let style = Style {
-            color: Some(style.color.unwrap_or(Color::Grey)),
-            ..style
-        };
+        let style = Style { color: Some(style.color.unwrap_or(Color::Grey)), ..style };
         let look = self.look(style, 1.2);
         self.series.push(Series::Rule { at, vertical, look });
         Ok(self)
@@ -228,11 +203,7 @@ impl Panel {
     /// A coordinate that is not finite.
     pub fn text(&mut self, x: f64, y: f64, text: impl Into<String>) -> Result<&mut Self> {
         Error::check_finite("text position", &[x, y])?;
-        self.series.push(Series::Text {
-            x,
-            y,
-            text: text.into(),
-        });
+        self.series.push(Series::Text { x, y, text: text.into() });
         Ok(self)
     }
 
@@ -248,20 +219,9 @@ impl Panel {
             (Dash::Solid, 2) => Dash::Dotted,
             (dash, _) => dash,
         };
-        let Style {
-            label,
-            marker,
-            size: asked,
-            ..
-        } = style;
+        let Style { label, marker, size: asked, .. } = style;
         let label = label.filter(|l| !l.is_empty());
-        Look {
-            label,
-            color,
-            dash,
-            marker,
-            size: asked.unwrap_or(size),
-        }
+        Look { label, color, dash, marker, size: asked.unwrap_or(size) }
     }
 
     /// Smallest and largest finite coordinate (positive, on a logarithmic axis) of each axis.
@@ -335,11 +295,7 @@ impl Panel {
 
 fn check_series(x: &[f64], others: &[&[f64]]) -> Result<()> {
     if x.is_empty() {
-        return Err(Error::invalid(
-            "a plotted series",
-            "empty",
-            "it needs at least one point",
-        ));
+        return Err(Error::invalid("a plotted series", "empty", "it needs at least one point"));
     }
     for y in others {
         Error::check_len("y", y.len(), x.len(), "as many as x")?;
@@ -349,9 +305,5 @@ fn check_series(x: &[f64], others: &[&[f64]]) -> Result<()> {
         return Ok(());
     }
     let given = format!("{} points, all with a NaN or infinity", x.len());
-    Err(Error::invalid(
-        "a plotted series",
-        given,
-        "at least one point must be finite",
-    ))
+    Err(Error::invalid("a plotted series", given, "at least one point must be finite"))
 }

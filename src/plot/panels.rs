@@ -45,11 +45,7 @@ pub fn trajectories(
     panel.x_label("t");
     for (row, name) in names.iter().enumerate() {
         let color = Color::CYCLE[row % Color::CYCLE.len()];
-        panel.line(
-            model.t,
-            &model.row(row, dim),
-            Style::new(*name).color(color),
-        )?;
+        panel.line(model.t, &model.row(row, dim), Style::new(*name).color(color))?;
         if let Some(data) = data {
             data.check(dim)?;
             let style = Style::new(format!("{name}, data")).color(color);
@@ -91,9 +87,7 @@ pub fn phase_portrait(
         panel.points(&x, &y, Style::new("data").color(Color::Vermillion))?;
     }
     if x[0].is_finite() && y[0].is_finite() {
-        let start = Style::new("start")
-            .color(Color::Black)
-            .marker(Marker::Square);
+        let start = Style::new("start").color(Color::Black).marker(Marker::Square);
         panel.points(&x[..1], &y[..1], start)?;
     }
     Ok(panel)
@@ -115,10 +109,7 @@ pub fn training_curves(title: &str, label: &str, curves: &[(&str, &[f64])]) -> R
 /// No curves, an empty one, or nothing finite.
 pub fn nfe_curves(title: &str, curves: &[(&str, &[f64])]) -> Result<Panel> {
     let mut panel = over_iterations(title, "NFE", curves)?;
-    let finite = curves
-        .iter()
-        .flat_map(|(_, c)| c.iter())
-        .filter(|v| v.is_finite());
+    let finite = curves.iter().flat_map(|(_, c)| c.iter()).filter(|v| v.is_finite());
     let largest = finite.copied().fold(0.0, f64::max);
     panel.y_axis().range = (largest > 0.0).then_some((0.0, 1.06 * largest));
     Ok(panel)
@@ -126,11 +117,7 @@ pub fn nfe_curves(title: &str, curves: &[(&str, &[f64])]) -> Result<Panel> {
 
 fn over_iterations(title: &str, label: &str, curves: &[(&str, &[f64])]) -> Result<Panel> {
     if curves.is_empty() {
-        return Err(Error::invalid(
-            "the curves",
-            "none",
-            "at least one is needed",
-        ));
+        return Err(Error::invalid("the curves", "none", "at least one is needed"));
     }
     let mut panel = Panel::new(title);
     panel.x_label("iteration").y_label(label);
@@ -150,25 +137,15 @@ pub fn comparison(title: &str, label: &str, methods: &[(&str, &[f64])]) -> Resul
     let medians: Vec<f64> = methods.iter().map(|(_, runs)| median(runs)).collect();
     if let Some(i) = medians.iter().position(|m| m.is_nan()) {
         let what = format!("method '{}'", names[i]);
-        return Err(Error::invalid(
-            what,
-            "without a finite value",
-            "at least one is needed",
-        ));
+        return Err(Error::invalid(what, "without a finite value", "at least one is needed"));
     }
     let mut panel = Panel::new(title);
-    panel
-        .x_label(label)
-        .bars(&names, &medians, Style::new("median").color(Color::Sky))?;
-    let all = methods
-        .iter()
-        .enumerate()
-        .flat_map(|(i, (_, runs))| runs.iter().map(move |&run| (run, i as f64)));
+    panel.x_label(label).bars(&names, &medians, Style::new("median").color(Color::Sky))?;
+    let all =
+        methods.iter().enumerate().flat_map(|(i, (_, runs))| runs.iter().map(move |&run| (run, i as f64)));
     let (x, y): (Vec<f64>, Vec<f64>) = all.unzip();
     if x.len() > methods.len() {
-        let style = Style::new("single runs")
-            .color(Color::Black)
-            .marker(Marker::Ring);
+        let style = Style::new("single runs").color(Color::Black).marker(Marker::Ring);
         panel.points(&x, &y, style.size(6.0))?;
     }
     Ok(panel)
@@ -197,10 +174,7 @@ pub fn pareto(title: &str, methods: &[ParetoRuns<'_>]) -> Result<Panel> {
     let mut panel = Panel::new(title);
     panel.x_label("NFE").y_label("loss").log_x().log_y();
     let all = methods.iter().flat_map(|(_, runs)| runs.iter().copied());
-    let front = front(
-        all.filter(|(n, l)| n.is_finite() && l.is_finite())
-            .collect(),
-    );
+    let front = front(all.filter(|(n, l)| n.is_finite() && l.is_finite()).collect());
     let mut stairs: Vec<(f64, f64)> = Vec::with_capacity(2 * front.len());
     for (nfe, loss) in front {
         if let Some(&(_, before)) = stairs.last() {
@@ -210,9 +184,7 @@ pub fn pareto(title: &str, methods: &[ParetoRuns<'_>]) -> Result<Panel> {
     }
     if stairs.len() > 1 {
         let (x, y): (Vec<f64>, Vec<f64>) = stairs.into_iter().unzip();
-        let style = Style::new("Pareto front")
-            .color(Color::Grey)
-            .dash(Dash::Dashed);
+        let style = Style::new("Pareto front").color(Color::Grey).dash(Dash::Dashed);
         panel.line(&x, &y, style.size(1.2))?;
     }
     for (i, (name, runs)) in methods.iter().enumerate() {
@@ -245,11 +217,7 @@ fn front(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 /// No attempts.
 pub fn diagnostics(title: &str, attempts: &[Attempt], stability: Option<f64>) -> Result<Figure> {
     if attempts.is_empty() {
-        return Err(Error::invalid(
-            "the step history",
-            "empty",
-            "it needs at least one attempt",
-        ));
+        return Err(Error::invalid("the step history", "empty", "it needs at least one attempt"));
     }
     let rows: [(&str, &str, Quantity); 3] = [
         ("step size", "|h|", |a| a.h.abs()),
@@ -259,26 +227,18 @@ pub fn diagnostics(title: &str, attempts: &[Attempt], stability: Option<f64>) ->
     let mut figure = Figure::new(800, 860)?.titled(title);
     for (name, label, quantity) in rows {
         // Exact zeros (no error at all) cannot stand on a logarithmic axis.
-        if !attempts
-            .iter()
-            .map(quantity)
-            .any(|v| v.is_finite() && v > 0.0)
-        {
+        if !attempts.iter().map(quantity).any(|v| v.is_finite() && v > 0.0) {
             continue;
         }
         let mut panel = Panel::new(name);
         panel.x_label("t").y_label(label).log_y();
         attempt_series(&mut panel, attempts, quantity)?;
         if label == "E" {
-            let style = Style::new("tolerance")
-                .color(Color::Black)
-                .dash(Dash::Dashed);
+            let style = Style::new("tolerance").color(Color::Black).dash(Dash::Dashed);
             panel.rule_y(1.0, style)?;
         }
         if let (Some(size), "|h|·S") = (stability, label) {
-            let style = Style::new("stability size")
-                .color(Color::Black)
-                .dash(Dash::Dashed);
+            let style = Style::new("stability size").color(Color::Black).dash(Dash::Dashed);
             panel.rule_y(size, style)?;
         }
         figure = figure.with(panel);
@@ -299,13 +259,9 @@ fn attempt_series(panel: &mut Panel, attempts: &[Attempt], quantity: Quantity) -
             // Crowded dots merge into a line anyway; a few are told apart by dots on it.
             let dot = if t.len() > 200 { 2.5 } else { 4.5 };
             let style = Style::new(label).color(Color::Blue);
-            panel
-                .line(&t, &v, style.clone().size(1.1))?
-                .points(&t, &v, style.size(dot))?;
+            panel.line(&t, &v, style.clone().size(1.1))?.points(&t, &v, style.size(dot))?;
         } else {
-            let style = Style::new(label)
-                .color(Color::Vermillion)
-                .marker(Marker::Cross);
+            let style = Style::new(label).color(Color::Vermillion).marker(Marker::Cross);
             panel.points(&t, &v, style.size(7.5))?;
         }
     }

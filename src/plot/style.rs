@@ -28,15 +28,8 @@ pub enum Color {
 
 impl Color {
     /// The colours that series take in turn, most distinct first.
-    pub const CYCLE: [Self; 7] = [
-        Self::Blue,
-        Self::Vermillion,
-        Self::Green,
-        Self::Orange,
-        Self::Purple,
-        Self::Sky,
-        Self::Black,
-    ];
+    pub const CYCLE: [Self; 7] =
+        [Self::Blue, Self::Vermillion, Self::Green, Self::Orange, Self::Purple, Self::Sky, Self::Black];
 
     /// Red, green, blue.
     pub fn rgb(self) -> (u8, u8, u8) {
@@ -75,13 +68,7 @@ pub enum Marker {
 
 impl Marker {
     /// The markers that series take in turn.
-    pub const CYCLE: [Self; 5] = [
-        Self::Circle,
-        Self::Square,
-        Self::Triangle,
-        Self::Diamond,
-        Self::Ring,
-    ];
+    pub const CYCLE: [Self; 5] = [Self::Circle, Self::Square, Self::Triangle, Self::Diamond, Self::Ring];
 }
 
 /// The pattern of a line.
@@ -125,10 +112,7 @@ pub struct Style {
 impl Style {
     /// A style with a legend label.
     pub fn new(label: impl Into<String>) -> Self {
-        Self {
-            label: Some(label.into()),
-            ..Self::default()
-        }
+        Self { label: Some(label.into()), ..Self::default() }
     }
 
     /// The same in this colour.
@@ -151,11 +135,7 @@ impl Style {
 
     /// The same with this line width or point diameter in pixels (kept within 0.5–40).
     pub fn size(mut self, pixels: f64) -> Self {
-        self.size = Some(if pixels.is_finite() {
-            pixels.clamp(0.5, 40.0)
-        } else {
-            1.8
-        });
+        self.size = Some(if pixels.is_finite() { pixels.clamp(0.5, 40.0) } else { 1.8 });
         self
     }
 }

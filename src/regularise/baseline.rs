@@ -23,10 +23,7 @@ impl<T: Real> Steer<T> {
             let needed = "it must be finite and not negative";
             return Err(Error::invalid("STEER's b", b, needed));
         }
-        Ok(Self {
-            b,
-            rng: ChaCha8Rng::seed_from_u64(seed),
-        })
+        Ok(Self { b, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 
     /// The span \[t0, t\] with t ~ U(T − b, T + b).
@@ -81,16 +78,11 @@ mod tests {
     #[test]
     fn steer_stays_within_b_and_repeats() {
         let mut steer = Steer::new(0.25, 3).unwrap();
-        let ends: Vec<f64> = (0..500)
-            .map(|_| steer.sample([0.0, 1.0]).unwrap()[1])
-            .collect();
+        let ends: Vec<f64> = (0..500).map(|_| steer.sample([0.0, 1.0]).unwrap()[1]).collect();
         assert!(ends.iter().all(|t| (0.75..=1.25).contains(t)));
         let mean = ends.iter().sum::<f64>() / 500.0;
         let spread = ends.iter().fold(0.0f64, |a, t| a.max((t - 1.0).abs()));
-        assert!(
-            (mean - 1.0).abs() < 0.03 && spread > 0.24,
-            "{mean} {spread}"
-        );
+        assert!((mean - 1.0).abs() < 0.03 && spread > 0.24, "{mean} {spread}");
         let mut again = Steer::new(0.25, 3).unwrap();
         assert_eq!(again.sample([0.0, 1.0]).unwrap()[1], ends[0]);
     }

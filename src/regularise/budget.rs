@@ -68,12 +68,7 @@ impl Budget {
     /// Bounds that are negative, not finite, out of order, or low = 0 with multiplicative steps.
     pub fn bounds(self, low: f64, high: f64) -> Result<Self> {
         let lambda = self.lambda.max(low).min(high);
-        Self {
-            bounds: [low, high],
-            lambda,
-            ..self
-        }
-        .checked()
+        Self { bounds: [low, high], lambda, ..self }.checked()
     }
 
     /// With ln NFE smoothed by level ← s·level + (1 − s)·ln NFE.
@@ -81,11 +76,7 @@ impl Budget {
     /// # Errors
     /// An s outside [0, 1).
     pub fn smoothing(self, s: f64) -> Result<Self> {
-        Self {
-            smoothing: s,
-            ..self
-        }
-        .checked()
+        Self { smoothing: s, ..self }.checked()
     }
 
     fn checked(self) -> Result<Self> {
@@ -116,11 +107,7 @@ impl Budget {
             ));
         }
         if !(0.0..1.0).contains(&self.smoothing) {
-            return Err(Error::invalid(
-                "the smoothing",
-                self.smoothing,
-                "it must lie in [0, 1)",
-            ));
+            return Err(Error::invalid("the smoothing", self.smoothing, "it must lie in [0, 1)"));
         }
         Ok(())
     }

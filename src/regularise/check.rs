@@ -24,12 +24,7 @@ pub fn check_heuristic<T: Real>(
     let given = pullback(heuristic, step);
     let mut scratch = vec![T::zero(); 2 * n];
     let mut value = |[y0, y1, stages]: &[Vec<T>; 3]| {
-        let moved = StepView {
-            y0,
-            y1,
-            stages,
-            ..*step
-        };
+        let moved = StepView { y0, y1, stages, ..*step };
         heuristic.value(&moved, &mut scratch)
     };
     let mut wanted: [Vec<[f64; 2]>; 3] = Default::default();
@@ -47,10 +42,7 @@ pub fn check_heuristic<T: Real>(
             wanted[part].push(derivative);
         }
     }
-    let largest = wanted
-        .iter()
-        .flatten()
-        .fold(0.0, |a: f64, x| a.max(x[0].abs()));
+    let largest = wanted.iter().flatten().fold(0.0, |a: f64, x| a.max(x[0].abs()));
     let tolerance = tolerance.f64() * largest;
     for (part, (given, wanted)) in given.iter().zip(&wanted).enumerate() {
         for (i, (g, [w, uncertain])) in given.iter().zip(wanted).enumerate() {
@@ -85,10 +77,7 @@ fn swept(size: f64, epsilon: f64, mut f: impl FnMut(f64) -> [f64; 2]) -> [f64; 2
         *c = [(up - down) / (high - low), rounding];
     }
     let twice = |w: &[[f64; 2]]| {
-        let (r0, r1) = (
-            (4.0 * w[1][0] - w[0][0]) / 3.0,
-            (4.0 * w[2][0] - w[1][0]) / 3.0,
-        );
+        let (r0, r1) = ((4.0 * w[1][0] - w[0][0]) / 3.0, (4.0 * w[2][0] - w[1][0]) / 3.0);
         [(16.0 * r1 - r0) / 15.0, 3.0 * w[2][1]]
     };
     let mut best = [f64::NAN, f64::INFINITY];
@@ -111,13 +100,7 @@ fn pullback<T: Real>(heuristic: &dyn Heuristic<T>, step: &StepView<'_, T>) -> [V
     let mut touched = vec![false; step.stages.len() / n];
     let mut scratch = zeros(2 * n);
     let [y0, y1, stages] = &mut bars;
-    let mut bar = StepCotangent {
-        y0,
-        y1,
-        stages,
-        touched: &mut touched,
-        scratch: &mut scratch,
-    };
+    let mut bar = StepCotangent { y0, y1, stages, touched: &mut touched, scratch: &mut scratch };
     heuristic.pullback(step, T::one(), &mut bar);
     for (stage, touched) in bars[2].chunks_mut(n).zip(touched) {
         if !touched {

@@ -29,10 +29,7 @@ pub struct HeuristicSum<T> {
 impl<T: Real> HeuristicSum<T> {
     /// The empty sum, 0.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            terms: Vec::new(),
-        }
+        Self { name: name.into(), terms: Vec::new() }
     }
 
     /// With `weight` · v added.
@@ -46,11 +43,7 @@ impl<T: Real> HeuristicSum<T> {
     }
 
     fn with(mut self, weight: T, integrated: bool, heuristic: Box<dyn Heuristic<T>>) -> Self {
-        self.terms.push(Term {
-            weight,
-            integrated,
-            heuristic,
-        });
+        self.terms.push(Term { weight, integrated, heuristic });
         self
     }
 }
@@ -62,9 +55,7 @@ impl<T: Real> Heuristic<T> for HeuristicSum<T> {
 
     fn value(&self, step: &StepView<'_, T>, scratch: &mut [T]) -> T {
         let value = |t: &Term<T>, scratch: &mut [T]| t.heuristic.value(step, scratch);
-        self.terms.iter().fold(T::zero(), |sum, term| {
-            term.factor(step).mul_add(value(term, scratch), sum)
-        })
+        self.terms.iter().fold(T::zero(), |sum, term| term.factor(step).mul_add(value(term, scratch), sum))
     }
 
     fn pullback(&self, step: &StepView<'_, T>, seed: T, bar: &mut StepCotangent<'_, T>) {
@@ -110,9 +101,7 @@ impl<T: Real> Penalty<T> for Combined<T> {
     }
 
     fn value(&self) -> T {
-        self.terms
-            .iter()
-            .fold(T::zero(), |sum, (w, p)| w.mul_add(p.value(), sum))
+        self.terms.iter().fold(T::zero(), |sum, (w, p)| w.mul_add(p.value(), sum))
     }
 
     fn pullback(&mut self, step: &StepView<'_, T>, seed: T, bar: &mut StepCotangent<'_, T>) {

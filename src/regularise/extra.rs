@@ -76,21 +76,11 @@ impl<T: Real> ExtraStep<T> {
                 stepper.begin(t, u);
                 let h = initial_step(stepper, (t, u), end - t, norm, &mut self.work);
                 let h = h.copysign(end - t);
-                StepInfo {
-                    t,
-                    h,
-                    t1: t + h,
-                    to_stop: false,
-                    from_stop: false,
-                    error: T::zero(),
-                }
+                StepInfo { t, h, t1: t + h, to_stop: false, from_stop: false, error: T::zero() }
             }
         };
         let square = take(stepper, &info, u, &mut self.y1, norm);
-        let info = StepInfo {
-            error: square.sqrt(),
-            ..info
-        };
+        let info = StepInfo { error: square.sqrt(), ..info };
         self.info = Some(info);
         let value = heuristic.value(&view(stepper, &info, [u, &self.y1], norm), &mut self.work);
         if !value.is_finite() {

@@ -35,17 +35,11 @@ impl Aggregation {
     pub fn check(&self) -> Result<()> {
         match *self {
             Self::SoftMax { temperature } if !(temperature > 0.0 && temperature.is_finite()) => {
-                Err(Error::invalid(
-                    "the soft-max temperature",
-                    temperature,
-                    "it must be positive and finite",
-                ))
+                Err(Error::invalid("the soft-max temperature", temperature, "it must be positive and finite"))
             }
-            Self::PNorm { p } if !(p >= 1.0 && p.is_finite()) => Err(Error::invalid(
-                "the p of the p-norm",
-                p,
-                "it must be finite and at least 1",
-            )),
+            Self::PNorm { p } if !(p >= 1.0 && p.is_finite()) => {
+                Err(Error::invalid("the p of the p-norm", p, "it must be finite and at least 1"))
+            }
             _ => Ok(()),
         }
     }
@@ -114,9 +108,7 @@ fn largest<T: Real>(x: &[T]) -> (usize, T) {
 
 /// Σ exp((x_j − max)/τ).
 fn exponentials<T: Real>(x: &[T], max: T, temperature: f64) -> T {
-    x.iter().fold(T::zero(), |a, x| {
-        a + ((*x - max) / T::of(temperature)).exp()
-    })
+    x.iter().fold(T::zero(), |a, x| a + ((*x - max) / T::of(temperature)).exp())
 }
 
 /// The weight w_j of a step's value.
@@ -191,13 +183,7 @@ impl<T: Real, H: Heuristic<T>> Global<T, H> {
     }
 
     fn of(heuristic: H, aggregation: Aggregation, weight: StepWeight) -> Self {
-        Self {
-            heuristic,
-            aggregation,
-            weight,
-            values: Vec::new(),
-            total: None,
-        }
+        Self { heuristic, aggregation, weight, values: Vec::new(), total: None }
     }
 
     /// The heuristic.
@@ -226,19 +212,12 @@ impl<T: Real> Global<T, ErrorEstimate<T>> {
 
     /// R_E² = Σ_j E_j².
     pub fn error_squared() -> Self {
-        Self::sum(ErrorEstimate {
-            squared: true,
-            ..ErrorEstimate::default()
-        })
+        Self::sum(ErrorEstimate { squared: true, ..ErrorEstimate::default() })
     }
 
     /// mean_j(E_j |h_j|), as the published code has it.
     pub fn mean_error() -> Self {
-        Self::of(
-            ErrorEstimate::default(),
-            Aggregation::Mean,
-            StepWeight::StepSize,
-        )
+        Self::of(ErrorEstimate::default(), Aggregation::Mean, StepWeight::StepSize)
     }
 }
 
@@ -256,10 +235,7 @@ impl<T: Real> Global<T, Stiffness<T>> {
 
 /// S / stability size.
 fn relative_stiffness<T: Real>() -> Stiffness<T> {
-    Stiffness {
-        relative: true,
-        ..Stiffness::default()
-    }
+    Stiffness { relative: true, ..Stiffness::default() }
 }
 
 impl<T: Real> Global<T, HeuristicSum<T>> {
@@ -292,8 +268,7 @@ impl<T: Real, H: Heuristic<T>> Penalty<T> for Global<T, H> {
     }
 
     fn value(&self) -> T {
-        self.total
-            .unwrap_or_else(|| self.aggregation.value(&self.values))
+        self.total.unwrap_or_else(|| self.aggregation.value(&self.values))
     }
 
     fn pullback(&mut self, step: &StepView<'_, T>, seed: T, bar: &mut StepCotangent<'_, T>) {
@@ -381,16 +356,10 @@ mod tests {
     fn parameters_out_of_range_are_refused() {
         for (a, part) in [
             (Aggregation::SoftMax { temperature: 0.0 }, "temperature"),
-            (
-                Aggregation::SoftMax {
-                    temperature: f64::NAN,
-                },
-                "temperature",
-            ),
+            (Aggregation::SoftMax { temperature: f64::NAN }, "temperature"),
             (Aggregation::PNorm { p: 0.5 }, "p-norm"),
         ] {
-            let error =
-                Global::<f64, _>::new(Stiffness::default(), a, StepWeight::One).unwrap_err();
+            let error = Global::<f64, _>::new(Stiffness::default(), a, StepWeight::One).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
         }
     }

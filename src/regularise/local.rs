@@ -149,18 +149,12 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
 
     /// With one draw from each K-th of the probability: less variance, no bias.
     pub fn stratified(self) -> Self {
-        Self {
-            stratified: true,
-            ..self
-        }
+        Self { stratified: true, ..self }
     }
 
     /// With cotangents of the states u* ([`injections`](Self::injections)), which are constants otherwise.
     pub fn through_state(self) -> Self {
-        Self {
-            through_state: true,
-            ..self
-        }
+        Self { through_state: true, ..self }
     }
 
     /// With k_1 constant or differentiated, whatever the sampling's source does.
@@ -194,12 +188,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate), or no draws yet.
-    pub fn replay<A: AcceptedSteps<T>>(
-        &mut self,
-        solve: &mut A,
-        seed: T,
-        theta_bar: &mut [T],
-    ) -> Result<T> {
+    pub fn replay<A: AcceptedSteps<T>>(&mut self, solve: &mut A, seed: T, theta_bar: &mut [T]) -> Result<T> {
         if !(seed.is_finite() && seed >= T::zero()) {
             let needed = "it must be finite and not negative";
             return Err(Error::invalid("a penalty's weight λ", seed, needed));
@@ -259,17 +248,13 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
                 error: T::zero(),
             })
         };
-        let value = self
-            .extra
-            .take(stepper, &self.heuristic, (size, &self.u), norm)?;
+        let value = self.extra.take(stepper, &self.heuristic, (size, &self.u), norm)?;
         let h = self.extra.h();
         let factor = h.abs() / draw.probability;
         (self.picked[i].value, self.picked[i].h) = (value, h);
         let seed = seed * factor / T::of(self.picked.len() as f64);
         let along = (&self.u[..], seed, self.first);
-        let u_bar = self
-            .extra
-            .pullback(stepper, &self.heuristic, along, norm, theta_bar)?;
+        let u_bar = self.extra.pullback(stepper, &self.heuristic, along, norm, theta_bar)?;
         if self.through_state {
             self.u_bar.extend_from_slice(u_bar);
         }
@@ -310,11 +295,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
     /// Draws steps and times.
     fn pick(&mut self, solution: &Solution<T>) -> Result<()> {
         let (Some(first), Some(last)) = (solution.steps.first(), solution.steps.last()) else {
-            return Err(Error::invalid(
-                "the solve",
-                "without steps",
-                "solve before drawing from it",
-            ));
+            return Err(Error::invalid("the solve", "without steps", "solve before drawing from it"));
         };
         let span = [first.t.f64(), last.t1.f64()];
         self.accumulate(solution);
@@ -325,9 +306,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
                 x = (i as f64 + x) / self.draws as f64;
             }
             let draw = match self.sampling {
-                Sampling::UnbiasedInTime => {
-                    inside(solution, T::of(span[0] + x * (span[1] - span[0])))
-                }
+                Sampling::UnbiasedInTime => inside(solution, T::of(span[0] + x * (span[1] - span[0]))),
                 _ => self.start(solution, x),
             };
             self.picked.push(draw);
@@ -346,9 +325,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
         let sampling = self.sampling;
         let probability = |j: usize| match sampling {
             Sampling::UniformTime => length(j) / span,
-            Sampling::ByError if errors > 0.0 => {
-                (1.0 - DEFENSIVE) * error(j) / errors + DEFENSIVE / n
-            }
+            Sampling::ByError if errors > 0.0 => (1.0 - DEFENSIVE) * error(j) / errors + DEFENSIVE / n,
             _ => 1.0 / n,
         };
         self.chances.clear();
@@ -374,11 +351,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
             step,
             theta: T::zero(),
             t: solution.steps[step].t,
-            h: if published {
-                T::zero()
-            } else {
-                solution.steps[step].h
-            },
+            h: if published { T::zero() } else { solution.steps[step].h },
             probability: T::of(probability),
             value: T::zero(),
         }
@@ -393,12 +366,5 @@ fn inside<T: Real>(solution: &Solution<T>, t: T) -> Draw<T> {
     let step = steps.partition_point(|s| before(s.t1)).min(steps.len() - 1);
     let info = &steps[step];
     let theta = ((t - info.t) / info.h).max(T::zero()).min(T::one());
-    Draw {
-        step,
-        theta,
-        t,
-        h: T::zero(),
-        probability: T::one(),
-        value: T::zero(),
-    }
+    Draw { step, theta, t, h: T::zero(), probability: T::one(), value: T::zero() }
 }

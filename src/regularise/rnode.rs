@@ -71,11 +71,7 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
         if !y.len().is_multiple_of(dim) || y.is_empty() {
             let needed = format!("a positive multiple of {dim}");
             let (what, given) = ("y", y.len());
-            return Err(Error::Length {
-                what,
-                given,
-                needed,
-            });
+            return Err(Error::Length { what, given, needed });
         }
         out.clear();
         for column in y.chunks_exact(dim) {
@@ -138,8 +134,7 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
             *bar = *probe;
         }
         let (probe, w) = (&s.bar[..n], &mut s.w[..n]);
-        self.dynamics
-            .vjp(at, probe, w, &mut s.theta_bar, &mut s.inner);
+        self.dynamics.vjp(at, probe, w, &mut s.theta_bar, &mut s.inner);
     }
 
     /// `y_bar` += rows of `s.y_bar`.
@@ -156,9 +151,7 @@ fn square<T: Real>(x: &[T]) -> T {
 }
 
 fn dot<T: Real>(x: &[T], y: &[T]) -> T {
-    x.iter()
-        .zip(y)
-        .fold(T::zero(), |a, (x, y)| x.mul_add(*y, a))
+    x.iter().zip(y).fold(T::zero(), |a, (x, y)| x.mul_add(*y, a))
 }
 
 impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Rnode<'_, T, D> {
@@ -221,9 +214,7 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Rnode<'_, T, D> {
         self.products(at, s);
         let two = T::of(2.0 / dim as f64);
         // f̄ + (2/n) ē f, and the second-order product's bar (2/n) q̄ ε.
-        let columns = s.bar[..n]
-            .chunks_exact_mut(dim)
-            .zip(s.dy.chunks_exact_mut(dim));
+        let columns = s.bar[..n].chunks_exact_mut(dim).zip(s.dy.chunks_exact_mut(dim));
         for ((bar, f), given) in columns.zip(dy_bar.chunks_exact(dim + ROWS)) {
             let (e_bar, q_bar) = (two * given[dim], two * given[dim + 1]);
             for i in 0..dim {
@@ -234,54 +225,34 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Rnode<'_, T, D> {
         let at = Point { y: &s.y, ..at };
         s.y_bar[..n].fill(T::zero());
         let into = &mut s.y_bar[..n];
-        let mut t_bar = self
-            .dynamics
-            .vjp(at, &s.dy[..n], into, theta_bar, &mut s.inner);
+        let mut t_bar = self.dynamics.vjp(at, &s.dy[..n], into, theta_bar, &mut s.inner);
         if s.bar[..n].iter().any(|b| *b != T::zero()) {
             let products = [&s.w[..n], &s.bar[..n]];
-            t_bar += self
-                .dynamics
-                .jvp_vjp(at, products, into, theta_bar, &mut s.memory);
+            t_bar += self.dynamics.jvp_vjp(at, products, into, theta_bar, &mut s.memory);
         }
         self.add_columns(&s.y_bar[..n], y_bar);
         t_bar
     }
 
     /// Column by column: the q̇ row's tangent is (2/n) ∇(εᵀJw)·(ṫ, ẏ, θ̇).
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot_at: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        s: &mut Self::Scratch,
-    ) {
+    fn jvp(&self, at: Point<'_, T>, dot_at: Tangent<'_, T>, dy_dot: &mut [T], s: &mut Self::Scratch) {
         let dim = self.dynamics.dim();
         let two = T::of(2.0 / dim as f64);
-        let columns =
-            at.y.chunks_exact(dim + ROWS)
-                .zip(dot_at.y.chunks_exact(dim + ROWS));
+        let columns = at.y.chunks_exact(dim + ROWS).zip(dot_at.y.chunks_exact(dim + ROWS));
         let probes = self.probe.chunks_exact(dim).cycle();
-        for ((out, probe), (y, y_dot)) in
-            dy_dot.chunks_exact_mut(dim + ROWS).zip(probes).zip(columns)
-        {
+        for ((out, probe), (y, y_dot)) in dy_dot.chunks_exact_mut(dim + ROWS).zip(probes).zip(columns) {
             let at = Point { y: &y[..dim], ..at };
-            let along = Tangent {
-                y: &y_dot[..dim],
-                ..dot_at
-            };
+            let along = Tangent { y: &y_dot[..dim], ..dot_at };
             self.dynamics.eval(at, &mut s.dy[..dim], &mut s.inner);
             self.dynamics.jvp(at, along, &mut out[..dim], &mut s.inner);
             out[dim] = two * dot(&s.dy[..dim], &out[..dim]);
             s.w[..dim].fill(T::zero());
-            self.dynamics
-                .vjp(at, probe, &mut s.w[..dim], &mut s.theta_bar, &mut s.inner);
+            self.dynamics.vjp(at, probe, &mut s.w[..dim], &mut s.theta_bar, &mut s.inner);
             s.y_bar[..dim].fill(T::zero());
             s.theta_bar.fill(T::zero());
             let products = [&s.w[..dim], probe];
             let into = &mut s.y_bar[..dim];
-            let t_bar = self
-                .dynamics
-                .jvp_vjp(at, products, into, &mut s.theta_bar, &mut s.memory);
+            let t_bar = self.dynamics.jvp_vjp(at, products, into, &mut s.theta_bar, &mut s.memory);
             let sum = dot(&s.y_bar[..dim], along.y) + dot(&s.theta_bar, dot_at.theta);
             out[dim + 1] = two * t_bar.mul_add(dot_at.t, sum);
         }

@@ -42,11 +42,7 @@ impl LambdaSchedule {
     pub fn check(&self) -> Result<()> {
         let lambda = |what: &str, x: f64| match x >= 0.0 && x.is_finite() {
             true => Ok(()),
-            false => Err(Error::invalid(
-                what,
-                x,
-                "it must be finite and not negative",
-            )),
+            false => Err(Error::invalid(what, x, "it must be finite and not negative")),
         };
         match *self {
             Self::Constant(x) => lambda("λ", x),
@@ -86,9 +82,7 @@ impl LambdaSchedule {
         let n = n as f64;
         Ok(match *self {
             Self::Constant(x) => x,
-            Self::Exponential { from, to, over } => {
-                from * (-n * (from / to).ln() / over as f64).exp()
-            }
+            Self::Exponential { from, to, over } => from * (-n * (from / to).ln() / over as f64).exp(),
             Self::Linear { from, to, over } => {
                 let part = (n / over as f64).min(1.0);
                 from * (1.0 - part) + to * part
@@ -108,25 +102,14 @@ mod tests {
             let got = s.at(n).unwrap();
             assert!((got - want).abs() <= 1e-12 * want, "{s:?} at {n}: {got}");
         };
-        let annealed = LambdaSchedule::Exponential {
-            from: 100.0,
-            to: 10.0,
-            over: 75,
-        };
+        let annealed = LambdaSchedule::Exponential { from: 100.0, to: 10.0, over: 75 };
         close(annealed, 0, 100.0);
         close(annealed, 75, 10.0);
         close(annealed, 30, 100.0 * 10f64.powf(-0.4));
-        let linear = LambdaSchedule::Linear {
-            from: 2.5,
-            to: 1.0,
-            over: 10,
-        };
+        let linear = LambdaSchedule::Linear { from: 2.5, to: 1.0, over: 10 };
         close(linear, 4, 1.9);
         close(linear, 99, 1.0);
-        let inverse = LambdaSchedule::Inverse {
-            from: 3.0,
-            decay: 0.5,
-        };
+        let inverse = LambdaSchedule::Inverse { from: 3.0, decay: 0.5 };
         close(inverse, 4, 1.0);
         close(LambdaSchedule::Constant(0.0285), 7, 0.0285);
     }
@@ -138,22 +121,8 @@ mod tests {
         for (schedule, part) in [
             (L::Constant(-0.5), "λ is -0.5"),
             (L::Constant(f64::NAN), "NaN"),
-            (
-                L::Exponential {
-                    from: -1.0,
-                    to,
-                    over,
-                },
-                "λ0 is -1",
-            ),
-            (
-                L::Exponential {
-                    from,
-                    to: 0.0,
-                    over,
-                },
-                "both positive",
-            ),
+            (L::Exponential { from: -1.0, to, over }, "λ0 is -1"),
+            (L::Exponential { from, to: 0.0, over }, "both positive"),
             (L::Linear { from, to, over: 0 }, "N is 0"),
             (L::Inverse { from, decay: -1.0 }, "decay is -1"),
         ] {

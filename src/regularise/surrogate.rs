@@ -39,10 +39,7 @@ impl<T: Real> StepCount<T> {
             which,
             // Of ε = 0 the slope at E = 0 would be infinite.
             epsilon: estimate.epsilon.max(T::of(1e-12)),
-            estimate: ErrorEstimate {
-                squared: true,
-                ..estimate
-            },
+            estimate: ErrorEstimate { squared: true, ..estimate },
         }
     }
 

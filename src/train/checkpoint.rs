@@ -68,15 +68,8 @@ impl Checkpoint {
             .arrays()
             .map(|(name, array)| (name, array.iter().flat_map(|x| x.to_le_bytes()).collect()))
             .collect();
-        let crc32 = checksum(
-            &state,
-            arrays.iter().map(|(n, b)| (n.as_str(), b.as_slice())),
-        );
-        let envelope = Envelope {
-            version: VERSION,
-            crc32,
-            state,
-        };
+        let crc32 = checksum(&state, arrays.iter().map(|(n, b)| (n.as_str(), b.as_slice())));
+        let envelope = Envelope { version: VERSION, crc32, state };
         let envelope = serde_json::to_string(&envelope).map_err(|e| other(e.to_string()))?;
         let mut views = Vec::with_capacity(arrays.len());
         for (name, bytes) in &arrays {
@@ -89,14 +82,8 @@ impl Checkpoint {
     }
 
     fn arrays(&self) -> impl Iterator<Item = (String, &[f64])> {
-        let fixed = [
-            ("params", &self.params),
-            ("best", &self.best),
-            ("objective", &self.objective),
-        ];
-        let fixed = fixed
-            .into_iter()
-            .map(|(name, array)| (name.to_string(), array.as_slice()));
+        let fixed = [("params", &self.params), ("best", &self.best), ("objective", &self.objective)];
+        let fixed = fixed.into_iter().map(|(name, array)| (name.to_string(), array.as_slice()));
         let optimizer = self.optimizer.iter();
         fixed.chain(optimizer.map(|(name, array)| (format!("optimizer.{name}"), array.as_slice())))
     }
@@ -111,30 +98,21 @@ impl Checkpoint {
         let bytes = files::read(path)?;
         parse(&bytes).map_err(|reason| {
             let advice = "the run cannot be resumed from it; start anew or use an older copy";
-            Error::malformed(
-                path,
-                None,
-                format!("not an intact checkpoint: {reason} ({advice})"),
-            )
+            Error::malformed(path, None, format!("not an intact checkpoint: {reason} ({advice})"))
         })
     }
 }
 
 fn parse(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
-    let (_, header) =
-        SafeTensors::read_metadata(bytes).map_err(|e| format!("broken header: {e}"))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("broken header: {e}"))?;
     let metadata = header.metadata().as_ref().and_then(|m| m.get(KEY));
     let envelope = metadata.ok_or_else(|| format!("no '{KEY}' in the metadata"))?;
-    let envelope: Envelope =
-        serde_json::from_str(envelope).map_err(|e| format!("broken metadata: {e}"))?;
+    let envelope: Envelope = serde_json::from_str(envelope).map_err(|e| format!("broken metadata: {e}"))?;
     if envelope.version != VERSION {
         let version = envelope.version;
-        return Err(format!(
-            "format version {version}, this program reads {VERSION}"
-        ));
+        return Err(format!("format version {version}, this program reads {VERSION}"));
     }
-    let tensors =
-        SafeTensors::deserialize(bytes).map_err(|e| format!("truncated or broken: {e}"))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("truncated or broken: {e}"))?;
     let mut names: Vec<&str> = tensors.names();
     names.sort_unstable();
     let array = |name: &str| -> std::result::Result<TensorView<'_>, String> {
@@ -153,8 +131,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Checkpoint, String> {
         let stored = envelope.crc32;
         return Err(format!("checksum {crc32:08x}, the file says {stored:08x}"));
     }
-    let state: State =
-        serde_json::from_str(&envelope.state).map_err(|e| format!("broken state: {e}"))?;
+    let state: State = serde_json::from_str(&envelope.state).map_err(|e| format!("broken state: {e}"))?;
     let numbers = |name: &str| -> std::result::Result<Vec<f64>, String> {
         let eight = |b: &[u8]| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
         Ok(array(name)?.data().chunks_exact(8).map(eight).collect())
@@ -192,9 +169,7 @@ mod tests {
     use super::*;
 
     fn example() -> Checkpoint {
-        let batches = crate::dataset::Batches::new(7, 2)
-            .expect("sizes")
-            .shuffled(u64::MAX);
+        let batches = crate::dataset::Batches::new(7, 2).expect("sizes").shuffled(u64::MAX);
         Checkpoint {
             state: State {
                 scalar: "f64".into(),
@@ -220,11 +195,7 @@ mod tests {
         assert_eq!(loaded, example());
         assert!(loaded.params[1].is_sign_negative(), "-0 keeps its sign");
         loaded.save(&paths[1])?;
-        assert_eq!(
-            files::read(&paths[0])?,
-            files::read(&paths[1])?,
-            "equal states, equal bytes"
-        );
+        assert_eq!(files::read(&paths[0])?, files::read(&paths[1])?, "equal states, equal bytes");
         Ok(())
     }
 
@@ -236,11 +207,7 @@ mod tests {
         example().save(&path)?;
         let good = files::read(&path)?;
         for length in 0..good.len() {
-            assert!(
-                parse(&good[..length]).is_err(),
-                "cut to {length} of {}",
-                good.len()
-            );
+            assert!(parse(&good[..length]).is_err(), "cut to {length} of {}", good.len());
         }
         for byte in 0..good.len() {
             for bit in 0..8 {
@@ -256,33 +223,19 @@ mod tests {
         let message = Checkpoint::load(&path).expect_err("truncated").to_string();
         assert!(message.contains("not an intact checkpoint"), "{message}");
         assert!(message.contains("start anew"), "{message}");
-        assert!(matches!(
-            Checkpoint::load(dir.path().join("no")),
-            Err(Error::Io { .. })
-        ));
+        assert!(matches!(Checkpoint::load(dir.path().join("no")), Err(Error::Io { .. })));
         Ok(())
     }
 
     #[test]
     fn other_versions_are_named() {
-        let envelope = Envelope {
-            version: 9,
-            crc32: 0,
-            state: String::new(),
-        };
+        let envelope = Envelope { version: 9, crc32: 0, state: String::new() };
         let json = serde_json::to_string(&envelope).expect("plain");
         let none: Vec<(&str, TensorView<'_>)> = Vec::new();
         let bytes = serialize(none, Some(HashMap::from([(KEY.to_string(), json)])));
         let reason = parse(&bytes.expect("serialises")).expect_err("version 9");
-        assert!(
-            reason.contains("format version 9, this program reads 1"),
-            "{reason}"
-        );
+        assert!(reason.contains("format version 9, this program reads 1"), "{reason}");
         let foreign = serialize(Vec::<(&str, TensorView<'_>)>::new(), None).expect("serialises");
-        assert!(
-            parse(&foreign)
-                .expect_err("foreign")
-                .contains("odeon_checkpoint")
-        );
+        assert!(parse(&foreign).expect_err("foreign").contains("odeon_checkpoint"));
     }
 }

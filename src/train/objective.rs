@@ -40,12 +40,7 @@ pub trait Objective<T> {
     ///
     /// # Errors
     /// Whatever stops the evaluation; the run ends with it.
-    fn evaluate(
-        &mut self,
-        batch: &Batch<'_>,
-        params: &[T],
-        gradient: &mut [T],
-    ) -> Result<Evaluation>;
+    fn evaluate(&mut self, batch: &Batch<'_>, params: &[T], gradient: &mut [T]) -> Result<Evaluation>;
 
     /// Loss on held-out data; `None` when there are none.
     ///
@@ -65,12 +60,7 @@ pub trait Objective<T> {
     /// # Errors
     /// Numbers that are no such state.
     fn restore(&mut self, state: &[f64]) -> Result<()> {
-        Error::check_len(
-            "objective state",
-            state.len(),
-            0,
-            "this objective keeps none",
-        )
+        Error::check_len("objective state", state.len(), 0, "this objective keeps none")
     }
 }
 
@@ -78,12 +68,7 @@ impl<T, F> Objective<T> for F
 where
     F: FnMut(&Batch<'_>, &[T], &mut [T]) -> Result<Evaluation>,
 {
-    fn evaluate(
-        &mut self,
-        batch: &Batch<'_>,
-        params: &[T],
-        gradient: &mut [T],
-    ) -> Result<Evaluation> {
+    fn evaluate(&mut self, batch: &Batch<'_>, params: &[T], gradient: &mut [T]) -> Result<Evaluation> {
         self(batch, params, gradient)
     }
 }

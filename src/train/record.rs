@@ -53,10 +53,7 @@ impl Record {
 
     /// The CSV line, without its end; floats in the shortest form that reads back to the same bits.
     pub fn to_csv(&self) -> String {
-        let validation = self
-            .validation
-            .map(|v| format!("{v:?}"))
-            .unwrap_or_default();
+        let validation = self.validation.map(|v| format!("{v:?}")).unwrap_or_default();
         format!(
             "{},{},{:?},{:?},{:?},{},{},{},{:.6},{:?},{:?},{validation}",
             self.iteration,
@@ -106,16 +103,12 @@ impl CsvLog {
         let mut lines = text.split_inclusive('\n');
         let header = lines.next().unwrap_or("");
         if header.trim_end() != Record::COLUMNS.join(",") {
-            let reason =
-                "the header is not that of a training log; move the file away or name another";
+            let reason = "the header is not that of a training log; move the file away or name another";
             return Err(Error::malformed(path, Some(1), reason));
         }
         let mut kept = Record::COLUMNS.join(",") + "\n";
         for (i, line) in lines.enumerate().filter(|(_, line)| line.ends_with('\n')) {
-            let number = line
-                .split(',')
-                .next()
-                .and_then(|field| field.parse::<u64>().ok());
+            let number = line.split(',').next().and_then(|field| field.parse::<u64>().ok());
             match number {
                 Some(iteration) if iteration <= last => kept.push_str(line),
                 Some(_) => break,
@@ -130,14 +123,8 @@ impl CsvLog {
 
     fn replace(path: &Path, text: &str) -> Result<Self> {
         files::write_atomic(path, |w| w.write_all(text.as_bytes()))?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(|e| Error::io(path, e))?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            file,
-        })
+        let file = OpenOptions::new().append(true).open(path).map_err(|e| Error::io(path, e))?;
+        Ok(Self { path: path.to_path_buf(), file })
     }
 
     /// Appends one record as one write.
@@ -146,9 +133,7 @@ impl CsvLog {
     /// [`Error::Io`].
     pub fn append(&mut self, record: &Record) -> Result<()> {
         let line = record.to_csv() + "\n";
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(|e| Error::io(&self.path, e))
+        self.file.write_all(line.as_bytes()).map_err(|e| Error::io(&self.path, e))
     }
 }
 
@@ -205,22 +190,13 @@ mod tests {
         let path = dir.path().join("log.csv");
         std::fs::write(&path, "my,notes\n1,2\n").expect("writable");
         let error = CsvLog::resume(&path, 3).expect_err("not a log");
-        assert!(
-            error.to_string().contains(":1: the header is not"),
-            "{error}"
-        );
-        assert_eq!(
-            std::fs::read_to_string(&path).expect("text"),
-            "my,notes\n1,2\n"
-        );
+        assert!(error.to_string().contains(":1: the header is not"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).expect("text"), "my,notes\n1,2\n");
 
         let header = Record::COLUMNS.join(",");
         std::fs::write(&path, format!("{header}\n1,0\nzebra\n")).expect("writable");
         let error = CsvLog::resume(&path, 3).expect_err("broken line");
-        assert!(
-            error.to_string().contains(":3: the line does not start"),
-            "{error}"
-        );
+        assert!(error.to_string().contains(":3: the line does not start"), "{error}");
         assert!(matches!(CsvLog::create(dir.path()), Err(Error::Io { .. })));
     }
 }

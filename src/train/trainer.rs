@@ -54,11 +54,7 @@ impl Settings {
             clip.apply::<f64>(&mut [])?;
         }
         if !(self.min_delta >= 0.0 && self.min_delta.is_finite()) {
-            return Err(Error::invalid(
-                "min_delta",
-                self.min_delta,
-                "it must be finite and ≥ 0",
-            ));
+            return Err(Error::invalid("min_delta", self.min_delta, "it must be finite and ≥ 0"));
         }
         if self.patience.is_some() && self.validate_every == 0 {
             let needed = "early stopping looks at validations: set validate_every";
@@ -132,12 +128,7 @@ impl<'a, T: Real> Trainer<'a, T> {
     pub fn run(self, params: &mut [T]) -> Result<Outcome> {
         Error::check_finite("params", params)?;
         let log = self.settings.log.as_ref().map(CsvLog::create).transpose()?;
-        let standing = Standing {
-            iteration: 0,
-            best: None,
-            best_params: Vec::new(),
-            stale: 0,
-        };
+        let standing = Standing { iteration: 0, best: None, best_params: Vec::new(), stale: 0 };
         self.train(params, standing, log)
     }
 
@@ -157,38 +148,20 @@ impl<'a, T: Real> Trainer<'a, T> {
         }
         let checkpoint = Checkpoint::load(&path)?;
         let foreign = |reason: String| Error::malformed(&path, None, reason);
-        let State {
-            scalar,
-            iteration,
-            batches,
-            best,
-            stale,
-            ..
-        } = checkpoint.state;
+        let State { scalar, iteration, batches, best, stale, .. } = checkpoint.state;
         if scalar != T::NAME {
-            return Err(foreign(format!(
-                "a checkpoint of {scalar} numbers, this run has {}",
-                T::NAME
-            )));
+            return Err(foreign(format!("a checkpoint of {scalar} numbers, this run has {}", T::NAME)));
         }
         let needed = params.len();
         if checkpoint.params.len() != needed {
             let given = checkpoint.params.len();
-            return Err(foreign(format!(
-                "{given} parameters, this run has {needed}"
-            )));
+            return Err(foreign(format!("{given} parameters, this run has {needed}")));
         }
         let best_length = if best.is_some() { needed } else { 0 };
         if checkpoint.best.len() != best_length {
-            return Err(foreign(
-                "best parameters of another length than parameters".into(),
-            ));
+            return Err(foreign("best parameters of another length than parameters".into()));
         }
-        let origin = |state| BatchState {
-            epoch: 0,
-            position: 0,
-            ..state
-        };
+        let origin = |state| BatchState { epoch: 0, position: 0, ..state };
         let here = self.batches.state();
         if origin(batches) != origin(here) {
             return Err(foreign(format!(
@@ -208,21 +181,9 @@ impl<'a, T: Real> Trainer<'a, T> {
         self.objective.restore(&checkpoint.objective)?;
         let log = self.settings.log.as_ref();
         let log = log.map(|log| CsvLog::resume(log, iteration)).transpose()?;
-        params
-            .iter_mut()
-            .zip(&checkpoint.params)
-            .for_each(|(p, &x)| *p = T::of(x));
+        params.iter_mut().zip(&checkpoint.params).for_each(|(p, &x)| *p = T::of(x));
         let best_params = checkpoint.best.iter().map(|&x| T::of(x)).collect();
-        self.train(
-            params,
-            Standing {
-                iteration,
-                best,
-                best_params,
-                stale,
-            },
-            log,
-        )
+        self.train(params, Standing { iteration, best, best_params, stale }, log)
     }
 
     fn train(
@@ -234,12 +195,9 @@ impl<'a, T: Real> Trainer<'a, T> {
         let mut gradient = vec![T::of(0.0); params.len()];
         let mut records = Vec::new();
         let bar = self.progress(standing.iteration);
-        let out_of_patience =
-            |stale: usize, patience: Option<usize>| patience.is_some_and(|p| stale >= p);
+        let out_of_patience = |stale: usize, patience: Option<usize>| patience.is_some_and(|p| stale >= p);
         let patience = self.settings.patience;
-        while standing.iteration < self.settings.iterations
-            && !out_of_patience(standing.stale, patience)
-        {
+        while standing.iteration < self.settings.iterations && !out_of_patience(standing.stale, patience) {
             let mut record = self.step(params, &mut gradient, standing.iteration)?;
             standing.iteration = record.iteration;
             let every = self.settings.validate_every;
@@ -281,24 +239,10 @@ impl<'a, T: Real> Trainer<'a, T> {
         self.indices.clear();
         self.indices.extend_from_slice(self.batches.next_batch());
         let epoch = self.batches.state().epoch;
-        let batch = Batch {
-            iteration,
-            epoch,
-            indices: &self.indices,
-        };
-        let Evaluation {
-            loss,
-            penalty,
-            lambda,
-            nfe,
-            accepted,
-            rejected,
-        } = self.objective.evaluate(&batch, params, gradient)?;
-        let gradient_norm = gradient
-            .iter()
-            .map(|g| g.f64() * g.f64())
-            .sum::<f64>()
-            .sqrt();
+        let batch = Batch { iteration, epoch, indices: &self.indices };
+        let Evaluation { loss, penalty, lambda, nfe, accepted, rejected } =
+            self.objective.evaluate(&batch, params, gradient)?;
+        let gradient_norm = gradient.iter().map(|g| g.f64() * g.f64()).sum::<f64>().sqrt();
         let rate = self.optimizer.learning_rate();
         let advice = "it must be finite: lower the learning rate, clip gradients, or start nearer";
         let numbers = [
@@ -337,9 +281,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             return Err(Error::invalid("the validation loss", "absent", needed));
         };
         // A NaN is no improvement; patience ends a run that has only those.
-        let bar = standing
-            .best
-            .map_or(f64::INFINITY, |(_, best)| best - self.settings.min_delta);
+        let bar = standing.best.map_or(f64::INFINITY, |(_, best)| best - self.settings.min_delta);
         if loss < bar {
             standing.best = Some((standing.iteration, loss));
             standing.best_params.clear();
@@ -367,14 +309,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         };
         let (params, best) = (wide(params), wide(&standing.best_params));
         let objective = self.objective.state();
-        Checkpoint {
-            state,
-            params,
-            best,
-            objective,
-            optimizer,
-        }
-        .save(path)
+        Checkpoint { state, params, best, objective, optimizer }.save(path)
     }
 
     fn progress(&self, iteration: u64) -> ProgressBar {
@@ -392,15 +327,7 @@ impl<'a, T: Real> Trainer<'a, T> {
 }
 
 fn message(record: &Record) -> String {
-    let Record {
-        loss,
-        penalty,
-        nfe,
-        validation,
-        ..
-    } = record;
-    let validation = validation
-        .map(|v| format!("  validation {v:.3e}"))
-        .unwrap_or_default();
+    let Record { loss, penalty, nfe, validation, .. } = record;
+    let validation = validation.map(|v| format!("  validation {v:.3e}")).unwrap_or_default();
     format!("loss {loss:.3e}  R {penalty:.2e}  NFE {nfe}{validation}")
 }

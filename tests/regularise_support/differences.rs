@@ -16,10 +16,8 @@ pub fn loss(solution: &Solution<f64>, y_bar: &mut [f64]) -> f64 {
 /// Derivative of `f` at 0: central differences with the increment halved from 0.02, extrapolated
 /// twice; the one that agrees best with its neighbours counts.
 pub fn difference(mut f: impl FnMut(f64) -> f64) -> f64 {
-    let central: Vec<f64> = (0..20)
-        .map(|level| 0.02 * 0.5f64.powi(level))
-        .map(|d| (f(d) - f(-d)) / (2.0 * d))
-        .collect();
+    let central: Vec<f64> =
+        (0..20).map(|level| 0.02 * 0.5f64.powi(level)).map(|d| (f(d) - f(-d)) / (2.0 * d)).collect();
     let twice = |w: &[f64]| {
         let (r0, r1) = ((4.0 * w[1] - w[0]) / 3.0, (4.0 * w[2] - w[1]) / 3.0);
         (16.0 * r1 - r0) / 15.0

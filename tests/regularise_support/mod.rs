@@ -17,9 +17,7 @@ impl Net {
     }
 
     pub fn theta() -> Vec<f64> {
-        (0..5 * UNITS)
-            .map(|i| 0.9 * (1.3 * i as f64 + 0.4).sin())
-            .collect()
+        (0..5 * UNITS).map(|i| 0.9 * (1.3 * i as f64 + 0.4).sin()).collect()
     }
 }
 
@@ -53,19 +51,12 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self {
-            batch: 3,
-            span: [0.0, 3.0],
-            options: Options::tol(1e-2, 1e-3),
-            memory: Memory::Unlimited,
-        }
+        Self { batch: 3, span: [0.0, 3.0], options: Options::tol(1e-2, 1e-3), memory: Memory::Unlimited }
     }
 }
 
 impl Setup {
     pub fn y0(&self) -> Vec<f64> {
-        (0..2 * self.batch)
-            .map(|i| 1.2 * (2.1 * i as f64 + 0.6).cos())
-            .collect()
+        (0..2 * self.batch).map(|i| 1.2 * (2.1 * i as f64 + 0.6).cos()).collect()
     }
 }

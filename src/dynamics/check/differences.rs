@@ -72,11 +72,7 @@ impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
         *x += h;
         let x = *x;
         let mut out = vec![T::of(0.0); y.len()];
-        let at = Point {
-            t,
-            y: &y,
-            theta: &theta,
-        };
+        let at = Point { t, y: &y, theta: &theta };
         self.dynamics.eval(at, &mut out, &mut self.scratch);
         (out, x)
     }

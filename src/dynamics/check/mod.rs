@@ -31,12 +31,7 @@ pub struct CheckOptions {
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self {
-            exact_tol: None,
-            difference_tol: None,
-            max_inputs: 128,
-            max_outputs: 64,
-        }
+        Self { exact_tol: None, difference_tol: None, max_inputs: 128, max_outputs: 64 }
     }
 }
 
@@ -61,10 +56,7 @@ pub fn check_gradient<T: Real, D: Dynamics<T>>(
     dynamics.eval(at, &mut value, &mut scratch);
     if let Some(row) = value.iter().position(|v| !v.is_finite()) {
         let part = dynamics.locate_non_finite(at).map(|p| format!(" ({p})"));
-        let needed = format!(
-            "it must be finite where it is checked{}",
-            part.unwrap_or_default()
-        );
+        let needed = format!("it must be finite where it is checked{}", part.unwrap_or_default());
         return Err(Error::invalid(format!("f[{row}]"), value[row], needed));
     }
     let rounding = T::EPSILON.f64();
@@ -80,9 +72,7 @@ pub fn check_gradient<T: Real, D: Dynamics<T>>(
         report: GradientReport::default(),
     };
     checker.columns_are_independent();
-    let pullbacks: Vec<_> = (0..checker.outputs.len())
-        .map(|i| checker.pull_one(i))
-        .collect();
+    let pullbacks: Vec<_> = (0..checker.outputs.len()).map(|i| checker.pull_one(i)).collect();
     checker.entries(&pullbacks);
     checker.directions_add(&pullbacks);
     Ok(checker.report)
@@ -93,9 +83,7 @@ fn spread(n: usize, most: usize) -> Vec<usize> {
     if n <= most.max(2) {
         return (0..n).collect();
     }
-    (0..most.max(2))
-        .map(|i| i * (n - 1) / (most.max(2) - 1))
-        .collect()
+    (0..most.max(2)).map(|i| i * (n - 1) / (most.max(2) - 1)).collect()
 }
 
 fn inputs(state: usize, theta: usize, most: usize) -> Vec<Input> {
@@ -123,9 +111,7 @@ impl<T: Real> Cotangent<T> {
 
 /// Numbers of order one without pattern, for dense directions.
 fn dense<T: Real>(n: usize, phase: f64) -> Vec<T> {
-    (0..n)
-        .map(|i| T::of((1.7 * i as f64 + phase).cos() + 0.1))
-        .collect()
+    (0..n).map(|i| T::of((1.7 * i as f64 + phase).cos() + 0.1)).collect()
 }
 
 struct Checker<'a, T: Real, D: Dynamics<T>> {
@@ -144,23 +130,14 @@ struct Checker<'a, T: Real, D: Dynamics<T>> {
 impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
     fn vjp(&mut self, seed: &[T], mut into: Cotangent<T>) -> Cotangent<T> {
         let (y, theta) = (&mut into.y, &mut into.theta);
-        into.t = self
-            .dynamics
-            .vjp(self.at, seed, y, theta, &mut self.scratch);
+        into.t = self.dynamics.vjp(self.at, seed, y, theta, &mut self.scratch);
         into
     }
 
     fn pull(&mut self, seed: &[T]) -> Cotangent<T> {
         let zeros = |n| vec![T::of(0.0); n];
         let (y, theta) = (zeros(self.at.y.len()), zeros(self.at.theta.len()));
-        self.vjp(
-            seed,
-            Cotangent {
-                t: T::of(0.0),
-                y,
-                theta,
-            },
-        )
+        self.vjp(seed, Cotangent { t: T::of(0.0), y, theta })
     }
 
     fn pull_one(&mut self, i: usize) -> Cotangent<T> {
@@ -192,8 +169,7 @@ impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
         let (dim, t, theta) = (self.dynamics.dim(), self.at.t, self.at.theta);
         let mut alone = vec![T::of(0.0); dim];
         for (column, y) in self.at.y.chunks_exact(dim).enumerate() {
-            self.dynamics
-                .eval(Point { t, y, theta }, &mut alone, &mut self.scratch);
+            self.dynamics.eval(Point { t, y, theta }, &mut alone, &mut self.scratch);
             for (row, &single) in alone.iter().enumerate() {
                 let output = column * dim + row;
                 let together = self.value[output].f64();
@@ -232,13 +208,7 @@ impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
             let terms = column.iter().zip(&seed).map(|(j, s)| j.f64() * s.f64());
             let (sum, size) = terms.fold((0.0, 0.0), |(s, a), x: f64| (s + x, a + x.abs()));
             let values = [all.get(input), sum];
-            self.report.compare(
-                Fault::OutputSum,
-                None,
-                Some(input),
-                values,
-                [self.exact_tol, size],
-            );
+            self.report.compare(Fault::OutputSum, None, Some(input), values, [self.exact_tol, size]);
         }
     }
 
@@ -259,14 +229,7 @@ impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
         let start = |x: &T| *x + *x + T::of(1.0);
         let y: Vec<T> = clean.y.iter().map(start).collect();
         let theta: Vec<T> = clean.theta.iter().map(start).collect();
-        let used = self.vjp(
-            seed,
-            Cotangent {
-                t: T::of(7.0),
-                y,
-                theta,
-            },
-        );
+        let used = self.vjp(seed, Cotangent { t: T::of(7.0), y, theta });
         for input in self.inputs.clone() {
             let grad = clean.get(input);
             let expected = match input {
@@ -274,17 +237,13 @@ impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
                 _ => 3.0 * grad + 1.0,
             };
             let (values, bound) = ([used.get(input), expected], [self.exact_tol, 1.0]);
-            self.report
-                .compare(Fault::Accumulation, None, Some(input), values, bound);
+            self.report.compare(Fault::Accumulation, None, Some(input), values, bound);
         }
     }
 
     /// jvp along a dense direction is the sum of the entries of a row; without θ, of those of t, y.
     fn directions_add(&mut self, pullbacks: &[Cotangent<T>]) {
-        let (y, theta) = (
-            dense::<T>(self.at.y.len(), 0.6),
-            dense::<T>(self.at.theta.len(), 0.9),
-        );
+        let (y, theta) = (dense::<T>(self.at.y.len(), 0.6), dense::<T>(self.at.theta.len(), 0.9));
         let t = T::of(0.8);
         let whole = self.push(t, &y, &theta);
         let without = self.push(t, &y, &[]);
@@ -298,15 +257,10 @@ impl<T: Real, D: Dynamics<T>> Checker<'_, T, D> {
             let time = row.t.f64() * 0.8;
             let (partial, size) = (sy + time, ay + time.abs());
             let mut compare = |fault, values, size| {
-                self.report
-                    .compare(fault, Some(output), None, values, [self.exact_tol, size]);
+                self.report.compare(fault, Some(output), None, values, [self.exact_tol, size]);
             };
             compare(Fault::EmptyTheta, [without[output].f64(), partial], size);
-            compare(
-                Fault::DirectionSum,
-                [whole[output].f64(), partial + sp],
-                size + ap,
-            );
+            compare(Fault::DirectionSum, [whole[output].f64(), partial + sp], size + ap);
         }
     }
 }

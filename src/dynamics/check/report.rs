@@ -188,14 +188,7 @@ impl GradientReport {
         if (given - expected).abs() <= tolerance * scale {
             return;
         }
-        self.mismatches.push(Mismatch {
-            fault,
-            output,
-            input,
-            given,
-            expected,
-            difference: None,
-        });
+        self.mismatches.push(Mismatch { fault, output, input, given, expected, difference: None });
     }
 }
 

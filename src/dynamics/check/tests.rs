@@ -11,21 +11,11 @@ impl<T: Real> Visit for ThreeWays<T> {
             .map(|i| T::of(y0[i % y0.len()] * (1.0 + 0.01 * i as f64) + 0.013 * (i % 5) as f64))
             .collect();
         let theta: Vec<T> = theta.iter().map(|&p| T::of(p)).collect();
-        let report = check_gradient(
-            &Generic(field),
-            T::of(0.4),
-            &y,
-            &theta,
-            &CheckOptions::default(),
-        )
-        .unwrap();
+        let report =
+            check_gradient(&Generic(field), T::of(0.4), &y, &theta, &CheckOptions::default()).unwrap();
         assert!(report.passed(), "{name} {}: {report}", T::NAME);
         assert_eq!(report.entries, y.len() * (1 + y.len() + theta.len()));
-        assert!(
-            report.unresolved * 20 <= report.entries,
-            "{name} {}: {report}",
-            T::NAME
-        );
+        assert!(report.unresolved * 20 <= report.entries, "{name} {}: {report}", T::NAME);
         let bound = if T::NAME == "f64" { 1e-12 } else { 1e-3 };
         assert!(report.exact_error < bound, "{name}: {report}");
     }
@@ -90,11 +80,7 @@ impl Dynamics<f64> for ByHand {
     ) -> f64 {
         let (a, b) = (at.theta[0], at.theta[1]);
         let (mut t_bar, bug) = (0.0, self.0);
-        let wrong = if matches!(bug, Bug::VjpSign | Bug::BothSign) {
-            -1.0
-        } else {
-            1.0
-        };
+        let wrong = if matches!(bug, Bug::VjpSign | Bug::BothSign) { -1.0 } else { 1.0 };
         if bug == Bug::OverwriteY {
             y_bar.fill(0.0);
         }
@@ -124,11 +110,7 @@ impl Dynamics<f64> for ByHand {
             (_, []) => (0.0, 0.0),
             (_, d) => (d[0], d[1]),
         };
-        let wrong = if matches!(self.0, Bug::JvpSign | Bug::BothSign) {
-            -1.0
-        } else {
-            1.0
-        };
+        let wrong = if matches!(self.0, Bug::JvpSign | Bug::BothSign) { -1.0 } else { 1.0 };
         for j in 0..at.y.len() / 2 {
             let (i, k) = (2 * j, 2 * j + 1);
             let (u, v, du, dv) = (at.y[i], at.y[k], dot.y[i], dot.y[k]);
@@ -140,14 +122,7 @@ impl Dynamics<f64> for ByHand {
 
 fn check(bug: Bug) -> GradientReport {
     let y = [0.7, -1.2, 0.4, 0.9, 1.6, 0.3];
-    check_gradient(
-        &ByHand(bug),
-        0.6,
-        &y,
-        &[1.3, -0.8],
-        &CheckOptions::default(),
-    )
-    .unwrap()
+    check_gradient(&ByHand(bug), 0.6, &y, &[1.3, -0.8], &CheckOptions::default()).unwrap()
 }
 
 #[test]
@@ -167,19 +142,9 @@ fn every_deliberate_bug_is_caught_and_named() {
     found(Bug::BothSign, Fault::Both, Some(3), Some(State(2)));
     found(Bug::MissingTheta, Fault::Vjp, Some(1), Some(Theta(1)));
     found(Bug::OverwriteY, Fault::Accumulation, None, Some(State(0)));
-    found(
-        Bug::OverwriteTheta,
-        Fault::Accumulation,
-        None,
-        Some(Theta(0)),
-    );
+    found(Bug::OverwriteTheta, Fault::Accumulation, None, Some(Theta(0)));
     found(Bug::MissingTime, Fault::Vjp, Some(0), Some(Time));
-    found(
-        Bug::ThetaOfLastColumn,
-        Fault::OutputSum,
-        None,
-        Some(Theta(0)),
-    );
+    found(Bug::ThetaOfLastColumn, Fault::OutputSum, None, Some(Theta(0)));
     found(Bug::MixedColumns, Fault::Columns, Some(0), None);
     found(Bug::MixedColumns, Fault::Both, Some(0), Some(State(5)));
     found(Bug::IgnoredThetaDot, Fault::EmptyTheta, Some(0), None);
@@ -195,21 +160,15 @@ fn a_bug_touches_only_the_entries_it_is_in() {
     assert_eq!(entries.len(), 3);
     assert!((0..3).all(|j| entries.contains(&expected(j))), "{report}");
     let text = report.to_string();
-    assert!(
-        text.contains("vjp is off: ∂f[3]/∂y[2] is 1.000000000e0 by vjp, -1.0"),
-        "{text}"
-    );
+    assert!(text.contains("vjp is off: ∂f[3]/∂y[2] is 1.000000000e0 by vjp, -1.0"), "{text}");
 }
 
 #[test]
 fn bad_points_are_errors() {
     let f = ByHand(Bug::None);
     let options = CheckOptions::default();
-    let fail = |t, y: &[f64], theta: &[f64]| {
-        check_gradient(&f, t, y, theta, &options)
-            .unwrap_err()
-            .to_string()
-    };
+    let fail =
+        |t, y: &[f64], theta: &[f64]| check_gradient(&f, t, y, theta, &options).unwrap_err().to_string();
     assert!(fail(f64::NAN, &[1.0, 1.0], &[1.0, 1.0]).contains("t[0] is NaN"));
     assert!(fail(0.0, &[1.0], &[1.0, 1.0]).contains("multiple of 2"));
     assert!(fail(0.0, &[1e200, 1e200], &[1.0, 1.0]).contains("f[0] is inf"));

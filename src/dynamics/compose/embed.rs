@@ -41,12 +41,7 @@ impl<A> Embed<A> {
     /// that of row `outputs[i]`. What does not fit is found by [`validate`](Dynamics::validate).
     pub fn new(inner: A, dim: usize, inputs: &[usize], outputs: &[usize]) -> Self {
         let (inputs, outputs) = (inputs.to_vec(), outputs.to_vec());
-        Self {
-            inner,
-            dim,
-            inputs,
-            outputs,
-        }
+        Self { inner, dim, inputs, outputs }
     }
 
     /// The inner right-hand side.
@@ -91,12 +86,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Embed<A> {
     fn scratch(&self, batch: usize) -> Self::Scratch {
         let zeros = vec![T::of(0.0); self.inputs.len() * batch];
         let inner = self.inner.scratch(batch);
-        Scratch {
-            inner,
-            y: zeros.clone(),
-            y_dot: zeros.clone(),
-            dy: zeros,
-        }
+        Scratch { inner, y: zeros.clone(), y_dot: zeros.clone(), dy: zeros }
     }
 
     #[inline(always)]
@@ -104,8 +94,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Embed<A> {
         let n = dy.len() / self.dim * self.inputs.len();
         let (y, inner_dy) = (&mut scratch.y[..n], &mut scratch.dy[..n]);
         self.read(at.y, y);
-        self.inner
-            .eval(Point { y, ..at }, inner_dy, &mut scratch.inner);
+        self.inner.eval(Point { y, ..at }, inner_dy, &mut scratch.inner);
         self.write(inner_dy, dy, T::of(0.0));
     }
 
@@ -129,9 +118,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Embed<A> {
                 *s = dy_bar[row];
             }
         }
-        let t_bar = self
-            .inner
-            .vjp(Point { y, ..at }, seed, bar, theta_bar, &mut scratch.inner);
+        let t_bar = self.inner.vjp(Point { y, ..at }, seed, bar, theta_bar, &mut scratch.inner);
         for (bar, y_bar) in bar.chunks_exact(k).zip(y_bar.chunks_exact_mut(self.dim)) {
             for (&b, &row) in bar.iter().zip(&self.inputs) {
                 y_bar[row] += b;
@@ -140,21 +127,14 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Embed<A> {
         t_bar
     }
 
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        scratch: &mut Self::Scratch,
-    ) {
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch) {
         let n = dy_dot.len() / self.dim * self.inputs.len();
         let (y, y_dot) = (&mut scratch.y[..n], &mut scratch.y_dot[..n]);
         let out = &mut scratch.dy[..n];
         self.read(at.y, y);
         self.read(dot.y, y_dot);
         let inner = &mut scratch.inner;
-        self.inner
-            .jvp(Point { y, ..at }, Tangent { y: y_dot, ..dot }, out, inner);
+        self.inner.jvp(Point { y, ..at }, Tangent { y: y_dot, ..dot }, out, inner);
         self.write(out, dy_dot, T::of(0.0));
     }
 
@@ -172,38 +152,20 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Embed<A> {
     fn validate(&self) -> Result<()> {
         self.inner.validate()?;
         let k = self.inner.dim();
-        Error::check_len(
-            "inputs of an Embed",
-            self.inputs.len(),
-            k,
-            "rows of the inner part",
-        )?;
+        Error::check_len("inputs of an Embed", self.inputs.len(), k, "rows of the inner part")?;
         if self.outputs.is_empty() || self.outputs.len() > k {
             let needed = format!("between 1 and {k}, the rows of the inner part");
             let (what, given) = ("outputs of an Embed", self.outputs.len());
-            return Err(Error::Length {
-                what,
-                given,
-                needed,
-            });
+            return Err(Error::Length { what, given, needed });
         }
-        if let Some(row) = self
-            .inputs
-            .iter()
-            .chain(&self.outputs)
-            .find(|r| **r >= self.dim)
-        {
+        if let Some(row) = self.inputs.iter().chain(&self.outputs).find(|r| **r >= self.dim) {
             let needed = format!("the state has {} rows", self.dim);
             return Err(Error::invalid("row of an Embed", row, needed));
         }
         let again = |i: usize| self.outputs[..i].contains(&self.outputs[i]);
         if let Some(i) = (1..self.outputs.len()).find(|&i| again(i)) {
             let needed = "each row may be driven once";
-            return Err(Error::invalid(
-                "output row of an Embed",
-                self.outputs[i],
-                needed,
-            ));
+            return Err(Error::invalid("output row of an Embed", self.outputs[i], needed));
         }
         Ok(())
     }

@@ -65,11 +65,7 @@ impl<T: Real> Sampled<T> {
         Error::check_finite("values", &values)?;
         if let Some(i) = times.windows(2).position(|w| w[0] >= w[1]) {
             let needed = format!("it must exceed times[{i}] = {}", times[i]);
-            return Err(Error::invalid(
-                format!("times[{}]", i + 1),
-                times[i + 1],
-                needed,
-            ));
+            return Err(Error::invalid(format!("times[{}]", i + 1), times[i + 1], needed));
         }
         let dim = values.len() / n;
         Ok(Self { times, values, dim })
@@ -151,10 +147,7 @@ impl<T: Real, A: Dynamics<T>, U: Signal<T>> Dynamics<T> for Forced<A, U> {
         self.inner.num_params()
     }
     fn scratch(&self, batch: usize) -> Self::Scratch {
-        (
-            self.inner.scratch(batch),
-            vec![T::of(0.0); self.inner.dim()],
-        )
+        (self.inner.scratch(batch), vec![T::of(0.0); self.inner.dim()])
     }
 
     #[inline(always)]
@@ -221,11 +214,7 @@ impl<T: Real, A: Dynamics<T>, U: Signal<T>> Dynamics<T> for Forced<A, U> {
             return Ok(());
         }
         let needed = format!("it must be {}, the rows of the state", self.inner.dim());
-        Err(Error::invalid(
-            "dim of the input of a Forced",
-            self.input.dim(),
-            needed,
-        ))
+        Err(Error::invalid("dim of the input of a Forced", self.input.dim(), needed))
     }
 
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {

@@ -80,19 +80,14 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Frozen<A, T> {
     }
     fn scratch(&self, batch: usize) -> Self::Scratch {
         let zeros = vec![T::of(0.0); self.inner.num_params()];
-        Scratch {
-            inner: self.inner.scratch(batch),
-            theta: zeros.clone(),
-            theta_bar: zeros,
-        }
+        Scratch { inner: self.inner.scratch(batch), theta: zeros.clone(), theta_bar: zeros }
     }
 
     #[inline(always)]
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], scratch: &mut Self::Scratch) {
         self.fill(at.theta, &mut scratch.theta, |v| v);
         let theta = &scratch.theta;
-        self.inner
-            .eval(Point { theta, ..at }, dy, &mut scratch.inner);
+        self.inner.eval(Point { theta, ..at }, dy, &mut scratch.inner);
     }
 
     fn vjp(
@@ -103,32 +98,16 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Frozen<A, T> {
         theta_bar: &mut [T],
         scratch: &mut Self::Scratch,
     ) -> T {
-        let Scratch {
-            inner,
-            theta,
-            theta_bar: all_bar,
-        } = scratch;
+        let Scratch { inner, theta, theta_bar: all_bar } = scratch;
         self.fill(at.theta, theta, |v| v);
         self.fill(theta_bar, all_bar, |_| T::of(0.0));
-        let t_bar = self
-            .inner
-            .vjp(Point { theta, ..at }, dy_bar, y_bar, all_bar, inner);
+        let t_bar = self.inner.vjp(Point { theta, ..at }, dy_bar, y_bar, all_bar, inner);
         self.pick(all_bar, theta_bar);
         t_bar
     }
 
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        scratch: &mut Self::Scratch,
-    ) {
-        let Scratch {
-            inner,
-            theta,
-            theta_bar: all_dot,
-        } = scratch;
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch) {
+        let Scratch { inner, theta, theta_bar: all_dot } = scratch;
         self.fill(at.theta, theta, |v| v);
         let along: &[T] = if dot.theta.is_empty() {
             &[]
@@ -136,15 +115,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Frozen<A, T> {
             self.fill(dot.theta, all_dot, |_| T::of(0.0));
             all_dot
         };
-        self.inner.jvp(
-            Point { theta, ..at },
-            Tangent {
-                theta: along,
-                ..dot
-            },
-            dy_dot,
-            inner,
-        );
+        self.inner.jvp(Point { theta, ..at }, Tangent { theta: along, ..dot }, dy_dot, inner);
     }
 
     #[inline(always)]
@@ -164,11 +135,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Frozen<A, T> {
         }
         if let Some(pair) = self.fixed.windows(2).find(|w| w[0].0 == w[1].0) {
             let needed = "it is given twice";
-            return Err(Error::invalid(
-                "index of a frozen parameter",
-                pair[0].0,
-                needed,
-            ));
+            return Err(Error::invalid("index of a frozen parameter", pair[0].0, needed));
         }
         let values: Vec<T> = self.fixed.iter().map(|&(_, v)| v).collect();
         Error::check_finite("frozen parameters", &values)
@@ -177,9 +144,6 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Frozen<A, T> {
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
         let mut theta = vec![T::of(0.0); self.inner.num_params()];
         self.fill(at.theta, &mut theta, |v| v);
-        self.inner.locate_non_finite(Point {
-            theta: &theta,
-            ..at
-        })
+        self.inner.locate_non_finite(Point { theta: &theta, ..at })
     }
 }

@@ -39,22 +39,8 @@ impl<T: Real, A: Dynamics<T>, B: Dynamics<T>> Dynamics<T> for Sum<A, B> {
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], (a, b, term): &mut Self::Scratch) {
         let (theta_a, theta_b) = at.theta.split_at(self.0.num_params());
         let term = &mut term[..dy.len()];
-        self.0.eval(
-            Point {
-                theta: theta_a,
-                ..at
-            },
-            dy,
-            a,
-        );
-        self.1.eval(
-            Point {
-                theta: theta_b,
-                ..at
-            },
-            term,
-            b,
-        );
+        self.0.eval(Point { theta: theta_a, ..at }, dy, a);
+        self.1.eval(Point { theta: theta_b, ..at }, term, b);
         for (dy, &g) in dy.iter_mut().zip(term.iter()) {
             *dy += g;
         }
@@ -70,35 +56,11 @@ impl<T: Real, A: Dynamics<T>, B: Dynamics<T>> Dynamics<T> for Sum<A, B> {
     ) -> T {
         let (theta_a, theta_b) = at.theta.split_at(self.0.num_params());
         let (bar_a, bar_b) = theta_bar.split_at_mut(self.0.num_params());
-        let t_a = self.0.vjp(
-            Point {
-                theta: theta_a,
-                ..at
-            },
-            dy_bar,
-            y_bar,
-            bar_a,
-            a,
-        );
-        t_a + self.1.vjp(
-            Point {
-                theta: theta_b,
-                ..at
-            },
-            dy_bar,
-            y_bar,
-            bar_b,
-            b,
-        )
+        let t_a = self.0.vjp(Point { theta: theta_a, ..at }, dy_bar, y_bar, bar_a, a);
+        t_a + self.1.vjp(Point { theta: theta_b, ..at }, dy_bar, y_bar, bar_b, b)
     }
 
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        (a, b, term): &mut Self::Scratch,
-    ) {
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], (a, b, term): &mut Self::Scratch) {
         let (theta_a, theta_b) = at.theta.split_at(self.0.num_params());
         let (dot_a, dot_b) = if dot.theta.is_empty() {
             (dot.theta, dot.theta)
@@ -106,30 +68,8 @@ impl<T: Real, A: Dynamics<T>, B: Dynamics<T>> Dynamics<T> for Sum<A, B> {
             dot.theta.split_at(self.0.num_params())
         };
         let term = &mut term[..dy_dot.len()];
-        self.0.jvp(
-            Point {
-                theta: theta_a,
-                ..at
-            },
-            Tangent {
-                theta: dot_a,
-                ..dot
-            },
-            dy_dot,
-            a,
-        );
-        self.1.jvp(
-            Point {
-                theta: theta_b,
-                ..at
-            },
-            Tangent {
-                theta: dot_b,
-                ..dot
-            },
-            term,
-            b,
-        );
+        self.0.jvp(Point { theta: theta_a, ..at }, Tangent { theta: dot_a, ..dot }, dy_dot, a);
+        self.1.jvp(Point { theta: theta_b, ..at }, Tangent { theta: dot_b, ..dot }, term, b);
         for (out, &g) in dy_dot.iter_mut().zip(term.iter()) {
             *out += g;
         }
@@ -153,29 +93,16 @@ impl<T: Real, A: Dynamics<T>, B: Dynamics<T>> Dynamics<T> for Sum<A, B> {
         if self.0.dim() == self.1.dim() {
             return Ok(());
         }
-        let needed = format!(
-            "it must be {}, like the first (use Embed to act on some rows)",
-            self.0.dim()
-        );
-        Err(Error::invalid(
-            "dim of the second term of a Sum",
-            self.1.dim(),
-            needed,
-        ))
+        let needed = format!("it must be {}, like the first (use Embed to act on some rows)", self.0.dim());
+        Err(Error::invalid("dim of the second term of a Sum", self.1.dim(), needed))
     }
 
     /// Asks the first term, then the second.
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
         let (theta_a, theta_b) = at.theta.split_at_checked(self.0.num_params())?;
-        let first = self.0.locate_non_finite(Point {
-            theta: theta_a,
-            ..at
-        });
+        let first = self.0.locate_non_finite(Point { theta: theta_a, ..at });
         first.map(|part| format!("first term, {part}")).or_else(|| {
-            let second = self.1.locate_non_finite(Point {
-                theta: theta_b,
-                ..at
-            });
+            let second = self.1.locate_non_finite(Point { theta: theta_b, ..at });
             second.map(|part| format!("second term, {part}"))
         })
     }
@@ -201,10 +128,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Scaled<A> {
         self.inner.num_params()
     }
     fn scratch(&self, batch: usize) -> Self::Scratch {
-        (
-            self.inner.scratch(batch),
-            vec![T::of(0.0); self.inner.dim() * batch],
-        )
+        (self.inner.scratch(batch), vec![T::of(0.0); self.inner.dim() * batch])
     }
 
     #[inline(always)]
@@ -229,13 +153,7 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Scaled<A> {
         self.inner.vjp(at, scaled, y_bar, theta_bar, inner)
     }
 
-    fn jvp(
-        &self,
-        at: Point<'_, T>,
-        dot: Tangent<'_, T>,
-        dy_dot: &mut [T],
-        (inner, _): &mut Self::Scratch,
-    ) {
+    fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], (inner, _): &mut Self::Scratch) {
         self.inner.jvp(at, dot, dy_dot, inner);
         let factor = T::of(self.factor);
         dy_dot.iter_mut().for_each(|v| *v *= factor);

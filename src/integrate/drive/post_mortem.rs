@@ -15,9 +15,8 @@ impl<T: Real> Drive<T> {
         options: &Options<T>,
     ) -> Error {
         let dim = stepper.dim();
-        let mut history: Vec<Attempt> = (at.attempts.saturating_sub(KEPT)..at.attempts)
-            .filter_map(|i| self.last[i % KEPT])
-            .collect();
+        let mut history: Vec<Attempt> =
+            (at.attempts.saturating_sub(KEPT)..at.attempts).filter_map(|i| self.last[i % KEPT]).collect();
         history.dedup_by(|a, b| a == b);
         let worst = match failure {
             Failure::NonFinite => {
@@ -47,21 +46,10 @@ impl<T: Real> Drive<T> {
     }
 
     /// Entry that dominates the error norm of the last attempt.
-    fn dominant<S: Stepper<T>>(
-        &mut self,
-        stepper: &S,
-        at: &Cursor<T>,
-        norm: &ErrorNorm<T>,
-    ) -> Option<usize> {
+    fn dominant<S: Stepper<T>>(&mut self, stepper: &S, at: &Cursor<T>, norm: &ErrorNorm<T>) -> Option<usize> {
         let n = self.y.len();
-        let info = StepInfo {
-            t: at.t,
-            h: at.h,
-            t1: at.t,
-            to_stop: false,
-            from_stop: false,
-            error: T::zero(),
-        };
+        let info =
+            StepInfo { t: at.t, h: at.h, t1: at.t, to_stop: false, from_stop: false, error: T::zero() };
         let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
         let u = &mut self.work[..n];
         if !stepper.estimates().error_vector(&step, false, u) {
@@ -69,16 +57,13 @@ impl<T: Real> Drive<T> {
         }
         let single = |i: usize| norm.mean_square(&u[i..=i], &self.y[i..=i], &self.y1[i..=i], 1);
         match norm.atol {
-            Atol::Scalar(_) => (0..n).map(|i| (i, single(i))).fold(
-                None,
-                |best: Option<(usize, T)>, x| match best {
+            Atol::Scalar(_) => {
+                (0..n).map(|i| (i, single(i))).fold(None, |best: Option<(usize, T)>, x| match best {
                     Some(b) => Some(if x.1 > b.1 { x } else { b }),
                     None => Some(x),
-                },
-            ),
-            _ => (0..n)
-                .map(|i| (i, u[i].abs()))
-                .max_by(|a, b| a.1.f64().total_cmp(&b.1.f64())),
+                })
+            }
+            _ => (0..n).map(|i| (i, u[i].abs())).max_by(|a, b| a.1.f64().total_cmp(&b.1.f64())),
         }
         .map(|(i, _)| i)
     }

@@ -89,20 +89,13 @@ pub(super) mod of_f64 {
         -7.227674920350449e-10,
     ];
     /// ln 2 as a nearest value and the rest.
-    pub(crate) const LN2: [f64; 2] = [
-        f64::from_bits(0x3fe62e42fefa39ef),
-        f64::from_bits(0x3c7abc9e3b39803f),
-    ];
+    pub(crate) const LN2: [f64; 2] = [f64::from_bits(0x3fe62e42fefa39ef), f64::from_bits(0x3c7abc9e3b39803f)];
     /// ln 2 with enough trailing zeros that k·LN2_CUT[0] is exact, and the rest.
-    pub(crate) const LN2_CUT: [f64; 2] = [
-        f64::from_bits(0x3fe62e42fefa3000),
-        f64::from_bits(0x3d53de6af278ece6),
-    ];
+    pub(crate) const LN2_CUT: [f64; 2] =
+        [f64::from_bits(0x3fe62e42fefa3000), f64::from_bits(0x3d53de6af278ece6)];
     /// 1/ln 2 cut to half the significand, and the rest.
-    pub(crate) const LOG2E_CUT: [f64; 2] = [
-        f64::from_bits(0x3ff7154700000000),
-        f64::from_bits(0x3e994ae0bf85ddf4),
-    ];
+    pub(crate) const LOG2E_CUT: [f64; 2] =
+        [f64::from_bits(0x3ff7154700000000), f64::from_bits(0x3e994ae0bf85ddf4)];
     /// π/2 in three parts.
     pub(crate) const HALF_PI: [f64; 3] = [
         f64::from_bits(0x3ff921fb54442d18),
@@ -113,23 +106,10 @@ pub(super) mod of_f64 {
 /// Coefficients in `f32`.
 pub(super) mod of_f32 {
     /// (eʳ − 1 − r)/r², |r| ≤ ln2/2; error 0.0041 ulp.
-    pub(crate) const EXP: &[f32] = &[
-        0.5,
-        0.16666667,
-        0.041666463,
-        0.0083333105,
-        0.0013933731,
-        0.0001989108,
-    ];
+    pub(crate) const EXP: &[f32] = &[0.5, 0.16666667, 0.041666463, 0.0083333105, 0.0013933731, 0.0001989108];
     /// (2ʳ − 1 − r ln2)/r², |r| ≤ 1/2; error 0.0014 ulp.
-    pub(crate) const EXP2: &[f32] = &[
-        0.2402265,
-        0.05550411,
-        0.009618082,
-        0.0013333522,
-        0.00015453361,
-        1.5291102e-05,
-    ];
+    pub(crate) const EXP2: &[f32] =
+        &[0.2402265, 0.05550411, 0.009618082, 0.0013333522, 0.00015453361, 1.5291102e-05];
     /// (ln((2+S)/(2−S)) − S)/S³ in S²; error 0.00014 ulp.
     pub(crate) const LN: &[f32] = &[0.083333336, 0.012500038, 0.0022305297, 0.00045569558];
     /// (sin r − r)/r³ in r², |r| ≤ π/4; error 0.00015 ulp.
@@ -158,11 +138,8 @@ pub(super) mod of_f32 {
     /// 1/ln 2 cut to half the significand, and the rest.
     pub(crate) const LOG2E_CUT: [f32; 2] = [f32::from_bits(0x3fb8a000), f32::from_bits(0x39a3b296)];
     /// π/2 in three parts.
-    pub(crate) const HALF_PI: [f32; 3] = [
-        f32::from_bits(0x3fc90fdb),
-        f32::from_bits(0xb33bbd2e),
-        f32::from_bits(0xa6f72ced),
-    ];
+    pub(crate) const HALF_PI: [f32; 3] =
+        [f32::from_bits(0x3fc90fdb), f32::from_bits(0xb33bbd2e), f32::from_bits(0xa6f72ced)];
 }
 /// The binary digits of 2/π, the first word before the point.
 pub(crate) const TWO_OVER_PI: [u64; 21] = [

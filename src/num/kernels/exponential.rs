@@ -71,11 +71,7 @@ fn logistic<T: Real>(x: T) -> ((T, T), T::Bits) {
     let (k, e) = exp_pair((-x.abs()).max(T::EXP_MIN), T::of(0.0));
     let (d, low) = fast_sum(T::of(1.0), e.0.scale(k));
     let denominator = (d, low + e.1.scale(k));
-    let numerator = if x < T::of(0.0) {
-        e
-    } else {
-        (T::of(1.0), T::of(0.0))
-    };
+    let numerator = if x < T::of(0.0) { e } else { (T::of(1.0), T::of(0.0)) };
     (quotient(numerator, denominator), k)
 }
 
@@ -107,18 +103,10 @@ pub fn softplus<T: Real>(x: T) -> T {
     let halved = e.0 > T::of(std::f64::consts::SQRT_2 - 1.0);
     let (high, low) = sum(e.0, -T::of(1.0));
     let half = T::of(0.5);
-    let f = if halved {
-        (high * half, (low + e.1) * half)
-    } else {
-        e
-    };
+    let f = if halved { (high * half, (low + e.1) * half) } else { e };
     let (s, tail) = ln_1p_tail(f);
     let zero = T::of(0.0);
-    let (ln2, ln2_low) = if halved {
-        (T::LN2_CUT[0], T::LN2_CUT[1])
-    } else {
-        (zero, zero)
-    };
+    let (ln2, ln2_low) = if halved { (T::LN2_CUT[0], T::LN2_CUT[1]) } else { (zero, zero) };
     let (high, low) = fast_sum(ln2, s);
     let low = low + (tail + ln2_low);
     let (top, rest) = sum(x.max(zero), high);

@@ -81,10 +81,7 @@ macro_rules! elementary {
                 // Adding 1.5 · 2^mantissa leaves the rounded integer in the low bits.
                 const MAGIC: $t = 1.5 * ((1 as $bits) << $mantissa) as $t;
                 let shifted = self + MAGIC;
-                (
-                    shifted - MAGIC,
-                    shifted.to_bits().wrapping_sub(MAGIC.to_bits()),
-                )
+                (shifted - MAGIC, shifted.to_bits().wrapping_sub(MAGIC.to_bits()))
             }
             #[inline(always)]
             fn scale(self, k: $bits) -> Self {
@@ -115,11 +112,7 @@ macro_rules! elementary {
                 // The exponent as a float without an integer conversion, which AVX2 lacks.
                 let k = $t::from_bits((bits >> $mantissa) | INTEGER.to_bits());
                 let zero = INTEGER + ($t::MAX_EXP - 1) as $t;
-                let shift = if subnormal {
-                    ($mantissa + 1) as $t
-                } else {
-                    0.0
-                };
+                let shift = if subnormal { ($mantissa + 1) as $t } else { 0.0 };
                 ($t::from_bits(m), k - zero - shift)
             }
             #[inline(always)]

@@ -286,10 +286,7 @@ mod tests {
                 // At the kink of relu there is none.
                 let smooth = function != Function::Relu || x.abs() > 2.0 * d;
                 let error = (got - want).abs();
-                assert!(
-                    !smooth || error <= 1e-6 * want.abs() + 1e-9,
-                    "{function:?} at {x}: {got} {want}"
-                );
+                assert!(!smooth || error <= 1e-6 * want.abs() + 1e-9, "{function:?} at {x}: {got} {want}");
             }
         }
     }
@@ -298,14 +295,7 @@ mod tests {
     fn curvatures_vanish_where_slopes_are_constant() {
         use Function::{Gelu, Relu, Sigmoid, Silu, Softplus, Tanh};
         for function in [Tanh, Relu, Gelu, Silu, Softplus, Sigmoid] {
-            for x in [
-                1e4,
-                -1e4,
-                f64::MAX,
-                f64::MIN,
-                f64::INFINITY,
-                f64::NEG_INFINITY,
-            ] {
+            for x in [1e4, -1e4, f64::MAX, f64::MIN, f64::INFINITY, f64::NEG_INFINITY] {
                 let saved = match function.saved() {
                     Saved::Input => x,
                     Saved::Output => function.value(x),

@@ -48,12 +48,7 @@ pub fn map<T: Real>(function: Function, x: &[T], y: &mut [T]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Length`] when the lengths differ; nothing is written then.
-pub fn pullback<T: Real>(
-    function: Function,
-    saved: &[T],
-    y_bar: &[T],
-    x_bar: &mut [T],
-) -> Result<()> {
+pub fn pullback<T: Real>(function: Function, saved: &[T], y_bar: &[T], x_bar: &mut [T]) -> Result<()> {
     Error::check_len("y_bar", y_bar.len(), saved.len(), "one per saved value")?;
     Error::check_len("x_bar", x_bar.len(), saved.len(), "one per saved value")?;
     each_function!(function, pullback_one(saved, y_bar, x_bar));

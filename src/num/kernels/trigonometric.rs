@@ -65,21 +65,13 @@ pub fn cos_moderate<T: Real>(x: T) -> T {
 /// Sine; |x| beyond 10⁹ (`f64`) or 10⁵ (`f32`) takes a slower reduction, exact for every x.
 #[inline(always)]
 pub fn sin<T: Real>(x: T) -> T {
-    if moderate(x) {
-        sin_moderate(x)
-    } else {
-        x.far_sin()
-    }
+    if moderate(x) { sin_moderate(x) } else { x.far_sin() }
 }
 
 /// Cosine; |x| beyond 10⁹ (`f64`) or 10⁵ (`f32`) takes a slower reduction, exact for every x.
 #[inline(always)]
 pub fn cos<T: Real>(x: T) -> T {
-    if moderate(x) {
-        cos_moderate(x)
-    } else {
-        x.far_cos()
-    }
+    if moderate(x) { cos_moderate(x) } else { x.far_cos() }
 }
 
 /// |x| = n·π/2 + r + low for finite |x| ≥ 1; gives (n mod 4, r, low).
@@ -108,17 +100,13 @@ fn reduce_far(x: f64) -> (u64, f64, f64) {
     if up == 1 {
         fraction = fraction.map(|w| !w);
     }
-    let part =
-        |w: u64, exponent: i32| w as f64 * <f64 as Elementary>::pow2(i64::from(exponent) as u64);
+    let part = |w: u64, exponent: i32| w as f64 * <f64 as Elementary>::pow2(i64::from(exponent) as u64);
     let [a, b, c] = fraction;
     let (high, low) = fast_sum(part(a >> 32, -32), part(a & 0xffff_ffff, -64));
     let rest = part(b >> 32, -96) + (part(b & 0xffff_ffff, -128) + part(c >> 32, -160));
     let sign = if up == 1 { -1.0 } else { 1.0 };
     let (high, low) = fast_sum(high, low + rest);
-    let half_pi = (
-        <f64 as Elementary>::HALF_PI[0],
-        <f64 as Elementary>::HALF_PI[1],
-    );
+    let half_pi = (<f64 as Elementary>::HALF_PI[0], <f64 as Elementary>::HALF_PI[1]);
     let (r, low) = product((sign * high, sign * low), half_pi);
     ((p0 >> 62).wrapping_add(up), r, low)
 }

@@ -28,11 +28,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&ERROR),
     error_low: row(&[]),
     fsal: true,
-    stiffness: Some(StiffnessPair {
-        first: 5,
-        second: 6,
-        stability_size: 3.3065679,
-    }),
+    stiffness: Some(StiffnessPair { first: 5, second: 6, stability_size: 3.3065679 }),
     dense: Dense {
         order: 4,
         extra_c: row(&[]),

@@ -81,10 +81,6 @@ pub fn by_name(name: &str) -> Result<&'static Tableau> {
     let found = methods.iter().find(|t| t.name.eq_ignore_ascii_case(name));
     found.copied().ok_or_else(|| {
         let names: Vec<&str> = methods.iter().map(|t| &*t.name).collect();
-        Error::invalid(
-            "method",
-            name,
-            format!("it must be one of {}", names.join(", ")),
-        )
+        Error::invalid("method", name, format!("it must be one of {}", names.join(", ")))
     })
 }

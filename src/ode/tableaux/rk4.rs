@@ -29,11 +29,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&[]),
     error_low: row(&[]),
     fsal: false,
-    stiffness: Some(StiffnessPair {
-        first: 1,
-        second: 2,
-        stability_size: 2.7852936,
-    }),
+    stiffness: Some(StiffnessPair { first: 1, second: 2, stability_size: 2.7852936 }),
     dense: Dense {
         order: 3,
         extra_c: row(&EXTRA_C),

@@ -30,18 +30,9 @@ fn claimed_orders_are_exact() {
     for t in all() {
         let q = t.order + 1;
         let weights = ElementaryWeights::new(&t.all_rows(), q.max(t.dense.order + 1));
-        assert_eq!(
-            weights.order_of(&sized(&t.b), ROUNDING),
-            t.order,
-            "{}",
-            t.name
-        );
+        assert_eq!(weights.order_of(&sized(&t.b), ROUNDING), t.order, "{}", t.name);
         // The next order fails by far more than rounding, so the claim is not a near miss.
-        assert!(
-            weights.violation(&sized(&t.b), q, 1e-9).is_some(),
-            "{}",
-            t.name
-        );
+        assert!(weights.violation(&sized(&t.b), q, 1e-9).is_some(), "{}", t.name);
         if t.error_low.is_empty() && t.embedded_order > 0 {
             let embedded = weights.order_of(&difference(&t.b, &t.error), ROUNDING);
             assert_eq!(embedded, t.embedded_order, "embedded, {}", t.name);
@@ -57,10 +48,7 @@ fn dop853_estimates_have_orders_five_and_three() {
     let t = by_name("dop853").unwrap();
     let weights = ElementaryWeights::new(&t.all_rows(), 6);
     assert_eq!(weights.order_of(&difference(&t.b, &t.error), ROUNDING), 5);
-    assert_eq!(
-        weights.order_of(&difference(&t.b, &t.error_low), ROUNDING),
-        3
-    );
+    assert_eq!(weights.order_of(&difference(&t.b, &t.error_low), ROUNDING), 3);
 }
 
 #[test]
@@ -86,12 +74,7 @@ fn stability_sizes_are_the_real_intervals() {
             approx::assert_abs_diff_eq!(t.real_stability(), pair.stability_size, epsilon = 1e-4);
             // Extra pairs would be a missed claim; the stored one is the latest.
             let found = t.find_stiffness_pair().unwrap();
-            assert_eq!(
-                (found.first, found.second),
-                (pair.first, pair.second),
-                "{}",
-                t.name
-            );
+            assert_eq!((found.first, found.second), (pair.first, pair.second), "{}", t.name);
         } else {
             assert_eq!(t.find_stiffness_pair(), None, "{}", t.name);
         }
@@ -103,28 +86,15 @@ fn dense_output_is_c1() {
     // b_i'(0) = [i = 0], and b_i'(1) = [i is the stage f(t + h, y⁺)].
     for t in all() {
         let end = if t.fsal { t.stages() - 1 } else { t.stages() };
-        let reused = if t.fsal {
-            &t.a[end][..]
-        } else {
-            &t.dense.extra_a[0][..]
-        };
+        let reused = if t.fsal { &t.a[end][..] } else { &t.dense.extra_a[0][..] };
         assert_eq!(reused, &t.b[..reused.len()], "{}", t.name);
         assert!(t.fsal || t.dense.extra_c[0] == 1.0, "{}", t.name);
         for (i, row) in t.dense.weights.iter().enumerate() {
-            assert_eq!(
-                row[0],
-                if i == 0 { 1.0 } else { 0.0 },
-                "{} b_{i}'(0)",
-                t.name
-            );
+            assert_eq!(row[0], if i == 0 { 1.0 } else { 0.0 }, "{} b_{i}'(0)", t.name);
             let terms = row.iter().enumerate().map(|(d, w)| (d + 1) as f64 * w);
             let (slope, scale) = terms.fold((0.0, 1.0), |(s, m), x| (s + x, m + x.abs()));
             let needed = if i == end { 1.0 } else { 0.0 };
-            assert!(
-                (slope - needed).abs() <= ROUNDING * scale,
-                "{} b_{i}'(1) = {slope}",
-                t.name
-            );
+            assert!((slope - needed).abs() <= ROUNDING * scale, "{} b_{i}'(1) = {slope}", t.name);
         }
     }
 }
@@ -158,19 +128,12 @@ fn coefficients(t: &Tableau) -> Vec<(String, Change)> {
     ];
     for (what, row, pick) in flat {
         for i in 0..row.len() {
-            changes.push((
-                format!("{what}[{i}]"),
-                Box::new(move |t, by| pick(t).to_mut()[i] += by),
-            ));
+            changes.push((format!("{what}[{i}]"), Box::new(move |t, by| pick(t).to_mut()[i] += by)));
         }
     }
     nested(&mut changes, "a", &t.a, |t| &mut t.a);
-    nested(&mut changes, "extra_a", &t.dense.extra_a, |t| {
-        &mut t.dense.extra_a
-    });
-    nested(&mut changes, "weights", &t.dense.weights, |t| {
-        &mut t.dense.weights
-    });
+    nested(&mut changes, "extra_a", &t.dense.extra_a, |t| &mut t.dense.extra_a);
+    nested(&mut changes, "weights", &t.dense.weights, |t| &mut t.dense.weights);
     changes
 }
 
@@ -198,9 +161,7 @@ fn compensated_changes_are_seen_by_the_order_conditions() {
     for t in all().into_iter().filter(|t| t.order >= 3) {
         let changes = coefficients(t);
         for pair in changes.windows(2) {
-            let [(first, one), (second, other)] = pair else {
-                unreachable!()
-            };
+            let [(first, one), (second, other)] = pair else { unreachable!() };
             let row = |s: &str| s[..s.rfind('[').unwrap_or(0)].to_string();
             let kind = first.split('[').next().unwrap_or_default();
             // A cubic Hermite's extra row enters its order conditions by the sum alone where two
@@ -225,13 +186,9 @@ fn false_claims_are_refused() {
         ("order 6 needs", |t| t.order = 6),
         ("b − error of Tsit5", |t| t.embedded_order = 5),
         ("dense.weights of Tsit5", |t| t.dense.order = 5),
-        ("stability size", |t| {
-            t.stiffness.as_mut().unwrap().stability_size = 3.6
-        }),
+        ("stability size", |t| t.stiffness.as_mut().unwrap().stability_size = 3.6),
         ("must be equal", |t| t.stiffness.as_mut().unwrap().first = 4),
-        ("earlier first", |t| {
-            t.stiffness.as_mut().unwrap().second = 7
-        }),
+        ("earlier first", |t| t.stiffness.as_mut().unwrap().second = 7),
         ("dense.weights has length 6", |t| {
             t.dense.weights.to_mut().pop();
         }),
@@ -256,10 +213,7 @@ fn methods_are_found_by_name_and_by_type() {
     assert_eq!(super::Tsit5.tableau(), by_name("TSIT5").unwrap());
     assert_eq!(super::Vern9.tableau(), by_name("vern9").unwrap());
     let message = by_name("rk45").unwrap_err().to_string();
-    assert!(
-        message.contains("rk45") && message.contains("Dp5"),
-        "{message}"
-    );
+    assert!(message.contains("rk45") && message.contains("Dp5"), "{message}");
     let mut names: Vec<_> = all().iter().map(|t| t.name.clone()).collect();
     names.dedup();
     assert_eq!(names.len(), 12);

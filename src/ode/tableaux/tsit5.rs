@@ -29,11 +29,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&ERROR),
     error_low: row(&[]),
     fsal: true,
-    stiffness: Some(StiffnessPair {
-        first: 5,
-        second: 6,
-        stability_size: 3.5068,
-    }),
+    stiffness: Some(StiffnessPair { first: 5, second: 6, stability_size: 3.5068 }),
     dense: Dense {
         order: 4,
         extra_c: row(&[]),

@@ -29,11 +29,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&ERROR),
     error_low: row(&[]),
     fsal: true,
-    stiffness: Some(StiffnessPair {
-        first: 7,
-        second: 8,
-        stability_size: 4.8552743,
-    }),
+    stiffness: Some(StiffnessPair { first: 7, second: 8, stability_size: 4.8552743 }),
     dense: Dense {
         order: 6,
         extra_c: row(&EXTRA_C),

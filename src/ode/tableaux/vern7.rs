@@ -34,11 +34,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&ERROR),
     error_low: row(&[]),
     fsal: false,
-    stiffness: Some(StiffnessPair {
-        first: 8,
-        second: 9,
-        stability_size: 4.6400243,
-    }),
+    stiffness: Some(StiffnessPair { first: 8, second: 9, stability_size: 4.6400243 }),
     dense: Dense {
         order: 7,
         extra_c: row(&EXTRA_C),

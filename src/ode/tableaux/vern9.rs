@@ -28,11 +28,7 @@ pub(super) static TABLEAU: Tableau = Tableau {
     error: row(&ERROR),
     error_low: row(&[]),
     fsal: false,
-    stiffness: Some(StiffnessPair {
-        first: 14,
-        second: 15,
-        stability_size: 4.4761727,
-    }),
+    stiffness: Some(StiffnessPair { first: 14, second: 15, stability_size: 4.4761727 }),
     dense: Dense {
         order: 9,
         extra_c: row(&EXTRA_C),
