@@ -46,7 +46,7 @@ impl<T: Real> Ensemble<T> {
 }
 
 /// Trajectories a task takes.
-const CHUNK: usize = 512;
+const CHUNK: usize = 1024;
 
 /// What a task gives back.
 pub(crate) struct Part<T> {

@@ -144,7 +144,8 @@ impl<E: Scalar> Step<'_, E> {
     /// Mean square of the scaled error estimate for one trajectory of `N` rows.
     #[inline(always)]
     fn small_square<T: Real, const N: usize>(&self, weights: &[f64], norm: &ErrorNorm<T>) -> E {
-        let (first, rest) = self.k.split_at(N);
+        // As many stages as weights: a known number for the workhorses, whose sum is then unrolled.
+        let (first, rest) = self.k[..weights.len() * N].split_at(N);
         let mut u = [E::zero(); N];
         for (w, k) in weights[1..].iter().zip(rest.chunks_exact(N)) {
             let w = E::of(*w);
