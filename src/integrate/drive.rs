@@ -101,7 +101,7 @@ impl<T: Real> Drive<T> {
     /// Integrates from `y0` over `span`; the result, complete or partial, is in `self.solution`.
     ///
     /// # Errors
-    /// Options that do not fit ([`Options::check`]), or a [`PostMortem`].
+    /// Options that do not fit ([`Options::check`]), or a [`PostMortem`](crate::error::PostMortem).
     pub fn run<S: Stepper<T>, O: Observer<T>>(
         &mut self,
         stepper: &mut S,
