@@ -1,7 +1,7 @@
 //! [`Dual`]: a value and one directional derivative, for Jacobian–vector products (forward mode).
 //!
 //! Running f on `Dual { value: x, dot: ẋ }` gives f(x) and f′(x) ẋ exactly (to rounding). The inner
-//! scalar is any [`Scalar`]: `Dual<Lanes<T>>` differentiates eight columns at once and
+//! scalar is any [`Scalar`]: `Dual<Lanes<T>>` differentiates sixteen columns at once and
 //! `Dual<Dual<T>>` gives second derivatives. Source: Griewank & Walther, *Evaluating Derivatives*
 //! (2nd ed., 2008), ch. 3.
 

@@ -1,7 +1,7 @@
 //! [`VectorField`]: a right-hand side written once, generic over the scalar; [`Generic`] derives its
 //! JVP (dual numbers), VJP (reverse tape) and SIMD ensembles.
 //!
-//! Batches run eight columns at a time in [`Lanes`]. Every lane does the scalar's operations, and
+//! Batches run sixteen columns at a time in [`Lanes`]. Every lane does the scalar's operations, and
 //! sums over the batch are taken column by column, so a column's bits depend neither on its place
 //! in the batch nor on the batch's size.
 
@@ -111,7 +111,7 @@ pub(super) fn recycle<A, B>(mut from: Vec<A>) -> Vec<B> {
     from.into_iter().filter_map(|_| None).collect()
 }
 
-/// One column in a `T`, or up to eight in [`Lanes`]; lanes beyond the last column repeat it.
+/// One column in a `T`, or up to sixteen in [`Lanes`]; lanes beyond the last column repeat it.
 trait Pack<T: Real>: Scalar {
     fn splat(x: T) -> Self;
     /// Row `row` of the columns `cols` (column-major `dim × n`, n ≥ 1).

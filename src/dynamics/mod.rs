@@ -90,7 +90,7 @@ pub trait Dynamics<T: Real>: Sync {
     /// evaluations allocate nothing.
     type Scratch: Send;
 
-    /// Whether [`eval_lanes`](Dynamics::eval_lanes) is implemented, so that ensembles run eight
+    /// Whether [`eval_lanes`](Dynamics::eval_lanes) is implemented, so that ensembles run sixteen
     /// trajectories in SIMD lanes.
     const SIMD_LANES: bool = false;
 
@@ -158,7 +158,7 @@ pub trait Dynamics<T: Real>: Sync {
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
 
-    /// f for eight trajectories at once, each with its own time, state (`dim` lanes) and parameters.
+    /// f for sixteen trajectories at once, each with its own time, state (`dim` lanes) and parameters.
     /// Called only when [`SIMD_LANES`](Dynamics::SIMD_LANES) is set; every lane must have the bits
     /// that [`eval`](Dynamics::eval) gives for it alone.
     fn eval_lanes(&self, t: Lanes<T>, y: &[Lanes<T>], theta: &[Lanes<T>], dy: &mut [Lanes<T>]) {

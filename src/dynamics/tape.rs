@@ -3,7 +3,7 @@
 //!
 //! Each operation appends one node with at most two parents and the two local partials; the sweep
 //! [`Tape::reverse`] walks the nodes backwards once, so its cost is linear in their number. The inner
-//! scalar is any [`Scalar`]: `Var<Lanes<T>>` sweeps eight columns at once and `Var<Dual<T>>` gives
+//! scalar is any [`Scalar`]: `Var<Lanes<T>>` sweeps sixteen columns at once and `Var<Dual<T>>` gives
 //! Hessian–vector products (forward over reverse). Memory is kept between recordings. Source:
 //! Griewank & Walther, *Evaluating Derivatives* (2nd ed., 2008), ch. 4.
 

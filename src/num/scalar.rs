@@ -8,7 +8,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 /// A number that a user-written right-hand side is generic over.
 ///
-/// Implemented by `f32`, `f64`, [`Lanes`](super::Lanes) (eight trajectories at once), dual numbers
+/// Implemented by `f32`, `f64`, [`Lanes`](super::Lanes) (sixteen trajectories at once), dual numbers
 /// (JVP) and tape variables (VJP). There is no ordering: a right-hand side that branches on values
 /// cannot run on lanes; use [`max`](Scalar::max), [`min`](Scalar::min), [`abs`](Scalar::abs) and
 /// [`where_greater`](Scalar::where_greater).
