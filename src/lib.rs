@@ -10,6 +10,7 @@ pub mod error;
 pub mod files;
 pub mod integrate;
 pub mod interop;
+pub mod linalg;
 pub mod model;
 pub mod nn;
 pub mod num;

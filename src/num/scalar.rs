@@ -121,6 +121,14 @@ pub trait Real:
     /// Not a number.
     const NAN: Self;
 
+    /// The same type as faer's traits know it, for factorisations.
+    type Field: faer::traits::RealField + Copy;
+
+    /// The same numbers, for faer.
+    fn field(x: &[Self]) -> &[Self::Field];
+    /// The same numbers, for faer to write.
+    fn field_mut(x: &mut [Self]) -> &mut [Self::Field];
+
     /// Whether neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// The value as `f64` (exact).
@@ -237,6 +245,15 @@ macro_rules! real {
             const MIN_POSITIVE: Self = $t::MIN_POSITIVE;
             const INFINITY: Self = $t::INFINITY;
             const NAN: Self = $t::NAN;
+            type Field = $t;
+            #[inline(always)]
+            fn field(x: &[Self]) -> &[$t] {
+                x
+            }
+            #[inline(always)]
+            fn field_mut(x: &mut [Self]) -> &mut [$t] {
+                x
+            }
             #[inline(always)]
             fn is_finite(self) -> bool {
                 $t::is_finite(self)

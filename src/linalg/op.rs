@@ -1,0 +1,184 @@
+//! Linear maps ([`LinearOperator`]), approximate inverses ([`Preconditioner`]) and solvers
+//! ([`LinearSolver`]): what every iteration, every grid, every multigrid cycle and every learned
+//! module implements or takes.
+//!
+//! Vectors are slices. Lengths are checked where a solve begins; the methods here trust them.
+
+use super::report::Report;
+use crate::error::{Error, Result};
+use crate::num::Real;
+
+/// A linear map x ↦ A x from ℝⁿ (`cols`) to ℝᵐ (`rows`), with its transpose.
+///
+/// An operator that needs memory to be applied (a product, a matrix-free Jacobian) keeps it behind a
+/// `RefCell`, so that solvers can share the operator by reference.
+pub trait LinearOperator<T: Real> {
+    /// m, the length of A x.
+    fn rows(&self) -> usize;
+
+    /// n, the length of x.
+    fn cols(&self) -> usize;
+
+    /// `y` ← A `x`.
+    fn apply(&self, x: &[T], y: &mut [T]);
+
+    /// `x` ← Aᵀ `y`.
+    fn apply_transpose(&self, y: &[T], x: &mut [T]);
+
+    /// `r` ← `b` − A `x`.
+    fn residual(&self, b: &[T], x: &[T], r: &mut [T]) {
+        self.apply(x, r);
+        for (r, b) in r.iter_mut().zip(b) {
+            *r = *b - *r;
+        }
+    }
+
+    /// The diagonal of a square operator, where it is known without applying it.
+    fn diagonal(&self) -> Option<Vec<T>> {
+        None
+    }
+}
+
+impl<T: Real, A: LinearOperator<T> + ?Sized> LinearOperator<T> for &A {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+    fn cols(&self) -> usize {
+        (**self).cols()
+    }
+    fn apply(&self, x: &[T], y: &mut [T]) {
+        (**self).apply(x, y);
+    }
+    fn apply_transpose(&self, y: &[T], x: &mut [T]) {
+        (**self).apply_transpose(y, x);
+    }
+    fn residual(&self, b: &[T], x: &[T], r: &mut [T]) {
+        (**self).residual(b, x, r);
+    }
+    fn diagonal(&self) -> Option<Vec<T>> {
+        (**self).diagonal()
+    }
+}
+
+/// What a preconditioner promises about r ↦ M⁻¹ r. Solvers check it: CG and MINRES take only
+/// [`Claims::SPD`], GMRES and BiCGStab only linear ones, the flexible methods anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// The map is linear and the same in every call.
+    pub linear: bool,
+    /// The map is linear, symmetric and positive definite.
+    pub spd: bool,
+}
+
+impl Claims {
+    /// Nothing: the map may depend on r nonlinearly and change from call to call.
+    pub const NONE: Self = Self { linear: false, spd: false };
+    /// Linear and the same in every call.
+    pub const LINEAR: Self = Self { linear: true, spd: false };
+    /// Linear, symmetric and positive definite.
+    pub const SPD: Self = Self { linear: true, spd: true };
+}
+
+/// An approximate inverse z = M⁻¹ r; with flexible CG also a proposer of search directions, which may
+/// be nonlinear (a network).
+pub trait Preconditioner<T: Real> {
+    /// Length of r and z.
+    fn len(&self) -> usize;
+
+    /// Whether it acts on empty vectors (it never does in a solve).
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it promises.
+    fn claims(&self) -> Claims;
+
+    /// `z` ← M⁻¹ `r`.
+    fn apply(&mut self, r: &[T], z: &mut [T]);
+
+    /// `z` ← M⁻ᵀ `r`; the same as [`apply`](Self::apply) for an SPD one.
+    ///
+    /// # Errors
+    /// A preconditioner that has no transpose.
+    fn apply_transpose(&mut self, r: &[T], z: &mut [T]) -> Result<()> {
+        if !self.claims().spd {
+            let needed = "a transposed solve needs apply_transpose, or a preconditioner that is SPD";
+            return Err(Error::invalid("the preconditioner", "without a transpose", needed));
+        }
+        self.apply(r, z);
+        Ok(())
+    }
+}
+
+impl<T: Real, P: Preconditioner<T> + ?Sized> Preconditioner<T> for &mut P {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+    fn claims(&self) -> Claims {
+        (**self).claims()
+    }
+    fn apply(&mut self, r: &[T], z: &mut [T]) {
+        (**self).apply(r, z);
+    }
+    fn apply_transpose(&mut self, r: &[T], z: &mut [T]) -> Result<()> {
+        (**self).apply_transpose(r, z)
+    }
+}
+
+impl<T: Real, P: Preconditioner<T> + ?Sized> Preconditioner<T> for Box<P> {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+    fn claims(&self) -> Claims {
+        (**self).claims()
+    }
+    fn apply(&mut self, r: &[T], z: &mut [T]) {
+        (**self).apply(r, z);
+    }
+    fn apply_transpose(&mut self, r: &[T], z: &mut [T]) -> Result<()> {
+        (**self).apply_transpose(r, z)
+    }
+}
+
+/// M = I.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(
+    /// The length of its vectors.
+    pub usize,
+);
+
+impl<T: Real> Preconditioner<T> for Identity {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn claims(&self) -> Claims {
+        Claims::SPD
+    }
+    fn apply(&mut self, r: &[T], z: &mut [T]) {
+        z.copy_from_slice(r);
+    }
+}
+
+/// A solver of A x = b that was set up once and solves for many b.
+pub trait LinearSolver<T: Real> {
+    /// Length of b and x.
+    fn len(&self) -> usize;
+
+    /// Whether the system is empty (constructors refuse that).
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Solves A x = `b`. `x` is the initial guess on entry (direct solvers ignore it). A solve that
+    /// does not converge is no error: the report says why, and `x` holds the best it has.
+    ///
+    /// # Errors
+    /// Wrong lengths, entries that are not finite, a preconditioner whose claims the method cannot use.
+    fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<Report>;
+
+    /// Solves Aᵀ x = `b`, as [`solve`](Self::solve).
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve).
+    fn solve_transpose(&mut self, b: &[T], x: &mut [T]) -> Result<Report>;
+}
