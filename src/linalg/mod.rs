@@ -8,5 +8,5 @@ mod op;
 mod report;
 
 pub use csr::Csr;
-pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner};
+pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use report::{Outcome, Report, Settings, Side};

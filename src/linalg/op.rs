@@ -33,6 +33,14 @@ pub trait LinearOperator<T: Real> {
         }
     }
 
+    /// ACCUMULATES: `y` += A `x`. `scratch` is free memory of y's length.
+    fn apply_add(&self, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        self.apply(x, scratch);
+        for (y, s) in y.iter_mut().zip(scratch) {
+            *y += *s;
+        }
+    }
+
     /// The diagonal of a square operator, where it is known without applying it.
     fn diagonal(&self) -> Option<Vec<T>> {
         None
@@ -54,6 +62,9 @@ impl<T: Real, A: LinearOperator<T> + ?Sized> LinearOperator<T> for &A {
     }
     fn residual(&self, b: &[T], x: &[T], r: &mut [T]) {
         (**self).residual(b, x, r);
+    }
+    fn apply_add(&self, x: &[T], y: &mut [T], scratch: &mut [T]) {
+        (**self).apply_add(x, y, scratch);
     }
     fn diagonal(&self) -> Option<Vec<T>> {
         (**self).diagonal()
@@ -156,6 +167,30 @@ impl<T: Real> Preconditioner<T> for Identity {
     }
     fn apply(&mut self, r: &[T], z: &mut [T]) {
         z.copy_from_slice(r);
+    }
+}
+
+/// A stationary iteration x ← x + M⁻¹(b − A x) for an operator of type `A`: a smoother of multigrid, a
+/// solver of its own, or (one sweep from zero) a preconditioner. It holds what its set-up computed
+/// (a diagonal, colours, factors); the operator is passed in, so that a hierarchy can own both.
+pub trait Relaxation<T: Real, A: ?Sized> {
+    /// One sweep on A x = `b`, in place.
+    fn sweep(&mut self, a: &A, b: &[T], x: &mut [T]);
+
+    /// One sweep of the adjoint iteration x ← x + M⁻ᵀ(b − A x) for symmetric A: after `sweep`
+    /// before the coarse correction and this one after it, a cycle is symmetric.
+    fn sweep_adjoint(&mut self, a: &A, b: &[T], x: &mut [T]);
+
+    /// One sweep from x = 0: `x` ← M⁻¹ `b` (what x held does not matter). Methods that save work
+    /// there override it.
+    fn sweep_from_zero(&mut self, a: &A, b: &[T], x: &mut [T]) {
+        x.fill(T::zero());
+        self.sweep(a, b, x);
+    }
+
+    /// Whether M = Mᵀ > 0, so that one sweep from zero is an SPD preconditioner.
+    fn is_spd(&self) -> bool {
+        false
     }
 }
 

@@ -38,9 +38,13 @@ impl Outcome {
                 "the attainable accuracy is reached or the system is singular: loosen rtol, use f64, or a \
                  better preconditioner"
             }
-            Self::Diverged => "the iteration does not contract for this matrix: use a Krylov method, or damp it",
+            Self::Diverged => {
+                "the iteration does not contract for this matrix: use a Krylov method, or damp it"
+            }
             Self::Indefinite { .. } => "the matrix is not SPD: use MINRES (symmetric) or GMRES",
-            Self::IndefinitePreconditioner => "the preconditioner is not SPD: use FGMRES, or another preconditioner",
+            Self::IndefinitePreconditioner => {
+                "the preconditioner is not SPD: use FGMRES, or another preconditioner"
+            }
             Self::Breakdown => "the recurrence broke down: restart from the present x, or use GMRES",
             Self::NonFinite => "the matrix, the right-hand side or the preconditioner gives NaN or infinity",
         }
