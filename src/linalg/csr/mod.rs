@@ -1,6 +1,8 @@
 //! [`Csr`]: the sparse matrix, compressed by rows; sprs matrices at the boundary.
 
-use super::op::LinearOperator;
+mod kernels;
+mod product;
+
 use crate::error::{Error, Result};
 use crate::num::Real;
 use sprs::CsMatI;
@@ -202,37 +204,5 @@ impl<T: Real> Csr<T> {
         }
         let given = format!("{} × {}", self.rows(), self.cols());
         Err(Error::invalid("the matrix", given, "it must be square and not empty"))
-    }
-}
-
-impl<T: Real> LinearOperator<T> for Csr<T> {
-    fn rows(&self) -> usize {
-        self.shape[0]
-    }
-
-    fn cols(&self) -> usize {
-        self.shape[1]
-    }
-
-    fn apply(&self, x: &[T], y: &mut [T]) {
-        for (i, y) in y.iter_mut().enumerate() {
-            let (columns, values) = self.row(i);
-            let products = columns.iter().zip(values);
-            *y = products.fold(T::zero(), |sum, (&j, &v)| v.mul_add(x[j as usize], sum));
-        }
-    }
-
-    fn apply_transpose(&self, y: &[T], x: &mut [T]) {
-        x.fill(T::zero());
-        for (i, &y) in y.iter().enumerate() {
-            let (columns, values) = self.row(i);
-            for (&j, &v) in columns.iter().zip(values) {
-                x[j as usize] = v.mul_add(y, x[j as usize]);
-            }
-        }
-    }
-
-    fn diagonal(&self) -> Option<Vec<T>> {
-        (self.rows() == self.cols()).then(|| (0..self.rows()).map(|i| self.get(i, i)).collect())
     }
 }
