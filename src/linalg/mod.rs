@@ -6,6 +6,7 @@
 mod csr;
 mod op;
 mod report;
+pub mod vector;
 
 pub use csr::Csr;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
