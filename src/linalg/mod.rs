@@ -5,6 +5,7 @@
 
 mod csr;
 mod op;
+pub mod relax;
 mod report;
 pub mod vector;
 
