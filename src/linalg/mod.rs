@@ -4,11 +4,15 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
+pub mod eigen;
+pub mod krylov;
+mod monitor;
 mod op;
 pub mod relax;
 mod report;
 pub mod vector;
 
 pub use csr::Csr;
+pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use report::{Outcome, Report, Settings, Side};
