@@ -212,9 +212,29 @@ pub trait Relaxation<T: Real, A: ?Sized> {
         self.sweep(a, b, x);
     }
 
+    /// One step of the transposed iteration from zero: `x` ← M⁻ᵀ `b`, for any A (symmetric or not).
+    ///
+    /// # Errors
+    /// A method without a transpose.
+    fn transpose_from_zero(&mut self, a: &A, b: &[T], x: &mut [T]) -> Result<()> {
+        if !self.is_spd() {
+            let needed = "a transposed solve needs transpose_from_zero, or a symmetric method";
+            return Err(Error::invalid("the relaxation", "without a transpose", needed));
+        }
+        self.sweep_from_zero(a, b, x);
+        Ok(())
+    }
+
     /// Whether M = Mᵀ > 0, so that one sweep from zero is an SPD preconditioner.
     fn is_spd(&self) -> bool {
         false
+    }
+
+    /// Whether k sweeps from zero, Σ_{i<k} (I − M⁻¹A)ⁱ M⁻¹, are an SPD preconditioner. One sweep is
+    /// when M is. For more, A must be symmetric too; then an odd k is, and an even k is where
+    /// λmax(M⁻¹A) < 2. Methods that know so override it.
+    fn sweeps_are_spd(&self, sweeps: usize) -> bool {
+        sweeps == 1 && self.is_spd()
     }
 }
 
