@@ -4,6 +4,7 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
+pub mod grid;
 pub mod model;
 mod op;
 mod report;
