@@ -7,6 +7,8 @@ mod csr;
 pub mod eigen;
 pub mod krylov;
 mod monitor;
+pub mod grid;
+pub mod model;
 mod op;
 pub mod relax;
 mod report;
