@@ -3,6 +3,8 @@
 //! [`LinearOperator`], [`Preconditioner`] and [`LinearSolver`] are the seams; [`Csr`] is the sparse
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
+mod budget;
+mod color;
 mod csr;
 pub mod eigen;
 pub mod krylov;
@@ -11,10 +13,19 @@ pub mod grid;
 pub mod model;
 mod op;
 pub mod relax;
+pub mod dense;
+mod direct;
+mod op;
+mod pattern;
 mod report;
 pub mod vector;
 
+pub use budget::Budget;
+pub use color::Coloring;
 pub use csr::Csr;
 pub use monitor::Monitor;
+pub use dense::DenseLu;
+pub use direct::{Direct, Factors};
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
+pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};
