@@ -4,6 +4,7 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
+pub mod multigrid;
 mod op;
 mod report;
 
