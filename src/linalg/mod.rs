@@ -4,9 +4,11 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
+pub mod model;
 pub mod multigrid;
 mod op;
 mod report;
+pub mod vector;
 
 pub use csr::Csr;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
