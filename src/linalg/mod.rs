@@ -4,12 +4,17 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
+pub mod eigen;
+pub mod krylov;
 pub mod model;
+mod monitor;
 pub mod multigrid;
 mod op;
+pub mod relax;
 mod report;
 pub mod vector;
 
 pub use csr::Csr;
+pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use report::{Outcome, Report, Settings, Side};
