@@ -39,9 +39,9 @@ pub struct GaussSeidel<T> {
     omega: T,
     order: Sweep,
     /// Where the diagonal stands in each row.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
     /// 1/aᵢᵢ.
-    inverse: Vec<T>,
+    pub(super) inverse: Vec<T>,
     /// A = Aᵀ with a positive diagonal; looked at for symmetric sweeps only.
     symmetric: bool,
 }
