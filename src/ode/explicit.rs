@@ -366,6 +366,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         &self.method
     }
 
+    fn dense_weights(&self) -> &[Vec<f64>] {
+        &self.method.dense
+    }
+
     fn begin(&mut self, t: T, y: &[T]) {
         self.eval(t, y, 0);
         self.extra_done = false;

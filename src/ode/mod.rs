@@ -19,4 +19,4 @@ pub mod trees;
 pub use ensemble::{Ensemble, TrajectoryStatistics, solve_ensemble};
 pub use explicit::ExplicitStepper;
 pub use method::Method;
-pub use solve::{Solver, solve};
+pub use solve::{Solver, StepMethod, solve};
