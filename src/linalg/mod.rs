@@ -3,10 +3,16 @@
 //! [`LinearOperator`], [`Preconditioner`] and [`LinearSolver`] are the seams; [`Csr`] is the sparse
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
+mod budget;
 mod csr;
+pub mod dense;
+mod direct;
 mod op;
 mod report;
 
+pub use budget::Budget;
 pub use csr::Csr;
+pub use dense::DenseLu;
+pub use direct::{Direct, Factors};
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use report::{Outcome, Report, Settings, Side};
