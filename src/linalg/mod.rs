@@ -8,6 +8,7 @@ pub mod eigen;
 pub mod krylov;
 mod monitor;
 mod op;
+pub mod precondition;
 pub mod relax;
 mod report;
 pub mod vector;
