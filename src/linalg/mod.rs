@@ -16,6 +16,7 @@ mod monitor;
 pub mod multigrid;
 mod op;
 mod pattern;
+pub mod precondition;
 pub mod relax;
 mod report;
 pub mod vector;
