@@ -5,10 +5,17 @@
 
 mod csr;
 pub mod grid;
+pub mod eigen;
+pub mod krylov;
 pub mod model;
+mod monitor;
+pub mod multigrid;
 mod op;
+pub mod relax;
 mod report;
+pub mod vector;
 
 pub use csr::Csr;
+pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use report::{Outcome, Report, Settings, Side};
