@@ -10,8 +10,6 @@ pub mod dense;
 mod direct;
 pub mod eigen;
 pub mod grid;
-pub mod grid;
-pub mod eigen;
 pub mod krylov;
 pub mod model;
 mod monitor;
