@@ -2,7 +2,7 @@
 
 use super::aggregation::{Aggregates, Aggregation, tentative};
 use super::amg::{Amg, AmgOptions, Coarsening};
-use super::strength::{Graph, without_weak};
+use super::strength::{Graph, Weak, without_weak};
 use crate::error::{Error, Result};
 use crate::linalg::{Csr, LinearOperator};
 use crate::num::{Kernel, Real, dispatch};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// A_F is A without its weak couplings, and λ bounds the eigenvalues of D⁻¹ A_F.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SmoothedAggregation {
-    /// θ: coupling (i, j) is strong when |aᵢⱼ|² > θ² |aᵢᵢ aⱼⱼ|.
+    /// θ: coupling (i, j) is strong when |aᵢⱼ|² ≥ θ² |aᵢᵢ aⱼⱼ|.
     pub strength: f64,
     /// θ is multiplied by this on every coarser level.
     pub strength_decay: f64,
@@ -119,7 +119,7 @@ impl<T: Real> Setup<T> {
 impl<T: Real> Coarsening<T> for Setup<T> {
     fn plan(&mut self, a: &Csr<T>) -> Result<usize> {
         let diagonal = positive_diagonal(a)?;
-        let strong = without_weak(a, &diagonal, self.theta(self.plans.len()));
+        let strong = without_weak(a, &diagonal, Weak::Symmetric(self.theta(self.plans.len())));
         let graph = match &self.nodes {
             Some(nodes) => {
                 let count = nodes.last().map_or(0, |last| *last as usize + 1);
@@ -127,7 +127,10 @@ impl<T: Real> Coarsening<T> for Setup<T> {
             }
             None => Graph::of(&strong, |_, _, v| v != T::zero()),
         };
-        let aggregates = Aggregates::new(&graph, self.method.aggregation);
+        let mut aggregates = Aggregates::new(&graph, self.method.aggregation);
+        if self.nodes.is_none() {
+            aggregates.keep_alone(|i| !dominated(a, i));
+        }
         let coarse = tentative(&aggregates, self.nodes.as_deref(), &self.near_null, self.k);
         let m = coarse.t.cols();
         if m > 0 && m < a.rows() {
@@ -145,7 +148,7 @@ impl<T: Real> Coarsening<T> for Setup<T> {
         }
         let diagonal = positive_diagonal(a)?;
         let theta = if self.method.filter { self.theta(depth) } else { 0.0 };
-        let filtered = without_weak(a, &diagonal, theta);
+        let filtered = without_weak(a, &diagonal, Weak::InRow(theta));
         let diagonal = positive_diagonal(&filtered)?;
         let bound = spectral_bound(&filtered, &diagonal);
         let weight = T::of(self.method.omega) / bound;
@@ -155,6 +158,18 @@ impl<T: Real> Coarsening<T> for Setup<T> {
     fn symmetric(&self) -> bool {
         true
     }
+}
+
+/// Whether the diagonal of row i is so large that a sweep of relaxation all but solves it.
+fn dominated<T: Real>(a: &Csr<T>, i: usize) -> bool {
+    let (columns, values) = a.row(i);
+    let entries = columns.iter().zip(values);
+    let [mut own, mut others] = [T::zero(); 2];
+    for (&j, v) in entries {
+        let sum = if j as usize == i { &mut own } else { &mut others };
+        *sum += v.abs();
+    }
+    others < T::of(0.2) * own
 }
 
 /// The diagonal, every entry positive.
