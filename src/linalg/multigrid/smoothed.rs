@@ -22,8 +22,11 @@ pub struct SmoothedAggregation {
     pub aggregation: Aggregation,
     /// ω of the prolongator's smoothing; 0 is plain aggregation.
     pub omega: f64,
-    /// Whether weak couplings are left out of the prolongator's smoothing too.
-    pub filter: bool,
+    /// θ_F: the prolongator's smoothing leaves out couplings |aᵢⱼ| < θ_F aᵢᵢ; it decays as θ does. 0
+    /// leaves nothing out. The measure is of the row alone, so that a small coefficient beside a large
+    /// one is interpolated from it: the symmetric one of 1996 leaves a step there, whose energy grows
+    /// with the size of aggregates.
+    pub filter: f64,
     /// Unknowns of each node (2 or 3 for displacements, numbered node by node).
     pub block: usize,
     /// What every algebraic hierarchy has.
@@ -37,7 +40,7 @@ impl Default for SmoothedAggregation {
             strength_decay: 0.5,
             aggregation: Aggregation::Standard,
             omega: 4.0 / 3.0,
-            filter: true,
+            filter: 0.08,
             block: 1,
             options: AmgOptions::default(),
         }
@@ -86,7 +89,7 @@ impl SmoothedAggregation {
 
     fn check(&self, n: usize) -> Result<()> {
         for (what, value, most) in
-            [("θ", self.strength, 1.0), ("the decay of θ", self.strength_decay, 1.0), ("ω", self.omega, 2.0)]
+            [("θ", self.strength, 1.0), ("θ_F", self.filter, 1.0), ("the decay of θ", self.strength_decay, 1.0), ("ω", self.omega, 2.0)]
         {
             if !(0.0..=most).contains(&value) {
                 return Err(Error::invalid(what, value, format!("it must lie between 0 and {most}")));
@@ -147,7 +150,7 @@ impl<T: Real> Coarsening<T> for Setup<T> {
             return Ok(t.clone());
         }
         let diagonal = positive_diagonal(a)?;
-        let theta = if self.method.filter { self.theta(depth) } else { 0.0 };
+        let theta = self.method.filter * self.method.strength_decay.powi(depth as i32);
         let filtered = without_weak(a, &diagonal, Weak::InRow(theta));
         let diagonal = positive_diagonal(&filtered)?;
         let bound = spectral_bound(&filtered, &diagonal);
