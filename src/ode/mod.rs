@@ -6,6 +6,7 @@ mod custom;
 pub mod diffsol;
 mod ensemble;
 mod explicit;
+pub mod implicit;
 mod lanes;
 mod method;
 pub mod order;
@@ -18,5 +19,6 @@ pub mod trees;
 
 pub use ensemble::{Ensemble, TrajectoryStatistics, solve_ensemble};
 pub use explicit::ExplicitStepper;
+pub use implicit::{Configured, ImplicitOptions, LinearChoice};
 pub use method::Method;
 pub use solve::{Solver, StepMethod, solve};

@@ -1,0 +1,8 @@
+//! What all implicit methods share: the iteration matrix W = αM − J with its linear solver
+//! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
+
+mod matrix;
+mod options;
+
+pub use matrix::IterationMatrix;
+pub use options::{Configured, ImplicitOptions, LinearChoice};
