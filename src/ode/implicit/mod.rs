@@ -2,7 +2,10 @@
 //! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
 
 mod matrix;
+pub(crate) mod newton;
 mod options;
 
 pub use matrix::IterationMatrix;
-pub use options::{Configured, ImplicitOptions, LinearChoice};
+pub use newton::NewtonOptions;
+pub(crate) use options::step_methods;
+pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
