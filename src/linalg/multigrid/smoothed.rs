@@ -88,9 +88,12 @@ impl SmoothedAggregation {
     }
 
     fn check(&self, n: usize) -> Result<()> {
-        for (what, value, most) in
-            [("θ", self.strength, 1.0), ("θ_F", self.filter, 1.0), ("the decay of θ", self.strength_decay, 1.0), ("ω", self.omega, 2.0)]
-        {
+        for (what, value, most) in [
+            ("θ", self.strength, 1.0),
+            ("θ_F", self.filter, 1.0),
+            ("the decay of θ", self.strength_decay, 1.0),
+            ("ω", self.omega, 2.0),
+        ] {
             if !(0.0..=most).contains(&value) {
                 return Err(Error::invalid(what, value, format!("it must lie between 0 and {most}")));
             }

@@ -17,9 +17,9 @@
 //! Sources: Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., ch. 4; D. M. Young,
 //! Iterative Solution of Large Linear Systems (1971).
 
-mod fused;
 mod block;
 mod chebyshev;
+mod fused;
 mod gauss_seidel;
 mod jacobi;
 mod multicolor;

@@ -185,8 +185,7 @@ fn methods_are_a_and_l_stable() {
 fn dense_output_stays_bounded_on_stiff_components() {
     for t in methods() {
         for theta in [0.1, 0.35, 0.6, 0.85, 1.0] {
-            let w: Vec<f64> =
-                t.dense.iter().map(|row| crate::integrate::polynomial(row, theta)).collect();
+            let w: Vec<f64> = t.dense.iter().map(|row| crate::integrate::polynomial(row, theta)).collect();
             let (_, inside) = stability(t, &w, C(-1e7, 0.0));
             assert!(inside < 2.5, "{} at {theta}: {inside}", t.name);
         }
