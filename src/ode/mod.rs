@@ -11,10 +11,12 @@ mod lanes;
 mod method;
 pub mod order;
 mod pullback;
+pub mod rosenbrock;
 mod solve;
 mod stability;
 pub mod tableau;
 pub mod tableaux;
+pub mod tableaux_rosenbrock;
 pub mod trees;
 
 pub use ensemble::{Ensemble, TrajectoryStatistics, solve_ensemble};

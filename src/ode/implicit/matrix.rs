@@ -36,7 +36,7 @@ impl<T: Real> IterationMatrix<T> {
     ///
     /// # Errors
     /// Memory beyond the budget of `options`, or a linear solver that does not fit the problem.
-    pub fn new<D: Dynamics<T>>(dynamics: &D, batch: usize, options: &ImplicitOptions) -> Result<Self> {
+    pub fn new<D: Dynamics<T>>(dynamics: &D, batch: usize, options: &ImplicitOptions<T>) -> Result<Self> {
         let dim = dynamics.dim();
         let numbers = (dim as u128 * dim as u128).saturating_mul(2 * batch as u128 + 1);
         let bytes = numbers.saturating_mul(size_of::<T>() as u128);

@@ -5,4 +5,5 @@ mod matrix;
 mod options;
 
 pub use matrix::IterationMatrix;
-pub use options::{Configured, ImplicitOptions, LinearChoice};
+pub(crate) use options::step_methods;
+pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
