@@ -11,6 +11,7 @@
 
 use super::step::RosenbrockStepper;
 use crate::dynamics::{Point, SecondOrder};
+use crate::error::Result;
 use crate::integrate::{Backward, Reverse, StepInfo, polynomial};
 use crate::num::{Real, accumulate, combine};
 
@@ -197,6 +198,13 @@ impl<T: Real, D: SecondOrder<T>> Reverse<T> for RosenbrockStepper<'_, T, D> {
         }
         accumulate(&mut back.y, T::one(), &[1.0], &back.y0);
         accumulate(&mut back.y, T::one(), &[1.0], &self.reverse.y_bar);
+    }
+
+    fn prepare_pullback(&mut self, t: T, y0: &[T], y_bar: &mut [T], theta_bar: &mut [T]) -> Result<()> {
+        let Self { algebraic: Some(algebraic), dynamics, theta, scratch, .. } = self else {
+            return Ok(());
+        };
+        algebraic.pullback(*dynamics, (t, theta), y0, [y_bar, theta_bar], scratch)
     }
 
     fn nvjp(&self) -> usize {

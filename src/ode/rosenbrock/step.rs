@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, polynomial};
 use crate::num::{ErrorNorm, Real, accumulate, combine};
 use crate::ode::explicit::ExplicitStepper;
-use crate::ode::implicit::{ImplicitOptions, IterationMatrix};
+use crate::ode::implicit::{Algebraic, ImplicitOptions, IterationMatrix};
 
 /// Rosenbrock steps for one right-hand side.
 pub struct RosenbrockStepper<'a, T: Real, D: Dynamics<T>> {
@@ -22,6 +22,8 @@ pub struct RosenbrockStepper<'a, T: Real, D: Dynamics<T>> {
     pub(super) options: ImplicitOptions<T>,
     /// `None` until the first solve, or when the options refuse the problem.
     pub(super) matrix: Option<IterationMatrix<T>>,
+    /// The algebraic equations of a singular mass matrix.
+    pub(super) algebraic: Option<Algebraic<T>>,
     /// Where the step in hand starts: the time at which f, J and f_t are evaluated there.
     pub(super) start: T,
     /// f at the start of the step.
@@ -60,6 +62,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
             theta: zeros(dynamics.num_params()),
             options: options.clone(),
             matrix: None,
+            algebraic: None,
             start: T::zero(),
             f0: zeros(n),
             current: false,
@@ -89,6 +92,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
     pub(super) fn make_matrix(&mut self) -> Result<()> {
         if self.matrix.is_none() {
             let batch = self.g.len() / self.dynamics.dim();
+            self.algebraic = Algebraic::of(self.dynamics)?;
             self.matrix = Some(IterationMatrix::new(self.dynamics, batch, &self.options)?);
         }
         Ok(())
@@ -110,7 +114,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         };
         if !self.current {
             let at = Point { t: self.start, y, theta: &self.theta };
-            self.finite = matrix.evaluate(self.dynamics, at, true, &mut self.scratch);
+            self.finite = matrix.evaluate(self.dynamics, at, &mut self.scratch);
             self.current = true;
         }
         self.finite
@@ -230,8 +234,12 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RosenbrockStepper<'_, T, D> {
         &self.layout.dense
     }
 
-    fn prepare(&mut self, _t: T, _y: &mut [T], _norm: &ErrorNorm<T>) -> Result<()> {
-        self.make_matrix()
+    fn prepare(&mut self, t: T, y: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
+        self.make_matrix()?;
+        match &mut self.algebraic {
+            None => Ok(()),
+            Some(algebraic) => algebraic.solve(self.dynamics, (t, &self.theta), y, norm, &mut self.scratch),
+        }
     }
 
     fn begin(&mut self, t: T, y: &[T]) {

@@ -42,6 +42,9 @@ pub struct RosenbrockTableau {
     pub dense_order: usize,
     /// For every stage the coefficients of ϑ¹, ϑ², … in w_i(ϑ).
     pub dense: Cow<'static, [Row]>,
+    /// Whether the embedded solution is the argument of the last stage, and its stage the error: a_s = m − e,
+    /// e_s = m_s.
+    pub stiffly_accurate: bool,
     /// Two stages with equal c and equal d, whose quotient ‖k_j − k_i‖/‖h Σ (β_jl − β_il) k_l‖,
     /// β = α + Γ, estimates ‖J‖ along their difference.
     pub stiffness: Option<(usize, usize)>,
@@ -131,6 +134,13 @@ impl RosenbrockTableau {
             let end: f64 = self.dense[i].iter().sum();
             let scale: f64 = self.dense[i].iter().map(|w| w.abs()).sum();
             self.near(format!("w_{i}(1)"), end, self.m[i], tolerance * (scale + 1.0))?;
+        }
+        for j in 0..s {
+            let last = self.a[s - 1].get(j).copied().unwrap_or(0.0);
+            let argument = self.m[j] - self.error[j];
+            if self.stiffly_accurate {
+                self.near(format!("a of the last stage, {j},"), last, argument, tolerance)?;
+            }
         }
         let Some((i, j)) = self.stiffness else {
             return Ok(());

@@ -119,5 +119,6 @@ pub(super) static TABLEAU: RosenbrockTableau = RosenbrockTableau {
         row(&[1.4272876194431874, -7.216327922863061, 6.633213460592355, 0.15582684282751913]),
         row(&[0.8279777892984451, -6.538213859221817, 11.593323255637094, -4.883087185713722]),
     ]),
+    stiffly_accurate: true,
     stiffness: Some((6, 7)),
 };

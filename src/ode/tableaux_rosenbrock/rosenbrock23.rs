@@ -2,7 +2,7 @@
 //! 2, embedded order 3, three stages, L-stable, dense output of order 2.
 //!
 //! The paper's stages are k_1 = κ_1, k_2 = κ_1 + κ_2, k_3 = κ_3 + e₃₂κ_2 + 2κ_1 with u = hdκ, d = 1/(2 + √2),
-//! e₃₂ = 6 + √2: the third evaluation of f is at (t + h, y⁺), and the error is h/6 (k_1 − 2k_2 + k_3).
+//! e₃₂ = 6 + √2: the third evaluation of f is at (t + h, y⁺), and y⁺ + h/6 (k_1 − 2k_2 + k_3) has order 3.
 
 use super::row;
 use crate::ode::rosenbrock::RosenbrockTableau;
@@ -26,12 +26,13 @@ pub(super) static TABLEAU: RosenbrockTableau = RosenbrockTableau {
         row(&[-6.82842712474619, -25.31370849898476]),
     ]),
     m: row(&[3.414213562373095, 3.414213562373095, 0.0]),
-    error: row(&[0.5690355937288492, 3.080880229039762, 0.5690355937288492]),
+    error: row(&[-0.5690355937288492, -3.080880229039762, -0.5690355937288492]),
     dense_order: 2,
     dense: Cow::Borrowed(&[
         row(&[3.414213562373095, 0.0]),
         row(&[-4.82842712474619, 8.242640687119286]),
         row(&[0.0, 0.0]),
     ]),
+    stiffly_accurate: false,
     stiffness: None,
 };
