@@ -190,7 +190,7 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
         };
         let at = Point { t, y, theta: &self.theta };
         self.factored = T::zero();
-        matrix.evaluate(&Implicit(self.dynamics), at, false, &mut self.scratch)
+        matrix.evaluate(&Implicit(self.dynamics), at, &mut self.scratch)
     }
 
     /// Factors W for α; false when it is singular.
