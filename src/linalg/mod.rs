@@ -3,6 +3,9 @@
 //! [`LinearOperator`], [`Preconditioner`] and [`LinearSolver`] are the seams; [`Csr`] is the sparse
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
+pub mod compose;
+mod csr;
+pub mod io;
 mod budget;
 mod color;
 mod csr;
