@@ -8,7 +8,6 @@ mod csr;
 pub mod io;
 mod budget;
 mod color;
-mod csr;
 pub mod dense;
 mod direct;
 pub mod eigen;
