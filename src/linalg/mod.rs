@@ -4,8 +4,8 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
-pub mod grid;
 pub mod eigen;
+pub mod grid;
 pub mod krylov;
 pub mod model;
 mod monitor;
