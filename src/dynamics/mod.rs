@@ -49,15 +49,22 @@
 pub mod check;
 pub mod compose;
 pub mod dual;
+pub mod duals;
 pub mod gallery;
 pub mod generic;
+pub mod jacobian;
+mod mass;
 mod second_order;
+pub mod sparsity;
 pub mod tape;
 
+pub use mass::Mass;
 pub use second_order::{SecondOrder, SecondOrderMemory};
 
 use crate::error::{Error, Result};
+use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
+use jacobian::Jacobian;
 
 /// Where a right-hand side is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +86,15 @@ pub struct Tangent<'a, T> {
     pub y: &'a [T],
     /// Component along θ, or empty for none.
     pub theta: &'a [T],
+}
+
+/// A part of a right-hand side f = f_explicit + f_implicit, for implicit–explicit methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What explicit stages integrate.
+    Explicit,
+    /// What implicit stages integrate: the stiff part.
+    Implicit,
 }
 
 /// A right-hand side y' = f(t, y; θ) on `dim × batch` column-major slices, with its products.
@@ -158,12 +174,67 @@ pub trait Dynamics<T: Real>: Sync {
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
 
+    /// A pattern (`dim × dim`) that contains that of ∂f/∂y for every t, y and θ; `None` where unknown,
+    /// which is treated as dense.
+    fn sparsity(&self) -> Option<Pattern> {
+        None
+    }
+
+    /// Fills `j` with ∂f/∂y (and ∂f/∂t where `j` has memory for it) at a state of ONE column. By
+    /// default by one [`jvp`](Dynamics::jvp) a column or colour; allocates nothing.
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut Self::Scratch) {
+        j.by_products(self, at, scratch);
+    }
+
+    /// M of M y' = f(t, y; θ); `None` for the identity. Made by [`compose::WithMass`].
+    fn mass(&self) -> Option<&Mass<T>> {
+        None
+    }
+
     /// f for sixteen trajectories at once, each with its own time, state (`dim` lanes) and parameters.
     /// Called only when [`SIMD_LANES`](Dynamics::SIMD_LANES) is set; every lane must have the bits
     /// that [`eval`](Dynamics::eval) gives for it alone.
     fn eval_lanes(&self, t: Lanes<T>, y: &[Lanes<T>], theta: &[Lanes<T>], dy: &mut [Lanes<T>]) {
         let _ = (t, y, theta, dy);
         unimplemented_lanes()
+    }
+
+    /// Whether f is a sum of an explicit and an implicit part ([`compose::Split`]); without it f is all
+    /// implicit.
+    const SPLIT: bool = false;
+
+    /// `dy` ← the part of f(t, y; θ).
+    fn eval_part(&self, part: Part, at: Point<'_, T>, dy: &mut [T], scratch: &mut Self::Scratch) {
+        match part {
+            Part::Explicit => dy.fill(T::of(0.0)),
+            Part::Implicit => self.eval(at, dy, scratch),
+        }
+    }
+
+    /// [`vjp`](Dynamics::vjp) of the part of f. ACCUMULATES.
+    fn vjp_part(
+        &self,
+        part: Part,
+        at: Point<'_, T>,
+        dy_bar: &[T],
+        [y_bar, theta_bar]: [&mut [T]; 2],
+        scratch: &mut Self::Scratch,
+    ) -> T {
+        match part {
+            Part::Explicit => T::of(0.0),
+            Part::Implicit => self.vjp(at, dy_bar, y_bar, theta_bar, scratch),
+        }
+    }
+
+    /// [`jvp`](Dynamics::jvp) of the implicit part of f.
+    fn jvp_implicit(
+        &self,
+        at: Point<'_, T>,
+        dot: Tangent<'_, T>,
+        dy_dot: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) {
+        self.jvp(at, dot, dy_dot, scratch);
     }
 
     /// Checks what the dynamics was built from (say, that the terms of a sum have the same rows).

@@ -3,7 +3,11 @@
 //! [`LinearOperator`], [`Preconditioner`] and [`LinearSolver`] are the seams; [`Csr`] is the sparse
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
+mod budget;
+mod color;
 mod csr;
+pub mod dense;
+mod direct;
 pub mod eigen;
 pub mod grid;
 pub mod krylov;
@@ -11,11 +15,18 @@ pub mod model;
 mod monitor;
 pub mod multigrid;
 mod op;
+mod pattern;
+pub mod precondition;
 pub mod relax;
 mod report;
 pub mod vector;
 
+pub use budget::Budget;
+pub use color::Coloring;
 pub use csr::Csr;
+pub use dense::DenseLu;
+pub use direct::{Direct, Factors};
 pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
+pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};

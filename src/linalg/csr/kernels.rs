@@ -48,24 +48,45 @@ impl<T: Real> Finish<T> for Subtract<'_, T> {
     }
 }
 
-/// Σ values·x[columns]: one chain in short rows, four partial sums in long ones, where the latency of
-/// a chain would show.
+/// Σ values·x[columns]: one chain in short rows, unrolled for the lengths that stencils and prolongations
+/// have; four partial sums in long ones, where the latency of a chain would show.
 #[inline(always)]
 fn dot<T: Real>(columns: &[u32], values: &[T], x: &[T]) -> T {
-    let term = |sum: T, (&j, &v): (&u32, &T)| v.mul_add(x[j as usize], sum);
-    if columns.len() < 16 {
-        return columns.iter().zip(values).fold(T::zero(), term);
-    }
-    let ((columns, last_columns), (values, last_values)) =
-        (columns.as_chunks::<4>(), values.as_chunks::<4>());
-    let mut sums = [T::zero(); 4];
-    for (columns, values) in columns.iter().zip(values) {
-        for (s, entry) in sums.iter_mut().zip(columns.iter().zip(values)) {
-            *s = term(*s, entry);
+    match columns.len() {
+        3 => unrolled::<T, 3>(columns, values, x),
+        4 => unrolled::<T, 4>(columns, values, x),
+        5 => unrolled::<T, 5>(columns, values, x),
+        6 => unrolled::<T, 6>(columns, values, x),
+        7 => unrolled::<T, 7>(columns, values, x),
+        8 => unrolled::<T, 8>(columns, values, x),
+        9 => unrolled::<T, 9>(columns, values, x),
+        0..16 => chain(columns, values, x),
+        _ => {
+            let ((fours, last_columns), (of_fours, last)) =
+                (columns.as_chunks::<4>(), values.as_chunks::<4>());
+            let mut sums = [T::zero(); 4];
+            for (columns, values) in fours.iter().zip(of_fours) {
+                for (sum, (&j, &v)) in sums.iter_mut().zip(columns.iter().zip(values)) {
+                    *sum = v.mul_add(x[j as usize], *sum);
+                }
+            }
+            (sums[0] + sums[1]) + (sums[2] + sums[3]) + chain(last_columns, last, x)
         }
     }
-    let rest = last_columns.iter().zip(last_values).fold(T::zero(), term);
-    ((sums[0] + sums[1]) + (sums[2] + sums[3])) + rest
+}
+
+#[inline(always)]
+fn chain<T: Real>(columns: &[u32], values: &[T], x: &[T]) -> T {
+    columns.iter().zip(values).fold(T::zero(), |sum, (&j, &v)| v.mul_add(x[j as usize], sum))
+}
+
+/// The chain of a known length: no loop whose end has to be guessed.
+#[inline(always)]
+fn unrolled<T: Real, const N: usize>(columns: &[u32], values: &[T], x: &[T]) -> T {
+    match (columns.first_chunk::<N>(), values.first_chunk::<N>()) {
+        (Some(columns), Some(values)) => chain(columns, values, x),
+        _ => T::zero(),
+    }
 }
 
 /// The rows `first..first + y.len()` of a product.

@@ -36,6 +36,16 @@ impl Aggregates {
         own
     }
 
+    /// Makes a node without strong couplings an aggregate of its own where `keep` says so.
+    pub fn keep_alone(&mut self, keep: impl Fn(usize) -> bool) {
+        for (i, of) in self.of.iter_mut().enumerate() {
+            if *of == NONE && keep(i) {
+                *of = self.count as u32;
+                self.count += 1;
+            }
+        }
+    }
+
     /// A node whose neighbours are all free makes an aggregate of them.
     fn neighbourhoods(&mut self, graph: &Graph) {
         for i in 0..graph.len() {

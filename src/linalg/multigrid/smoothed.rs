@@ -2,7 +2,7 @@
 
 use super::aggregation::{Aggregates, Aggregation, tentative};
 use super::amg::{Amg, AmgOptions, Coarsening};
-use super::strength::{Graph, without_weak};
+use super::strength::{Graph, Weak, without_weak};
 use crate::error::{Error, Result};
 use crate::linalg::{Csr, LinearOperator};
 use crate::num::{Kernel, Real, dispatch};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// A_F is A without its weak couplings, and λ bounds the eigenvalues of D⁻¹ A_F.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SmoothedAggregation {
-    /// θ: coupling (i, j) is strong when |aᵢⱼ|² > θ² |aᵢᵢ aⱼⱼ|.
+    /// θ: coupling (i, j) is strong when |aᵢⱼ|² ≥ θ² |aᵢᵢ aⱼⱼ|.
     pub strength: f64,
     /// θ is multiplied by this on every coarser level.
     pub strength_decay: f64,
@@ -22,8 +22,11 @@ pub struct SmoothedAggregation {
     pub aggregation: Aggregation,
     /// ω of the prolongator's smoothing; 0 is plain aggregation.
     pub omega: f64,
-    /// Whether weak couplings are left out of the prolongator's smoothing too.
-    pub filter: bool,
+    /// θ_F: the prolongator's smoothing leaves out couplings |aᵢⱼ| < θ_F aᵢᵢ; it decays as θ does. 0
+    /// leaves nothing out. The measure is of the row alone, so that a small coefficient beside a large
+    /// one is interpolated from it: the symmetric one of 1996 leaves a step there, whose energy grows
+    /// with the size of aggregates.
+    pub filter: f64,
     /// Unknowns of each node (2 or 3 for displacements, numbered node by node).
     pub block: usize,
     /// What every algebraic hierarchy has.
@@ -37,7 +40,7 @@ impl Default for SmoothedAggregation {
             strength_decay: 0.5,
             aggregation: Aggregation::Standard,
             omega: 4.0 / 3.0,
-            filter: true,
+            filter: 0.08,
             block: 1,
             options: AmgOptions::default(),
         }
@@ -85,9 +88,12 @@ impl SmoothedAggregation {
     }
 
     fn check(&self, n: usize) -> Result<()> {
-        for (what, value, most) in
-            [("θ", self.strength, 1.0), ("the decay of θ", self.strength_decay, 1.0), ("ω", self.omega, 2.0)]
-        {
+        for (what, value, most) in [
+            ("θ", self.strength, 1.0),
+            ("θ_F", self.filter, 1.0),
+            ("the decay of θ", self.strength_decay, 1.0),
+            ("ω", self.omega, 2.0),
+        ] {
             if !(0.0..=most).contains(&value) {
                 return Err(Error::invalid(what, value, format!("it must lie between 0 and {most}")));
             }
@@ -119,7 +125,7 @@ impl<T: Real> Setup<T> {
 impl<T: Real> Coarsening<T> for Setup<T> {
     fn plan(&mut self, a: &Csr<T>) -> Result<usize> {
         let diagonal = positive_diagonal(a)?;
-        let strong = without_weak(a, &diagonal, self.theta(self.plans.len()));
+        let strong = without_weak(a, &diagonal, Weak::Symmetric(self.theta(self.plans.len())));
         let graph = match &self.nodes {
             Some(nodes) => {
                 let count = nodes.last().map_or(0, |last| *last as usize + 1);
@@ -127,7 +133,10 @@ impl<T: Real> Coarsening<T> for Setup<T> {
             }
             None => Graph::of(&strong, |_, _, v| v != T::zero()),
         };
-        let aggregates = Aggregates::new(&graph, self.method.aggregation);
+        let mut aggregates = Aggregates::new(&graph, self.method.aggregation);
+        if self.nodes.is_none() {
+            aggregates.keep_alone(|i| !dominated(a, i));
+        }
         let coarse = tentative(&aggregates, self.nodes.as_deref(), &self.near_null, self.k);
         let m = coarse.t.cols();
         if m > 0 && m < a.rows() {
@@ -144,8 +153,8 @@ impl<T: Real> Coarsening<T> for Setup<T> {
             return Ok(t.clone());
         }
         let diagonal = positive_diagonal(a)?;
-        let theta = if self.method.filter { self.theta(depth) } else { 0.0 };
-        let filtered = without_weak(a, &diagonal, theta);
+        let theta = self.method.filter * self.method.strength_decay.powi(depth as i32);
+        let filtered = without_weak(a, &diagonal, Weak::InRow(theta));
         let diagonal = positive_diagonal(&filtered)?;
         let bound = spectral_bound(&filtered, &diagonal);
         let weight = T::of(self.method.omega) / bound;
@@ -155,6 +164,18 @@ impl<T: Real> Coarsening<T> for Setup<T> {
     fn symmetric(&self) -> bool {
         true
     }
+}
+
+/// Whether the diagonal of row i is so large that a sweep of relaxation all but solves it.
+fn dominated<T: Real>(a: &Csr<T>, i: usize) -> bool {
+    let (columns, values) = a.row(i);
+    let entries = columns.iter().zip(values);
+    let [mut own, mut others] = [T::zero(); 2];
+    for (&j, v) in entries {
+        let sum = if j as usize == i { &mut own } else { &mut others };
+        *sum += v.abs();
+    }
+    others < T::of(0.2) * own
 }
 
 /// The diagonal, every entry positive.

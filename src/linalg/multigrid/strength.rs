@@ -4,13 +4,26 @@ use crate::linalg::Csr;
 use crate::num::Real;
 use std::borrow::Cow;
 
+/// When a coupling aᵢⱼ is weak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Weak {
+    /// |aᵢⱼ|² < θ² |aᵢᵢ aⱼⱼ|: for both of the unknowns together.
+    Symmetric(f64),
+    /// |aᵢⱼ| < θ |aᵢᵢ|: for unknown i, whatever j thinks. A small coefficient beside a large one
+    /// depends on it, and not the other way round.
+    InRow(f64),
+}
+
 /// The matrix without its weak couplings, which are added to the diagonal, so that row sums stay
-/// (Vaněk, Mandel & Brezina 1996, equation 8). Coupling (i, j) is strong when |aᵢⱼ|² > θ² |aᵢᵢ aⱼⱼ|.
-/// Borrowed when nothing is weak.
-pub(super) fn without_weak<'a, T: Real>(a: &'a Csr<T>, diagonal: &[T], theta: f64) -> Cow<'a, Csr<T>> {
-    let square = T::of(theta * theta);
+/// (Vaněk, Mandel & Brezina 1996, equation 8). Borrowed when nothing is weak.
+pub(super) fn without_weak<'a, T: Real>(a: &'a Csr<T>, diagonal: &[T], weak: Weak) -> Cow<'a, Csr<T>> {
+    let square = T::of(match weak {
+        Weak::Symmetric(theta) | Weak::InRow(theta) => theta * theta,
+    });
     let weak = |i: usize, j: u32, v: T| {
-        j as usize != i && v * v <= square * (diagonal[i] * diagonal[j as usize]).abs()
+        let own = diagonal[i];
+        let other = if let Weak::Symmetric(_) = weak { diagonal[j as usize] } else { own };
+        j as usize != i && v * v < square * (own * other).abs()
     };
     let any = |i: usize| {
         let (columns, values) = a.row(i);

@@ -1,0 +1,11 @@
+//! Factorisations of dense matrices, column-major, allocated once and refilled: [`DenseLu`],
+//! [`DenseCholesky`], [`DenseQr`].
+//!
+//! Up to eight unknowns they are inlined code of a size known at compile time, so that an integrator's
+//! step compiled under [`dispatch`](crate::num::dispatch) contains them; larger ones are compiled for
+//! the CPU here, and large ones go to faer.
+
+mod lu;
+mod small;
+
+pub use lu::DenseLu;

@@ -1,0 +1,11 @@
+//! What all implicit methods share: the iteration matrix W = αM − J with its linear solver
+//! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
+
+mod matrix;
+pub(crate) mod newton;
+mod options;
+
+pub use matrix::IterationMatrix;
+pub use newton::NewtonOptions;
+pub(crate) use options::step_methods;
+pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
