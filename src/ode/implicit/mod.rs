@@ -3,9 +3,11 @@
 
 mod consistent;
 mod matrix;
+pub(crate) mod newton;
 mod options;
 
 pub use consistent::Algebraic;
 pub use matrix::IterationMatrix;
+pub use newton::NewtonOptions;
 pub(crate) use options::step_methods;
 pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};

@@ -1,5 +1,6 @@
 //! Options of implicit methods, and methods that carry them.
 
+use super::newton::NewtonOptions;
 use crate::dynamics::Dynamics;
 use crate::integrate::Stepper;
 use crate::linalg::Budget;
@@ -24,6 +25,8 @@ pub enum LinearChoice {
 pub struct ImplicitOptions<T = f64> {
     /// The linear solver.
     pub linear: LinearChoice,
+    /// The nonlinear equations, for methods that have some.
+    pub newton: NewtonOptions,
     /// Memory that Jacobian and factors may take; a solve that needs more is refused before anything is
     /// allocated.
     pub budget: Budget,
@@ -33,7 +36,12 @@ pub struct ImplicitOptions<T = f64> {
 
 impl<T: Real> Default for ImplicitOptions<T> {
     fn default() -> Self {
-        Self { linear: LinearChoice::Auto, budget: Budget::default(), scalar: PhantomData }
+        Self {
+            linear: LinearChoice::Auto,
+            newton: NewtonOptions::default(),
+            budget: Budget::default(),
+            scalar: PhantomData,
+        }
     }
 }
 

@@ -1,0 +1,23 @@
+//! Multigrid: one cycle over any pieces ([`Multigrid`], [`Level`], [`Cycle`]), and algebraic hierarchies
+//! made from the matrix alone ([`SmoothedAggregation`], giving an [`Amg`]).
+//!
+//! A hierarchy owns, for every level but the coarsest, an operator, smoothing sweeps and transfers
+//! ([`Level`]; [`Pieces`] puts one together from the crate's operators and relaxations), and a solver of
+//! the coarsest problem. The cycle is the same code whoever made the pieces: a grid, an algebraic set-up,
+//! a network.
+
+mod aggregation;
+mod amg;
+mod coarsest;
+mod cycle;
+mod level;
+mod smoothed;
+mod solve;
+mod strength;
+
+pub use aggregation::Aggregation;
+pub use amg::{Amg, AmgLevel, AmgOptions, HierarchyReport, Smoother};
+pub use coarsest::{COARSEST_LIMIT, Coarsest};
+pub use cycle::{Cycle, Multigrid};
+pub use level::{Level, Pieces};
+pub use smoothed::SmoothedAggregation;
