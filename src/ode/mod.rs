@@ -12,6 +12,7 @@ mod lanes;
 mod method;
 pub mod order;
 mod pullback;
+pub mod radau;
 pub mod sdirk;
 mod solve;
 mod stability;

@@ -58,9 +58,7 @@ impl SdirkLayout {
             })
             .collect();
         let b: Vec<f64> = padded(&tableau.weights());
-        let transposed = (0..columns)
-            .map(|j| (0..s).map(|l| rows[l][j]).chain([b[j]]).collect())
-            .collect();
+        let transposed = (0..columns).map(|j| (0..s).map(|l| rows[l][j]).chain([b[j]]).collect()).collect();
         let stiffness = tableau.stiffness.map(|(first, second)| {
             let [mut low, mut high] = [first, second].map(|i| tableau.full_row(i));
             low.resize(s, 0.0);

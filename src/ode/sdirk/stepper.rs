@@ -242,8 +242,7 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
         let two = T::of(2.0);
         let scale = if alpha == self.factored { T::one() } else { two / (T::one() + alpha / self.factored) };
         let dynamics = &dynamics;
-        let mut stage =
-            Stage { dynamics, theta, scratch, matrix, norm, t, alpha, scale, y, base, g, nfe: 0 };
+        let mut stage = Stage { dynamics, theta, scratch, matrix, norm, t, alpha, scale, y, base, g, nfe: 0 };
         let outcome = newton.solve(&mut stage, z, r);
         self.nfe += stage.nfe;
         for ((g, base), z) in self.g.iter_mut().zip(&self.base).zip(&self.z) {
@@ -282,13 +281,7 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
 
     /// All stages; the factor on h when one cannot be solved.
     #[inline(always)]
-    fn stages_of(
-        &mut self,
-        (t, h): (T, T),
-        y: &[T],
-        y1: &mut [T],
-        norm: &ErrorNorm<T>,
-    ) -> Option<f64> {
+    fn stages_of(&mut self, (t, h): (T, T), y: &[T], y1: &mut [T], norm: &ErrorNorm<T>) -> Option<f64> {
         let alpha = T::one() / (h * T::of(self.layout.gamma));
         if !self.ready(alpha, t, y) {
             return Some(BROKEN);
