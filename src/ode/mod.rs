@@ -13,6 +13,7 @@ mod method;
 pub mod order;
 mod pullback;
 pub mod rosenbrock;
+pub mod radau;
 pub mod sdirk;
 mod solve;
 mod stability;
