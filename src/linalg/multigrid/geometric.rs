@@ -3,7 +3,7 @@
 use super::coarsest::Coarsest;
 use super::cycle::{Cycle, Multigrid};
 use super::geometric_operator::{galerkin, rediscretised};
-use super::geometric_transfer::{Interpolation, Thinning};
+use super::geometric_transfer::{GridInterpolation, Thinning};
 use super::level::Level;
 use crate::error::{Error, Result};
 use crate::linalg::grid::{Centring, Grid, RedBlack, StencilOperator};
@@ -141,7 +141,7 @@ impl Geometric {
         &self,
         mut a: StencilOperator<T>,
         kind: Thinning,
-        mut coarser: impl FnMut(&StencilOperator<T>, Grid, &Interpolation<T>) -> Result<StencilOperator<T>>,
+        mut coarser: impl FnMut(&StencilOperator<T>, Grid, &GridInterpolation<T>) -> Result<StencilOperator<T>>,
     ) -> Result<Multigrid<T, GridLevel<T>>> {
         let mut levels = Vec::new();
         while a.grid().len() > self.coarsest || levels.is_empty() {
@@ -149,14 +149,18 @@ impl Geometric {
             if thinning == [Thinning::Keep; 3] {
                 break;
             }
-            let (grid, p) = Interpolation::new(a.grid(), thinning);
+            let (grid, p) = GridInterpolation::new(a.grid(), thinning);
             let coarse = coarser(&a, grid, &p)?;
             levels.push(GridLevel::new(a, p, self.smoother)?);
             a = coarse;
         }
         if levels.is_empty() {
             let given = format!("{:?}", a.grid().extents());
-            return Err(Error::invalid("the grid's extents", given, "no axis can be coarsened: solve directly"));
+            return Err(Error::invalid(
+                "the grid's extents",
+                given,
+                "no axis can be coarsened: solve directly",
+            ));
         }
         let coarsest: Box<dyn crate::linalg::Preconditioner<T>> = match self.semidefinite {
             true => Box::new(Coarsest::semidefinite(&a.to_csr())?),
@@ -196,14 +200,18 @@ fn can_thin(grid: &Grid, axis: usize, kind: Thinning) -> bool {
 pub struct GridLevel<T: Real> {
     a: StencilOperator<T>,
     smoother: Box<dyn Relaxation<T, StencilOperator<T>>>,
-    interpolation: Interpolation<T>,
+    interpolation: GridInterpolation<T>,
     /// Points without neighbours (solid ones): they take no part in the coarse correction.
     decoupled: Vec<u32>,
     claims: Claims,
 }
 
 impl<T: Real> GridLevel<T> {
-    fn new(a: StencilOperator<T>, interpolation: Interpolation<T>, smoother: GridSmoother) -> Result<Self> {
+    fn new(
+        a: StencilOperator<T>,
+        interpolation: GridInterpolation<T>,
+        smoother: GridSmoother,
+    ) -> Result<Self> {
         let three = a.grid().dim() == 3;
         let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match smoother {
             GridSmoother::RedBlack { omega } => {
@@ -227,7 +235,7 @@ impl<T: Real> GridLevel<T> {
     }
 
     /// P from the next coarser grid.
-    pub fn interpolation(&self) -> &Interpolation<T> {
+    pub fn interpolation(&self) -> &GridInterpolation<T> {
         &self.interpolation
     }
 }

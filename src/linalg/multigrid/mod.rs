@@ -26,7 +26,7 @@ pub use amg::{Amg, AmgLevel, AmgOptions, HierarchyReport, Smoother};
 pub use coarsest::{COARSEST_LIMIT, Coarsest};
 pub use cycle::{Cycle, Multigrid};
 pub use geometric::{CoarseOperators, Geometric, GridLevel, GridSmoother};
-pub use geometric_transfer::Interpolation;
+pub use geometric_transfer::GridInterpolation;
 pub use interpolation::Interpolation;
 pub use level::{Level, Pieces};
 pub use ruge_stuben::{RugeStuben, Splitting, Strength};
