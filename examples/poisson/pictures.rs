@@ -16,9 +16,13 @@ pub fn residuals(problem: &Problem, runs: &[(String, &Run)]) -> Result<Figure> {
     let multilevel = |name: &str| name.contains("AMG") || name.contains("geometric");
     for (title, wanted) in [("One level", false), ("Multilevel", true)] {
         let mut panel = Panel::new(title);
-        panel.x_label("iteration").y_label("‖r‖/‖b‖").log_y();
-        let chosen = runs.iter().filter(|(name, run)| multilevel(name) == wanted && run.report.converged());
-        for (i, (name, run)) in chosen.enumerate() {
+        panel.x_label("iteration").y_label("residual / right-hand side").log_y();
+        let chosen: Vec<_> =
+            runs.iter().filter(|(name, run)| multilevel(name) == wanted && run.report.converged()).collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        for (i, (name, run)) in chosen.into_iter().enumerate() {
             let y: Vec<f64> = run.report.residuals.iter().map(|r| r / run.report.scale).collect();
             let x: Vec<f64> = (0..y.len()).map(|k| k as f64).collect();
             let dash = if i < COLORS.len() { Dash::Solid } else { Dash::Dashed };

@@ -85,7 +85,7 @@ impl Problem {
     fn new(name: String, matrix: Csr<f64>, stencil: Option<StencilOperator<f64>>, seed: u64) -> Result<Self> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let b: Vec<f64> = (0..matrix.rows()).map(|_| StandardNormal.sample(&mut rng)).collect();
-        let symmetric = matrix == matrix.transpose();
+        let symmetric = matrix.is_symmetric(1e-14);
         if b.is_empty() {
             return Err(Error::invalid("the matrix", "empty", "it must have at least one row"));
         }
