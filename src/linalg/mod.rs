@@ -3,16 +3,15 @@
 //! [`LinearOperator`], [`Preconditioner`] and [`LinearSolver`] are the seams; [`Csr`] is the sparse
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
-pub mod compose;
-mod csr;
-pub mod io;
 mod budget;
 mod color;
+pub mod compose;
 mod csr;
 pub mod dense;
 mod direct;
 pub mod eigen;
 pub mod grid;
+pub mod io;
 pub mod krylov;
 pub mod model;
 mod monitor;
