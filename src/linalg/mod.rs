@@ -11,6 +11,7 @@ mod direct;
 mod op;
 mod pattern;
 mod report;
+mod sparse;
 
 pub use budget::Budget;
 pub use color::Coloring;
@@ -20,3 +21,4 @@ pub use direct::{Direct, Factors};
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};
+pub use sparse::SparseLu;
