@@ -1,7 +1,18 @@
 //! Stationary iterations and the preconditioners made of them, against their dense formulae.
 
-use odeon::linalg::relax::{GaussSeidel, Jacobi, Richardson, Sweep};
-use odeon::linalg::{Csr, Relaxation};
+use odeon::linalg::krylov::Cg;
+use odeon::linalg::precondition::{
+    Closure, FromRelaxation, Incomplete, IncompleteCholesky, IncompleteLu, Ssor,
+};
+use odeon::linalg::relax::{
+    BlockGaussSeidel, BlockJacobi, Chebyshev, GaussSeidel, Jacobi, Multicolor, Richardson, Stationary, Sweep,
+    optimal_omega, sor_radius,
+};
+use odeon::linalg::{
+    Claims, Csr, LinearOperator, LinearSolver, Outcome, Preconditioner, Relaxation, Report, Settings,
+};
+use odeon::num::{Real, parallel};
+use std::f64::consts::PI;
 
 /// Small dense matrices, by columns of nalgebra.
 type Dense = nalgebra::DMatrix<f64>;
@@ -118,6 +129,111 @@ fn sweeps_are_their_formulae() {
     }
 }
 
+/// The block diagonal for blocks of `size`, and what is left and right of it.
+fn split_blocks(a: &Csr<f64>, size: usize) -> [Dense; 3] {
+    let part = |keep: fn(usize, usize) -> bool| {
+        Dense::from_fn(a.rows(), a.cols(), |i, j| if keep(i / size, j / size) { a.get(i, j) } else { 0.0 })
+    };
+    [part(|i, j| i == j), part(|i, j| j < i), part(|i, j| j > i)]
+}
+
+#[test]
+fn block_sweeps_are_their_formulae() {
+    for a in [random(31, false), random(31, true), poisson(5)] {
+        for size in [1, 4, 31.min(a.rows())] {
+            for omega in [1.0, 0.7, 1.4] {
+                let [d, l, u] = split_blocks(&a, size);
+                check("block Jacobi", &a, BlockJacobi::new(&a, size, omega).unwrap(), &(&d / omega));
+                let sor = |sweep| BlockGaussSeidel::new(&a, size, omega, sweep).unwrap();
+                check("block SOR", &a, sor(Sweep::Natural), &(&d / omega + &l));
+                check("reverse block SOR", &a, sor(Sweep::Reverse), &(&d / omega + &u));
+                let inverse = d.clone().try_inverse().unwrap();
+                let m = (&d + omega * &l) * inverse * (&d + omega * &u) / (omega * (2.0 - omega));
+                check("block SSOR", &a, sor(Sweep::Symmetric), &m);
+                let claims = Preconditioner::<f64>::claims(&BlockJacobi::new(&a, size, omega).unwrap());
+                let symmetric = dense(&a) == dense(&a).transpose();
+                assert!(size == 1 || claims.spd == symmetric);
+                assert_eq!(sor(Sweep::Symmetric).is_spd(), symmetric);
+            }
+        }
+    }
+}
+
+#[test]
+fn multicolour_sweeps_are_their_formulae() {
+    for a in [random(30, false), random(30, true), poisson(5)] {
+        let colours = Multicolor::new(&a, 1.0, Sweep::Natural).unwrap().colours().to_vec();
+        for i in 0..a.rows() {
+            for &j in a.row(i).0.iter().filter(|&&j| j as usize != i) {
+                assert_ne!(colours[i], colours[j as usize], "rows {i} and {j} are coupled");
+            }
+        }
+        let part =
+            |keep: fn(u32, u32) -> bool| {
+                Dense::from_fn(a.rows(), a.cols(), |i, j| {
+                    if keep(colours[i], colours[j]) { a.get(i, j) } else { 0.0 }
+                })
+            };
+        let d = split(&a)[0].clone();
+        let (l, u) = (part(|i, j| j < i), part(|i, j| j > i));
+        for omega in [1.0, 1.5] {
+            let sor = |sweep| Multicolor::new(&a, omega, sweep).unwrap();
+            check("multicolour SOR", &a, sor(Sweep::Natural), &(&d / omega + &l));
+            check("reverse multicolour SOR", &a, sor(Sweep::Reverse), &(&d / omega + &u));
+            let inverse = d.clone().try_inverse().unwrap();
+            let m = (&d + omega * &l) * inverse * (&d + omega * &u) / (omega * (2.0 - omega));
+            check("multicolour SSOR", &a, sor(Sweep::Symmetric), &m);
+        }
+    }
+    let red_black = Multicolor::new(&poisson(6), 1.0, Sweep::Natural).unwrap();
+    let expected: Vec<u32> = (0..36).map(|i| (i % 6 + i / 6) % 2).collect();
+    assert_eq!(red_black.colours(), expected);
+}
+
+/// The error after one sweep is T_k(…)/T_k(…) of each eigenvector.
+#[test]
+fn chebyshev_is_its_polynomial() {
+    let a = poisson(6);
+    let n = a.rows();
+    let bounds = [0.3, 1.9];
+    let chebyshev = |k: usize, t: f64| {
+        if t.abs() <= 1.0 {
+            (k as f64 * t.acos()).cos()
+        } else {
+            (k as f64 * t.abs().acosh()).cosh() * t.signum().powi(k as i32)
+        }
+    };
+    let wave = |p: usize, i: usize| ((p * (i + 1)) as f64 * PI / 7.0).sin();
+    for degree in 1..=5 {
+        let mut relaxation = Chebyshev::with_bounds(&a, degree, bounds).unwrap();
+        for (p, q) in [(1, 1), (2, 5), (6, 6), (3, 3)] {
+            let v: Vec<f64> = (0..n).map(|i| wave(p, i % 6) * wave(q, i / 6)).collect();
+            let t = 1.0 - 0.5 * ((p as f64 * PI / 7.0).cos() + (q as f64 * PI / 7.0).cos());
+            let scaled = |t: f64| (bounds[1] + bounds[0] - 2.0 * t) / (bounds[1] - bounds[0]);
+            let factor = chebyshev(degree, scaled(t)) / chebyshev(degree, scaled(0.0));
+            let mut x = v.clone();
+            relaxation.sweep(&a, &vec![0.0; n], &mut x);
+            let expected: Vec<f64> = v.iter().map(|v| factor * v).collect();
+            near(&format!("degree {degree}, mode {p} {q}"), &x, &expected);
+        }
+        let (b, mut x, mut y) = (noise(n, 1.0), vec![f64::NAN; n], vec![0.0; n]);
+        relaxation.sweep_from_zero(&a, &b, &mut x);
+        relaxation.sweep(&a, &b, &mut y);
+        near("from zero", &x, &y);
+    }
+}
+
+#[test]
+fn chebyshev_estimates_the_spectrum() {
+    let a = poisson(40);
+    let (min, max) = (1.0 - (PI / 41.0).cos(), 1.0 + (PI / 41.0).cos());
+    let [low, high] = Chebyshev::smoother(&a, 3).unwrap().bounds();
+    assert!(high >= max && high < 1.15 * max, "{high} for {max}");
+    assert!((high / low - 30.0).abs() < 1e-9);
+    let [low, high] = Chebyshev::estimated(&a, 3, 60).unwrap().bounds();
+    assert!(high >= max && high < 1.01 * max && low < 1.01 * min && low > 0.5 * min, "{low} for {min}");
+}
+
 /// Claims hold where they should, too.
 #[test]
 fn spd_claims() {
@@ -136,4 +252,189 @@ fn spd_claims() {
     assert!(!GaussSeidel::new(&negative, Sweep::Symmetric).unwrap().is_spd());
     let jacobi = Jacobi::new(&negative, 1.0).unwrap();
     assert!(!Relaxation::<f64, Csr<f64>>::is_spd(&jacobi));
+}
+
+/// M⁻¹ as a dense matrix, column by column.
+fn inverse_of(p: &mut impl Preconditioner<f64>) -> Dense {
+    let n = p.len();
+    let mut m = Dense::zeros(n, n);
+    for j in 0..n {
+        let (mut e, mut z) = (vec![0.0; n], vec![f64::NAN; n]);
+        e[j] = 1.0;
+        p.apply(&e, &mut z);
+        m.set_column(j, &vector(&z));
+    }
+    m
+}
+
+/// The dot-product test of the transpose, and that an SPD claim is true.
+fn check_claims(what: &str, p: &mut impl Preconditioner<f64>, spd: bool) {
+    assert_eq!(p.claims(), if spd { Claims::SPD } else { Claims::LINEAR }, "{what}");
+    let n = p.len();
+    for seed in [1.0, 1.7, 2.3] {
+        let (r, s) = (noise(n, seed), noise(n, 3.0 * seed));
+        let (mut z, mut w) = (vec![f64::NAN; n], vec![f64::NAN; n]);
+        p.apply(&r, &mut z);
+        p.apply_transpose(&s, &mut w).unwrap();
+        let (left, right) = (vector(&z).dot(&vector(&s)), vector(&r).dot(&vector(&w)));
+        let size = vector(&z).norm() * vector(&s).norm();
+        assert!((left - right).abs() <= 1e-14 * size, "{what}: {left} {right}");
+    }
+    let m = inverse_of(p);
+    if spd {
+        assert!((&m - m.transpose()).norm() <= 1e-14 * m.norm(), "{what} is not symmetric");
+        let least = m.symmetric_eigenvalues().min();
+        assert!(least > 0.0, "{what} has the eigenvalue {least}");
+    }
+}
+
+#[test]
+fn preconditioners_keep_their_claims() {
+    let (s, a) = (random(30, true), random(30, false));
+    for omega in [1.0, 0.5, 1.6] {
+        check_claims("SSOR", &mut Ssor::new(&s, omega).unwrap(), true);
+        check_claims("SSOR of A ≠ Aᵀ", &mut Ssor::new(&a, omega).unwrap(), false);
+        check_claims("Jacobi", &mut Jacobi::new(&a, omega).unwrap(), true);
+        check_claims("block Jacobi", &mut BlockJacobi::new(&s, 4, omega).unwrap(), true);
+        check_claims("block Jacobi of A ≠ Aᵀ", &mut BlockJacobi::new(&a, 4, omega).unwrap(), false);
+    }
+    for modified in [0.0, 0.9] {
+        let options = Incomplete { shift: 0.1, modified };
+        check_claims("IC", &mut IncompleteCholesky::with(&s, options).unwrap(), true);
+        check_claims("ILU", &mut IncompleteLu::with(&a, options).unwrap(), false);
+    }
+    for sweeps in [1, 2, 3] {
+        for omega in [1.0, 1.6] {
+            let of = |a, order| {
+                FromRelaxation::new(a, GaussSeidel::sor(a, omega, order).unwrap(), sweeps).unwrap()
+            };
+            check_claims("SSOR sweeps", &mut of(&s, Sweep::Symmetric), true);
+            check_claims("SSOR sweeps of A ≠ Aᵀ", &mut of(&a, Sweep::Symmetric), false);
+            check_claims("SOR sweeps", &mut of(&a, Sweep::Natural), false);
+            check_claims("reverse SOR sweeps", &mut of(&a, Sweep::Reverse), false);
+            let of =
+                |a, order| FromRelaxation::new(a, Multicolor::new(a, omega, order).unwrap(), sweeps).unwrap();
+            check_claims("multicolour sweeps", &mut of(&s, Sweep::Symmetric), true);
+            check_claims("multicolour sweeps", &mut of(&a, Sweep::Symmetric), false);
+            let of = |a, order| {
+                FromRelaxation::new(a, BlockGaussSeidel::new(a, 4, omega, order).unwrap(), sweeps).unwrap()
+            };
+            check_claims("block sweeps", &mut of(&s, Sweep::Symmetric), true);
+            check_claims("block sweeps", &mut of(&a, Sweep::Symmetric), false);
+        }
+        for degree in 1..=4 {
+            let chebyshev = Chebyshev::smoother(&s, degree).unwrap();
+            check_claims("Chebyshev", &mut FromRelaxation::new(&s, chebyshev, sweeps).unwrap(), true);
+        }
+        let jacobi = Jacobi::new(&a, 0.7).unwrap();
+        check_claims("Jacobi sweeps", &mut FromRelaxation::new(&a, jacobi, sweeps).unwrap(), sweeps == 1);
+    }
+}
+
+/// SSOR as a preconditioner of its own and as a relaxation from zero are one map.
+#[test]
+fn ssor_in_two_forms() {
+    for a in [random(30, true), random(30, false), poisson(5)] {
+        let n = a.rows();
+        let r = noise(n, 1.0);
+        let (mut z, mut w) = (vec![0.0; n], vec![0.0; n]);
+        let mut ssor = Ssor::new(&a, 1.0).unwrap();
+        ssor.set_omega(1.4).unwrap();
+        ssor.apply(&r, &mut z);
+        GaussSeidel::sor(&a, 1.4, Sweep::Symmetric).unwrap().sweep_from_zero(&a, &r, &mut w);
+        near("SSOR", &z, &w);
+    }
+}
+
+#[test]
+fn incomplete_factors_are_exact_on_the_pattern() {
+    for (a, symmetric) in [(random(30, true), true), (random(30, false), false), (poisson(5), true)] {
+        let compare = |what: &str, m: Dense, shift: f64| {
+            let mut dropped = 0.0f64;
+            for i in 0..a.rows() {
+                for j in 0..a.cols() {
+                    let expected = if i == j { (1.0 + shift) * a.get(i, i) } else { a.get(i, j) };
+                    if a.row(i).0.contains(&(j as u32)) {
+                        assert!((m[(i, j)] - expected).abs() < 1e-12, "{what} at {i}, {j}: {}", m[(i, j)]);
+                    } else {
+                        dropped = dropped.max(m[(i, j)].abs());
+                    }
+                }
+            }
+            assert!(dropped > 1e-3, "{what}: nothing was dropped, the test shows nothing");
+        };
+        for shift in [0.0, 0.2] {
+            let options = Incomplete { shift, modified: 0.0 };
+            let ilu = inverse_of(&mut IncompleteLu::with(&a, options).unwrap()).try_inverse().unwrap();
+            compare("ILU(0)", ilu.clone(), shift);
+            if symmetric {
+                let ic =
+                    inverse_of(&mut IncompleteCholesky::with(&a, options).unwrap()).try_inverse().unwrap();
+                assert!((&ic - &ilu).norm() < 1e-12 * ic.norm());
+                compare("IC(0)", ic, shift);
+            }
+        }
+    }
+}
+
+/// Without fill to drop they are direct solvers.
+#[test]
+fn tridiagonal_factors_are_exact() {
+    let n = 20;
+    let entries = |upper: f64| {
+        let all = (0..n).flat_map(|i| [(i, i, 3.0 + i as f64), (i, i + 1, upper), (i + 1, i, -1.0)]);
+        let inside: Vec<_> = all.filter(|&(i, j, _)| i < n && j < n).collect();
+        Csr::from_triplets([n, n], &inside).unwrap()
+    };
+    let b = noise(n, 1.0);
+    let solve = |a: &Csr<f64>, p: &mut dyn Preconditioner<f64>| {
+        let (mut x, mut r) = (vec![0.0; n], vec![0.0; n]);
+        p.apply(&b, &mut x);
+        a.residual(&b, &x, &mut r);
+        near("residual", &r, &vec![0.0; n]);
+    };
+    solve(&entries(-1.0), &mut IncompleteCholesky::new(&entries(-1.0)).unwrap());
+    solve(&entries(0.5), &mut IncompleteLu::new(&entries(0.5)).unwrap());
+}
+
+/// M 1 = A 1 for the modified factorisations.
+#[test]
+fn modified_factors_keep_row_sums() {
+    for (a, symmetric) in [(poisson(6), true), (random(30, true), true), (random(30, false), false)] {
+        let options = Incomplete { shift: 0.0, modified: 1.0 };
+        let ones = Dense::from_element(a.rows(), 1, 1.0);
+        let check = |m: Dense| near("row sums", (m * &ones).as_slice(), (dense(&a) * &ones).as_slice());
+        check(inverse_of(&mut IncompleteLu::with(&a, options).unwrap()).try_inverse().unwrap());
+        if symmetric {
+            check(inverse_of(&mut IncompleteCholesky::with(&a, options).unwrap()).try_inverse().unwrap());
+        }
+    }
+}
+
+fn stationary<R: Relaxation<f64, Csr<f64>>>(a: &Csr<f64>, relaxation: R, b: &[f64]) -> Report {
+    let mut x = vec![0.0; b.len()];
+    let report = Stationary::new(a, relaxation, Settings::tol(1e-8)).unwrap().solve(b, &mut x).unwrap();
+    let mut r = vec![0.0; b.len()];
+    a.residual(b, &x, &mut r);
+    assert_eq!(vector(&r).norm().to_bits(), report.residual().to_bits().max(1).min(u64::MAX));
+    report.ok().unwrap()
+}
+
+#[test]
+fn young_finds_the_best_omega() {
+    for (m, pinned) in [(10, [0usize; 4]), (32, [0; 4])] {
+        let a = poisson(m);
+        let b: Vec<f64> = noise(m * m, 1.0);
+        let beta = (PI / (m + 1) as f64).cos();
+        let best = optimal_omega(beta).unwrap();
+        let count =
+            |omega| stationary(&a, GaussSeidel::sor(&a, omega, Sweep::Natural).unwrap(), &b).iterations;
+        let counts = [count(1.0), count(1.5), count(best), count(1.95)];
+        println!("{m}: {counts:?} {pinned:?}");
+        let mut around = vec![];
+        for k in -4..=4 {
+            around.push(count(best + 0.02 * k as f64));
+        }
+        println!("{around:?} {}", sor_radius(1.0, beta).unwrap());
+    }
 }

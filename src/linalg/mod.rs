@@ -5,17 +5,20 @@
 
 mod budget;
 mod color;
+pub mod compose;
 mod csr;
 pub mod dense;
 mod direct;
 pub mod eigen;
 pub mod grid;
+pub mod io;
 pub mod krylov;
 pub mod model;
 mod monitor;
 pub mod multigrid;
 mod op;
 mod pattern;
+pub mod precondition;
 pub mod relax;
 mod report;
 pub mod vector;

@@ -135,6 +135,12 @@ impl Monitor {
     /// because the method claims convergence, every [`check_every`](Settings::check_every)
     /// iterations, or because the solve is about to end without.
     pub fn observe(&mut self, norm: f64) -> bool {
+        self.observe_merit(norm, norm)
+    }
+
+    /// [`observe`](Self::observe) where progress is that of another quantity: of ‖Aᵀr‖ in least
+    /// squares, whose residual does not go to zero.
+    pub fn observe_merit(&mut self, norm: f64, merit: f64) -> bool {
         self.report.iterations += 1;
         self.report.residuals.push(norm);
         let k = self.report.iterations;
@@ -142,8 +148,8 @@ impl Monitor {
             self.pending = Some(Outcome::NonFinite);
         } else if norm > self.settings.divergence * self.first {
             self.pending = Some(Outcome::Diverged);
-        } else if norm < PROGRESS * self.best {
-            (self.best, self.best_at) = (norm, k);
+        } else if merit < PROGRESS * self.best {
+            (self.best, self.best_at) = (merit, k);
         } else if k - self.best_at >= self.settings.stagnation {
             self.pending = Some(Outcome::Stagnated);
         }
@@ -166,7 +172,7 @@ impl Monitor {
         self.report.true_residuals.push((k, norm));
         if self.report.residuals.is_empty() {
             self.report.residuals.push(norm);
-            (self.first, self.best) = (norm, norm);
+            self.first = norm;
             if self.settings.max_iterations == 0 {
                 self.pending = Some(Outcome::MaxIterations);
             }
@@ -248,7 +254,7 @@ mod tests {
             m.finish()
         };
         let s = Settings { stagnation: 2, ..Settings::tol(1e-3) };
-        let stagnated = run(s, &[0.5, 0.5, 0.4999]);
+        let stagnated = run(s, &[0.5, 0.5, 0.4999, 0.1]);
         assert_eq!((stagnated.outcome, stagnated.iterations), (Outcome::Stagnated, 3));
         assert_eq!(run(s, &[2e5]).outcome, Outcome::Diverged);
         assert_eq!(run(s, &[f64::NAN]).outcome, Outcome::NonFinite);

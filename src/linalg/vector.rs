@@ -208,6 +208,34 @@ pub fn axpby<T: Real>(a: f64, x: &[T], b: f64, y: &mut [T]) {
     run(Axpby(T::of(a), T::of(b)), [x], [y]);
 }
 
+impl<T: Real> Pass<T, 2, 1, 2> for Axpy<T> {
+    #[inline(always)]
+    fn at(&self, [x, w]: [T; 2], [y]: &mut [T; 1], [square, product]: &mut [f64; 2]) {
+        *y = self.0.mul_add(x, *y);
+        *square = y.f64().mul_add(y.f64(), *square);
+        *product = y.f64().mul_add(w.f64(), *product);
+    }
+}
+
+/// `y` += a `x`; returns (‖y‖², y·w) of the result.
+pub fn axpy_dots<T: Real>(a: f64, x: &[T], y: &mut [T], w: &[T]) -> [f64; 2] {
+    run::<_, _, 2, 1, 2>(Axpy(T::of(a)), [x, w], [y])
+}
+
+struct Combine<T>([T; 3]);
+impl<T: Real> Pass<T, 2, 1, 0> for Combine<T> {
+    #[inline(always)]
+    fn at(&self, [x, y]: [T; 2], [z]: &mut [T; 1], _: &mut [f64; 0]) {
+        let [a, b, c] = self.0;
+        *z = a.mul_add(x, b.mul_add(y, c * *z));
+    }
+}
+
+/// `z` ← a `x` + b `y` + c `z`.
+pub fn combine<T: Real>(a: f64, x: &[T], b: f64, y: &[T], c: f64, z: &mut [T]) {
+    run(Combine([a, b, c].map(T::of)), [x, y], [z]);
+}
+
 struct Xpby<T>(T);
 impl<T: Real> Pass<T, 1, 1, 0> for Xpby<T> {
     #[inline(always)]
@@ -315,6 +343,11 @@ mod tests {
             check(&out, &|i| 0.5 * p[i] - 2.0 * y[i] - x[i]);
             xpby(&q, 0.5, &mut out);
             check(&out, &|i| q[i] + 0.25 * p[i] - y[i] - 0.5 * x[i]);
+            combine(2.0, &x, -3.0, &p, 0.5, &mut out);
+            check(&out, &|i| 2.0 * x[i] - 3.0 * p[i] + 0.5 * (q[i] + 0.25 * p[i] - y[i] - 0.5 * x[i]));
+            let both = axpy_dots(-0.7, &y, &mut out, &q);
+            near(both[0], sum(&out, &out));
+            near(both[1], sum(&out, &q));
             scaled(3.0, &x, &mut out);
             scale(-0.5, &mut out);
             check(&out, &|i| -1.5 * x[i]);

@@ -14,13 +14,25 @@
 //! ([`Monitor`]): when a recurrence claims it and the truth disagrees, the truth replaces the
 //! recurrence and the iteration goes on.
 
+mod bicgstab;
+mod bidiagonal;
 mod cg;
 mod fcg;
+mod gmres;
+mod hessenberg;
+mod lsmr;
+mod lsqr;
+mod minres;
 mod narrow;
 mod owned;
 
+pub use bicgstab::BiCgStab;
 pub use cg::{Cg, Directions};
 pub use fcg::Normalised;
+pub use gmres::Gmres;
+pub use lsmr::Lsmr;
+pub use lsqr::Lsqr;
+pub use minres::MinRes;
 pub use narrow::Narrow;
 pub use owned::{Method, Owned, System, solve_transpose};
 

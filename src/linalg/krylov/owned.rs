@@ -1,6 +1,6 @@
 //! [`Owned`]: a method with the operator and preconditioner that it solves with, as a [`LinearSolver`].
 
-use super::{Cg, LinearOperator, LinearSolver, Preconditioner, Report};
+use super::{BiCgStab, Cg, Gmres, LinearOperator, LinearSolver, Lsmr, Lsqr, MinRes, Preconditioner, Report};
 use crate::error::{Error, Result};
 use crate::linalg::op::Claims;
 use crate::num::Real;
@@ -30,7 +30,7 @@ macro_rules! methods {
         }
     )*};
 }
-methods!(Cg);
+methods!(BiCgStab, Cg, Gmres, Lsmr, Lsqr, MinRes);
 
 /// An operator and its preconditioner.
 #[derive(Clone, Debug)]

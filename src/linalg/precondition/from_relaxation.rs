@@ -1,6 +1,8 @@
 //! [`FromRelaxation`]: sweeps from zero.
 
 use crate::error::{Error, Result};
+use crate::linalg::relax::{Splitting, setup};
+use crate::linalg::vector::{axpy, subtract_from};
 use crate::linalg::{Claims, LinearOperator, Preconditioner, Relaxation};
 use crate::num::Real;
 use std::ops::Deref;
@@ -17,15 +19,6 @@ pub struct FromRelaxation<S, T> {
     scratch: [Vec<T>; 2],
 }
 
-/// An operator (behind a reference, a `Box`, an `Arc`, …) and the relaxation that was set up for it.
-#[derive(Clone, Debug)]
-pub struct Splitting<A, R> {
-    /// A.
-    pub operator: A,
-    /// M.
-    pub relaxation: R,
-}
-
 impl<T: Real, A: Deref, R> FromRelaxation<Splitting<A, R>, T>
 where
     A::Target: LinearOperator<T>,
@@ -36,7 +29,7 @@ where
     /// # Errors
     /// An operator that is not square or is empty; no sweeps.
     pub fn new(operator: A, relaxation: R, sweeps: usize) -> Result<Self> {
-        let n = crate::linalg::relax::setup::square(&*operator)?;
+        let n = setup::square(&*operator)?;
         if sweeps == 0 {
             return Err(Error::invalid("sweeps", 0, "at least one is needed"));
         }
@@ -72,9 +65,9 @@ where
         relaxation.transpose_from_zero(operator, r, z)?;
         for _ in 1..self.sweeps {
             operator.apply_transpose(z, residual);
-            crate::linalg::vector::subtract_from(r, residual);
+            subtract_from(r, residual);
             relaxation.transpose_from_zero(operator, residual, correction)?;
-            crate::linalg::vector::axpy(1.0, correction, z);
+            axpy(1.0, correction, z);
         }
         Ok(())
     }

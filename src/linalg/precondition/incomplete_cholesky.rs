@@ -36,7 +36,7 @@ impl<T: Real> IncompleteCholesky<T> {
             let needed = "incomplete Cholesky needs A = Aᵀ (IncompleteLu takes any square matrix)";
             return Err(Error::invalid("the matrix", "not symmetric", needed));
         }
-        let mut upper = a.upper_strict();
+        let mut upper = a.filter(|i, j, _| j > i);
         let d: Vec<T> = (0..n).map(|i| a.get(i, i) * T::of(1.0 + options.shift)).collect();
         let inverse = factor(a, &mut upper, d, T::of(options.modified))?;
         let starts = upper.row_starts().to_vec();

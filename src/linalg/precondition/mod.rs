@@ -9,7 +9,7 @@
 //! | [`FromRelaxation`] | k sweeps of any relaxation from zero | symmetric sweeps |
 //! | [`Closure`] | what the caller writes | as the caller claims |
 //!
-//! The triangular solves are most of their cost: see [`factors`](self) for how they are laid out.
+//! The triangular solves are most of their cost: the notes in `factors.rs` say how they are laid out.
 
 mod closure;
 mod factors;

@@ -100,15 +100,3 @@ pub(crate) fn is_symmetric<T: Real>(a: &Csr<T>) -> bool {
     }
     true
 }
-
-/// A few rows of a bad matrix for the tests of every method: zero diagonal, not square, empty.
-#[cfg(test)]
-pub(crate) fn bad_matrices() -> [(Csr<f64>, &'static str); 4] {
-    let make = |shape, t: &[(usize, usize, f64)]| Csr::from_triplets(shape, t).unwrap();
-    [
-        (make([2, 2], &[(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0)]), "row 1"),
-        (make([2, 2], &[(0, 0, 0.0), (0, 1, 1.0), (1, 1, 1.0)]), "row 0"),
-        (make([2, 3], &[(0, 0, 1.0), (1, 1, 1.0)]), "2 × 3"),
-        (make([0, 0], &[]), "0 × 0"),
-    ]
-}

@@ -2,9 +2,8 @@
 //!
 //! Kennedy & Carpenter, Appl. Numer. Math. 44 (2003) 139–181, with its dense output of order 2.
 
-
-use crate::ode::sdirk::{SdirkMethod, SdirkTableau};
 use crate::ode::sdirk::row;
+use crate::ode::sdirk::{SdirkMethod, SdirkTableau};
 use crate::ode::tableau::Row;
 use std::borrow::Cow;
 

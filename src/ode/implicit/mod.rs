@@ -1,8 +1,13 @@
 //! What all implicit methods share: the iteration matrix W = αM − J with its linear solver
 //! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
 
+mod consistent;
 mod matrix;
+pub(crate) mod newton;
 mod options;
 
+pub use consistent::Algebraic;
 pub use matrix::IterationMatrix;
-pub use options::{Configured, ImplicitOptions, LinearChoice};
+pub use newton::NewtonOptions;
+pub(crate) use options::step_methods;
+pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
