@@ -20,6 +20,7 @@ pub mod precondition;
 pub mod relax;
 mod report;
 pub mod vector;
+mod sparse;
 
 pub use budget::Budget;
 pub use color::Coloring;
@@ -30,3 +31,4 @@ pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};
+pub use sparse::SparseLu;
