@@ -6,8 +6,12 @@
 //! in the batch nor on the batch's size.
 
 use super::dual::Dual;
+use super::duals::Duals;
+use super::jacobian::Jacobian;
+use super::sparsity;
 use super::tape::{Tape, Var};
 use super::{Dynamics, Point, Tangent};
+use crate::linalg::Pattern;
 use crate::num::{Kernel, LANES, Lanes, Real, Scalar, dispatch};
 
 /// A right-hand side y' = f(t, y; p) of one column, generic over the scalar.
@@ -55,13 +59,29 @@ pub trait VectorField: Sync {
 pub struct Generic<F>(pub F);
 
 /// Memory of [`Generic`]: grows to size in the first calls, is reused after.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scratch<T> {
     lanes: Buffers<Lanes<T>>,
     dual: Buffers<Dual<T>>,
     dual_lanes: Buffers<Dual<Lanes<T>>>,
+    duals4: Buffers<Duals<T, 4>>,
+    duals8: Buffers<Duals<T, 8>>,
     tape: Recorder<T>,
     tape_lanes: Recorder<Lanes<T>>,
+}
+
+impl<T: Real> Default for Scratch<T> {
+    fn default() -> Self {
+        Self {
+            lanes: Buffers::default(),
+            dual: Buffers::default(),
+            dual_lanes: Buffers::default(),
+            duals4: Buffers::default(),
+            duals8: Buffers::default(),
+            tape: Recorder::default(),
+            tape_lanes: Recorder::default(),
+        }
+    }
 }
 
 impl<T: Real> Scratch<T> {
@@ -243,6 +263,37 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Jvp<'_, T, F, S> {
     }
 }
 
+/// The Jacobian of one column, `N` directions a pass.
+struct Columns<'a, T, F, const N: usize> {
+    field: &'a F,
+    at: Point<'a, T>,
+    j: &'a mut Jacobian<T>,
+    buffers: &'a mut Buffers<Duals<T, N>>,
+}
+
+impl<T: Real, F: VectorField, const N: usize> Kernel for Columns<'_, T, F, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { field, at, j, buffers } = self;
+        let (dim, directions) = (field.dim(), j.directions());
+        let columns = directions - usize::from(j.time().is_some());
+        buffers.theta.clear();
+        buffers.theta.extend(at.theta.iter().map(|&p| Duals::constant(p)));
+        buffers.dy.resize(dim, Duals::constant(T::zero()));
+        for first in (0..directions).step_by(N) {
+            // Directions before `first` wrap round to numbers beyond N: constants.
+            let variable = |x, direction: usize| Duals::variable(x, direction.wrapping_sub(first));
+            buffers.y.clear();
+            buffers.y.extend(at.y.iter().enumerate().map(|(row, &y)| variable(y, j.direction(row))));
+            let t = if j.time().is_some() { variable(at.t, columns) } else { Duals::constant(at.t) };
+            field.eval(t, &buffers.y, &buffers.theta, &mut buffers.dy);
+            let dy = &buffers.dy;
+            j.take(first, N, |i, k| dy[i].dots[k]);
+        }
+    }
+}
+
 /// Vector–Jacobian product with `width` columns per [`Pack`].
 struct Vjp<'a, T, F, S> {
     field: &'a F,
@@ -369,6 +420,22 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
     #[inline(always)]
     fn eval_lanes(&self, t: Lanes<T>, y: &[Lanes<T>], theta: &[Lanes<T>], dy: &mut [Lanes<T>]) {
         self.0.eval(t, y, theta, dy);
+    }
+
+    /// Found by [`sparsity::detect`].
+    fn sparsity(&self) -> Option<Pattern> {
+        Some(sparsity::detect(&self.0))
+    }
+
+    /// Four or eight directions (columns or colours, and t) in one evaluation of f.
+    #[inline(always)]
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut Scratch<T>) {
+        let field = &self.0;
+        if j.directions() <= 4 {
+            dispatch(Columns { field, at, j, buffers: &mut scratch.duals4 });
+        } else {
+            dispatch(Columns { field, at, j, buffers: &mut scratch.duals8 });
+        }
     }
 
     /// The first row whose derivative is NaN or infinite, column by column.

@@ -49,15 +49,22 @@
 pub mod check;
 pub mod compose;
 pub mod dual;
+pub mod duals;
 pub mod gallery;
 pub mod generic;
+pub mod jacobian;
+mod mass;
 mod second_order;
+pub mod sparsity;
 pub mod tape;
 
+pub use mass::Mass;
 pub use second_order::{SecondOrder, SecondOrderMemory};
 
 use crate::error::{Error, Result};
+use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
+use jacobian::Jacobian;
 
 /// Where a right-hand side is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +173,23 @@ pub trait Dynamics<T: Real>: Sync {
 
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
+
+    /// A pattern (`dim × dim`) that contains that of ∂f/∂y for every t, y and θ; `None` where unknown,
+    /// which is treated as dense.
+    fn sparsity(&self) -> Option<Pattern> {
+        None
+    }
+
+    /// Fills `j` with ∂f/∂y (and ∂f/∂t where `j` has memory for it) at a state of ONE column. By
+    /// default by one [`jvp`](Dynamics::jvp) a column or colour; allocates nothing.
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut Self::Scratch) {
+        j.by_products(self, at, scratch);
+    }
+
+    /// M of M y' = f(t, y; θ); `None` for the identity. Made by [`compose::WithMass`].
+    fn mass(&self) -> Option<&Mass<T>> {
+        None
+    }
 
     /// f for sixteen trajectories at once, each with its own time, state (`dim` lanes) and parameters.
     /// Called only when [`SIMD_LANES`](Dynamics::SIMD_LANES) is set; every lane must have the bits

@@ -4,15 +4,19 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod budget;
+mod color;
 mod csr;
 pub mod dense;
 mod direct;
 mod op;
+mod pattern;
 mod report;
 
 pub use budget::Budget;
+pub use color::Coloring;
 pub use csr::Csr;
 pub use dense::DenseLu;
 pub use direct::{Direct, Factors};
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
+pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};

@@ -1,8 +1,9 @@
 //! [`Embed`]: a right-hand side that acts on some rows of a larger state.
 
-use super::with_lanes;
+use super::{no_mass, with_lanes};
 use crate::dynamics::{Dynamics, Point, Tangent};
 use crate::error::{Error, Result};
+use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
 
 /// f, of k rows, inside a state of `dim` rows: it reads the rows `inputs` and its first m ≤ k rows
@@ -149,8 +150,18 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Embed<A> {
         });
     }
 
+    fn sparsity(&self) -> Option<Pattern> {
+        let inner = self.inner.sparsity()?;
+        let mut rows = vec![Vec::new(); self.dim];
+        for (i, &row) in self.outputs.iter().enumerate() {
+            rows[row] = inner.row(i).iter().map(|&j| self.inputs[j as usize]).collect();
+        }
+        Pattern::from_rows([self.dim; 2], &rows).ok()
+    }
+
     fn validate(&self) -> Result<()> {
         self.inner.validate()?;
+        no_mass(&self.inner, "the inner part of an Embed")?;
         let k = self.inner.dim();
         Error::check_len("inputs of an Embed", self.inputs.len(), k, "rows of the inner part")?;
         if self.outputs.is_empty() || self.outputs.len() > k {

@@ -1,8 +1,10 @@
 //! [`Forced`]: a right-hand side with an input signal added.
 
 use super::with_memory;
-use crate::dynamics::{Dynamics, Point, Tangent};
+use crate::dynamics::jacobian::Jacobian;
+use crate::dynamics::{Dynamics, Mass, Point, Tangent};
 use crate::error::{Error, Result};
+use crate::linalg::Pattern;
 use crate::num::{LANES, Lanes, Real};
 
 /// An input u(t), a vector of as many rows as the state, with its derivative.
@@ -206,6 +208,22 @@ impl<T: Real, A: Dynamics<T>, U: Signal<T>> Dynamics<T> for Forced<A, U> {
                 }
             }
         });
+    }
+
+    fn sparsity(&self) -> Option<Pattern> {
+        self.inner.sparsity()
+    }
+
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, (inner, rate): &mut Self::Scratch) {
+        self.inner.jacobian(at, j, inner);
+        if let Some(time) = j.time_mut() {
+            self.input.rate(at.t, rate);
+            time.iter_mut().zip(rate).for_each(|(v, &mut rate)| *v += rate);
+        }
+    }
+
+    fn mass(&self) -> Option<&Mass<T>> {
+        self.inner.mass()
     }
 
     fn validate(&self) -> Result<()> {

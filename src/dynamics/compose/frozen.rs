@@ -1,8 +1,10 @@
 //! [`Frozen`]: some parameters become constants.
 
 use super::with_lanes;
-use crate::dynamics::{Dynamics, Point, Tangent};
+use crate::dynamics::jacobian::Jacobian;
+use crate::dynamics::{Dynamics, Mass, Point, Tangent};
 use crate::error::{Error, Result};
+use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
 
 /// f with some parameters bound to constants; the remaining ones, in their order, are θ.
@@ -124,6 +126,20 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Frozen<A, T> {
             self.fill(theta, all, Lanes::splat);
             self.inner.eval_lanes(t, y, all, dy);
         });
+    }
+
+    fn sparsity(&self) -> Option<Pattern> {
+        self.inner.sparsity()
+    }
+
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut Self::Scratch) {
+        let Scratch { inner, theta, .. } = scratch;
+        self.fill(at.theta, theta, |v| v);
+        self.inner.jacobian(Point { theta, ..at }, j, inner);
+    }
+
+    fn mass(&self) -> Option<&Mass<T>> {
+        self.inner.mass()
     }
 
     fn validate(&self) -> Result<()> {

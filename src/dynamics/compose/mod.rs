@@ -8,6 +8,7 @@
 //! | [`Forced`] | f + u(t), an input signal | f's |
 //! | [`Frozen`] | f with some parameters bound | the rest, in order |
 //! | [`Embed`] | f acting on chosen rows of a larger state, 0 elsewhere | f's |
+//! | [`WithMass`] | f, for M y' = f | f's |
 //!
 //! A universal differential equation (Rackauckas et al., 2020) is `Sum(physics, Embed::new(network,
 //! dim, inputs, outputs))`. What does not fit is found by [`Dynamics::validate`](super::Dynamics::validate), which the
@@ -18,14 +19,26 @@ mod forced;
 mod frozen;
 mod split;
 mod sum;
+mod with_mass;
 
 pub use embed::Embed;
 pub use forced::{Forced, Sampled, Signal};
 pub use frozen::Frozen;
 pub use split::Split;
 pub use sum::{Scaled, Sum};
+pub use with_mass::WithMass;
 
+use super::Dynamics;
+use crate::error::{Error, Result};
 use crate::num::{Lanes, Real};
+
+/// Refuses a mass matrix inside a combinator that would lose it.
+fn no_mass<T: Real, A: Dynamics<T>>(inner: &A, of: &'static str) -> Result<()> {
+    match inner.mass() {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid(of, "a part with a mass matrix", "put WithMass outermost")),
+    }
+}
 
 /// Calls `f` with `n` zeros of temporary memory: on the stack up to 64, which is where lanes are
 /// worth while; above, from the heap.

@@ -1,8 +1,10 @@
 //! [`Sum`] and [`Scaled`].
 
-use super::with_lanes;
-use crate::dynamics::{Dynamics, Point, Tangent};
+use super::{no_mass, with_lanes};
+use crate::dynamics::jacobian::Jacobian;
+use crate::dynamics::{Dynamics, Mass, Point, Tangent};
 use crate::error::{Error, Result};
+use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
 
 /// f + g, each with its own parameters: θ = (f's, g's).
@@ -87,9 +89,15 @@ impl<T: Real, A: Dynamics<T>, B: Dynamics<T>> Dynamics<T> for Sum<A, B> {
         });
     }
 
+    fn sparsity(&self) -> Option<Pattern> {
+        self.0.sparsity()?.union(&self.1.sparsity()?).ok()
+    }
+
     fn validate(&self) -> Result<()> {
         self.0.validate()?;
         self.1.validate()?;
+        no_mass(&self.0, "the first term of a Sum")?;
+        no_mass(&self.1, "the second term of a Sum")?;
         if self.0.dim() == self.1.dim() {
             return Ok(());
         }
@@ -164,6 +172,22 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for Scaled<A> {
         self.inner.eval_lanes(t, y, theta, dy);
         let factor = Lanes::splat(T::of(self.factor));
         dy.iter_mut().for_each(|v| *v *= factor);
+    }
+
+    fn sparsity(&self) -> Option<Pattern> {
+        self.inner.sparsity()
+    }
+
+    #[inline(always)]
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, (inner, _): &mut Self::Scratch) {
+        self.inner.jacobian(at, j, inner);
+        let factor = T::of(self.factor);
+        j.values_mut().iter_mut().for_each(|v| *v *= factor);
+        j.time_mut().into_iter().flatten().for_each(|v| *v *= factor);
+    }
+
+    fn mass(&self) -> Option<&Mass<T>> {
+        self.inner.mass()
     }
 
     fn validate(&self) -> Result<()> {
