@@ -16,5 +16,4 @@ pub use options::{
     Configured, ImplicitMethod, ImplicitOptions, KrylovChoice, KrylovMethod, LinearChoice,
     PreconditionerFactory,
 };
-pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
 pub(crate) use slope::Slope;
