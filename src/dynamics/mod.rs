@@ -64,7 +64,7 @@ pub use second_order::{SecondOrder, SecondOrderMemory};
 use crate::error::{Error, Result};
 use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
-use jacobian::Jacobian;
+pub use jacobian::Jacobian;
 
 /// Where a right-hand side is evaluated.
 #[derive(Clone, Copy, Debug)]

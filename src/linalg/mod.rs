@@ -21,6 +21,7 @@ mod pattern;
 pub mod precondition;
 pub mod relax;
 mod report;
+mod sparse;
 pub mod vector;
 
 pub use budget::Budget;
@@ -32,3 +33,4 @@ pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};
+pub use sparse::SparseLu;

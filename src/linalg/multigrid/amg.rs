@@ -64,9 +64,6 @@ pub(super) trait Coarsening<T: Real> {
 
     /// P of the level at this depth for the present numbers.
     fn prolongation(&self, a: &Csr<T>, depth: usize) -> Result<Csr<T>>;
-
-    /// Whether it is meant for symmetric positive definite matrices.
-    fn symmetric(&self) -> bool;
 }
 
 /// One level of an algebraic hierarchy: A, P, R = Pᵀ and the relaxation.
@@ -199,7 +196,7 @@ impl<T: Real> Amg<T> {
             let needed = "at least 1 unknown and 2 levels are needed";
             return Err(Error::invalid("the limits of coarsening", given, needed));
         }
-        let symmetric = coarsening.symmetric();
+        let symmetric = is_symmetric_positive(&a);
         let mut levels = Vec::new();
         let mut next = a;
         loop {
@@ -268,6 +265,7 @@ impl<T: Real> Amg<T> {
             let needed = "it must have the places of entries that the hierarchy was built for";
             return Err(Error::invalid("the matrix", given, needed));
         }
+        let symmetric = is_symmetric_positive(&a);
         let mut levels = Vec::new();
         let mut next = a;
         for depth in 0..self.multigrid.levels().len() {
@@ -276,7 +274,7 @@ impl<T: Real> Amg<T> {
                 true => Csr::identity(next.rows()),
                 false => self.coarsening.prolongation(&next, depth)?,
             };
-            let level = AmgLevel::new(next, p, self.options.smoother, self.coarsening.symmetric())?;
+            let level = AmgLevel::new(next, p, self.options.smoother, symmetric)?;
             next = Arc::new(galerkin(&level)?);
             levels.push(level);
         }
@@ -287,6 +285,11 @@ impl<T: Real> Amg<T> {
         self.report.setup = start.elapsed();
         Ok(())
     }
+}
+
+/// A = Aᵀ with a positive diagonal, so that a symmetric cycle may claim to be SPD.
+fn is_symmetric_positive<T: Real>(a: &Csr<T>) -> bool {
+    a.diagonal().is_some_and(|d| d.iter().all(|d| *d > T::zero())) && a.is_symmetric(T::of(64.0) * T::EPSILON)
 }
 
 /// R A P.

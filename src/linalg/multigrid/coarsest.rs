@@ -41,7 +41,7 @@ impl<T: Real> Coarsest<T> {
             }
             // A pivot that cancelled to rounding is a null vector, whatever its sign.
             let (pivot, of) = (column[k], a.get(k, k).abs());
-            if !pivot.is_finite() || pivot <= T::of(n as f64) * T::EPSILON * of {
+            if !pivot.is_finite() || pivot <= T::of(32.0 * n as f64) * T::EPSILON * of {
                 let needed = "it must be positive: the coarsest matrix is singular or indefinite (for a \
                               singular consistent system, as with pure Neumann conditions, ask for \
                               semi-definite coarse solves)";

@@ -40,7 +40,7 @@ impl Default for SmoothedAggregation {
             strength_decay: 0.5,
             aggregation: Aggregation::Standard,
             omega: 4.0 / 3.0,
-            filter: 0.08,
+            filter: 0.02,
             block: 1,
             options: AmgOptions::default(),
         }
@@ -120,12 +120,9 @@ impl<T: Real> Setup<T> {
     fn theta(&self, depth: usize) -> f64 {
         self.method.strength * self.method.strength_decay.powi(depth as i32)
     }
-}
 
-impl<T: Real> Coarsening<T> for Setup<T> {
-    fn plan(&mut self, a: &Csr<T>) -> Result<usize> {
-        let diagonal = positive_diagonal(a)?;
-        let strong = without_weak(a, &diagonal, Weak::Symmetric(self.theta(self.plans.len())));
+    fn aggregate(&self, a: &Csr<T>, diagonal: &[T], theta: f64) -> Aggregates {
+        let strong = without_weak(a, diagonal, Weak::Symmetric(theta));
         let graph = match &self.nodes {
             Some(nodes) => {
                 let count = nodes.last().map_or(0, |last| *last as usize + 1);
@@ -137,6 +134,23 @@ impl<T: Real> Coarsening<T> for Setup<T> {
         if self.nodes.is_none() {
             aggregates.keep_alone(|i| !dominated(a, i));
         }
+        aggregates
+    }
+}
+
+impl<T: Real> Coarsening<T> for Setup<T> {
+    fn plan(&mut self, a: &Csr<T>) -> Result<usize> {
+        let diagonal = positive_diagonal(a)?;
+        let mut theta = self.theta(self.plans.len());
+        let aggregates = loop {
+            let aggregates = self.aggregate(a, &diagonal, theta);
+            let unknowns = aggregates.count * if self.nodes.is_some() { self.k } else { 1 };
+            // Too few strong couplings to coarsen by: with a lower θ more count.
+            if theta == 0.0 || 10 * unknowns <= 7 * a.rows() {
+                break aggregates;
+            }
+            theta = if theta > 0.01 { 0.5 * theta } else { 0.0 };
+        };
         let coarse = tentative(&aggregates, self.nodes.as_deref(), &self.near_null, self.k);
         let m = coarse.t.cols();
         if m > 0 && m < a.rows() {
@@ -159,10 +173,6 @@ impl<T: Real> Coarsening<T> for Setup<T> {
         let bound = spectral_bound(&filtered, &diagonal);
         let weight = T::of(self.method.omega) / bound;
         Ok(dispatch(Smooth { a: &filtered, diagonal: &diagonal, weight, t }))
-    }
-
-    fn symmetric(&self) -> bool {
-        true
     }
 }
 
