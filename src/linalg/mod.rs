@@ -4,6 +4,7 @@
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
 mod csr;
+mod deflation;
 pub mod eigen;
 pub mod krylov;
 mod monitor;
@@ -12,6 +13,7 @@ mod report;
 pub mod vector;
 
 pub use csr::Csr;
+pub use deflation::Deflation;
 pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use report::{Outcome, Report, Settings, Side};
