@@ -19,8 +19,8 @@ mod pattern;
 pub mod precondition;
 pub mod relax;
 mod report;
-pub mod vector;
 mod sparse;
+pub mod vector;
 
 pub use budget::Budget;
 pub use color::Coloring;
