@@ -239,7 +239,12 @@ fn sparse_lu_exchanges_rows_anywhere_where_the_diagonal_gives_nothing() {
     let shift = Csr::from_triplets([50, 50], &shift).unwrap();
     let mut saddle: Vec<_> = (0..30).map(|i| (i, i, 1.0 + i as f64)).collect();
     for i in 0..10 {
-        saddle.extend([(3 * i, 30 + i, 1.0), (30 + i, 3 * i, 1.0), (3 * i + 1, 30 + i, 1.0), (30 + i, 3 * i + 1, -1.0)]);
+        saddle.extend([
+            (3 * i, 30 + i, 1.0),
+            (30 + i, 3 * i, 1.0),
+            (3 * i + 1, 30 + i, 1.0),
+            (30 + i, 3 * i + 1, -1.0),
+        ]);
     }
     let saddle = Csr::from_triplets([40, 40], &saddle).unwrap();
     let mut tiny = coupled(6, 1.0, 3);
@@ -277,7 +282,10 @@ fn sparse_lu_refuses_what_it_cannot_factor() {
     values[3] = f64::NAN;
     assert!(lu.factor(&values).unwrap_err().to_string().contains("[3] is NaN"));
     lu.factor(a.values()).unwrap();
-    assert!(SparseLu::<f64>::new(&Pattern::from_rows([2, 3], &[vec![], vec![]]).unwrap(), Budget::default()).is_err());
+    assert!(
+        SparseLu::<f64>::new(&Pattern::from_rows([2, 3], &[vec![], vec![]]).unwrap(), Budget::default())
+            .is_err()
+    );
     let message = SparseLu::<f64>::new(&Pattern::of(&a), Budget::bytes(1000)).unwrap_err().to_string();
     assert!(message.starts_with("the memory that a sparse LU of 50 unknowns needs is"), "{message}");
 }
