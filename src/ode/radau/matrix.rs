@@ -6,7 +6,8 @@
 //! Dense, one block for each column of a batch.
 
 use super::tableau::{GAMMA, PAIR, T, T_INVERSE};
-use crate::dynamics::{Dynamics, Point, Tangent};
+use crate::dynamics::jacobian::Jacobian;
+use crate::dynamics::{Dynamics, Mass, Point};
 use crate::error::Result;
 use crate::integrate::ImplicitWork;
 use crate::linalg::DenseLu;
@@ -18,7 +19,7 @@ pub(super) struct RadauMatrix<X> {
     dim: usize,
     /// M of one column, column-major; empty for the identity.
     mass: Vec<X>,
-    jacobian: Vec<X>,
+    jacobians: Vec<Jacobian<X>>,
     block: Vec<X>,
     real: Vec<DenseLu<X>>,
     pair: Vec<DenseLu<X>>,
@@ -32,15 +33,16 @@ impl<X: Real> RadauMatrix<X> {
         let numbers = (dim as u128).pow(2).saturating_mul(6 * batch as u128 + 5);
         let bytes = numbers.saturating_mul(size_of::<X>() as u128);
         options.budget.check(&format!("the dense systems of {batch} × {dim} unknowns"), bytes)?;
+        dynamics.validate()?;
         let zeros = |n| vec![X::zero(); n];
         Ok(Self {
             dim,
-            mass: Vec::new(),
-            jacobian: zeros(dim * dim * batch),
+            mass: dynamics.mass().map(dense).unwrap_or_default(),
+            jacobians: vec![Jacobian::dense(dim); batch],
             block: zeros(4 * dim * dim),
             real: vec![DenseLu::new(dim); batch],
             pair: vec![DenseLu::new(2 * dim); batch],
-            work: zeros((3 * dim).max(2 * dim * batch)),
+            work: zeros(3 * dim),
             counts: ImplicitWork::default(),
         })
     }
@@ -48,7 +50,8 @@ impl<X: Real> RadauMatrix<X> {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let factors = 5 * self.dim * self.dim * self.real.len();
-        let own = self.mass.len() + self.jacobian.len() + self.block.len() + self.work.len();
+        let jacobians = self.dim * self.dim * self.real.len();
+        let own = self.mass.len() + jacobians + self.block.len() + self.work.len();
         (own + factors) * size_of::<X>()
     }
 
@@ -60,12 +63,12 @@ impl<X: Real> RadauMatrix<X> {
         scratch: &mut D::Scratch,
     ) -> bool {
         self.counts.jacobians += 1;
-        let Self { jacobian, work, .. } = self;
-        columns(dynamics, at, work, scratch, |block, j, entries| {
-            let dim = entries.len();
-            jacobian[block * dim * dim + j * dim..][..dim].copy_from_slice(entries);
-        });
-        self.jacobian.iter().all(|v| v.is_finite())
+        let mut finite = true;
+        for (y, jacobian) in at.y.chunks_exact(self.dim).zip(&mut self.jacobians) {
+            dynamics.jacobian(Point { y, ..at }, jacobian, scratch);
+            finite &= jacobian.values().iter().all(|v| v.is_finite());
+        }
+        finite
     }
 
     /// M's entry at (i, j).
@@ -83,7 +86,7 @@ impl<X: Real> RadauMatrix<X> {
         let [gamma, alpha, beta] = [GAMMA, PAIR[0], PAIR[1]].map(|x| X::of(x) / h);
         for column in 0..self.real.len() {
             let mut block = std::mem::take(&mut self.block);
-            let jacobian = &self.jacobian[column * dim * dim..(column + 1) * dim * dim];
+            let jacobian = self.jacobians[column].values();
             for j in 0..dim {
                 for i in 0..dim {
                     block[j * dim + i] = gamma * self.mass_entry(i, j) - jacobian[j * dim + i];
@@ -181,24 +184,14 @@ pub(super) fn mix<X: Real>(m: &[[f64; 3]; 3], transposed: bool, x: [X; 3]) -> [X
     })
 }
 
-/// Calls `see(block, j, column)` with column j of the Jacobian of each column of the batch. `work` holds
-/// two states.
-pub(super) fn columns<X: Real, D: Dynamics<X>>(
-    dynamics: &D,
-    at: Point<'_, X>,
-    work: &mut [X],
-    scratch: &mut D::Scratch,
-    mut see: impl FnMut(usize, usize, &[X]),
-) {
-    let (dim, n) = (dynamics.dim(), at.y.len());
-    let (direction, column) = work[..2 * n].split_at_mut(n);
-    direction.fill(X::zero());
-    for j in 0..dim {
-        direction.iter_mut().skip(j).step_by(dim).for_each(|d| *d = X::one());
-        dynamics.jvp(at, Tangent { t: X::zero(), y: direction, theta: &[] }, column, scratch);
-        direction.iter_mut().skip(j).step_by(dim).for_each(|d| *d = X::zero());
-        for (block, entries) in column.chunks_exact(dim).enumerate() {
-            see(block, j, entries);
-        }
+/// M, column-major.
+fn dense<X: Real>(mass: &Mass<X>) -> Vec<X> {
+    let n = mass.len();
+    let (mut unit, mut m) = (vec![X::zero(); n], vec![X::zero(); n * n]);
+    for j in 0..n {
+        unit[j] = X::one();
+        mass.apply(&unit, &mut m[j * n..(j + 1) * n]);
+        unit[j] = X::zero();
     }
+    m
 }

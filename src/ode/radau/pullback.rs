@@ -10,10 +10,12 @@
 //! and for small systems, the stages' own Jacobians are factored together.
 
 use super::estimates::COLUMNS;
-use super::matrix::{columns, mix};
+use super::matrix::mix;
 use super::stepper::RadauStepper;
 use super::tableau::{A, ERROR, GAMMA, INVERSE};
+use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Point};
+use crate::error::Result;
 use crate::integrate::{Backward, Reverse, StepInfo, Stepper, polynomial};
 use crate::linalg::DenseLu;
 use crate::num::{Real, accumulate, combine, rms};
@@ -105,8 +107,11 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for RadauStepper<'_, T, D> {
         }
         self.solve(Which::Stages, step, y0, back, theta_bar);
         if back.touched[0] && !back.first_constant {
-            let bar = &back.stages[..n];
+            let bar = &mut back.stages[..n];
             if fresh {
+                if let Some(slope) = &self.slope {
+                    slope.solve_transpose(self.dynamics, bar);
+                }
                 let at = Point { t: step.start(), y: y0, theta: &self.theta };
                 self.dynamics.vjp(at, bar, &mut back.grads[..n], theta_bar, &mut self.scratch);
                 self.nvjp += 1;
@@ -117,6 +122,10 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for RadauStepper<'_, T, D> {
         }
         accumulate(&mut back.y, T::one(), &[1.0], &back.y0);
         accumulate(&mut back.y, T::one(), &[1.0; COLUMNS], &back.grads);
+    }
+
+    fn prepare_pullback(&mut self, t: T, y0: &[T], y_bar: &mut [T], theta_bar: &mut [T]) -> Result<()> {
+        self.consistent_pullback(t, y0, [y_bar, theta_bar])
     }
 
     fn nvjp(&self) -> usize {
@@ -279,23 +288,25 @@ impl<T: Real, D: Dynamics<T>> RadauStepper<'_, T, D> {
         let count = if which == Which::Estimate { 1 } else { 3 };
         let (rows, batch) = (count * dim, n / dim);
         let mut blocks = vec![T::zero(); rows * rows * batch];
-        let mut work = vec![T::zero(); 2 * n];
+        let mut jacobian = Jacobian::dense(dim);
         for i in 0..count {
             self.argument(which, h, i, y0);
             let t = if which == Which::Estimate { step.t } else { times[i] };
             let Self { dynamics, theta, scratch, g, matrix, .. } = self;
             let matrix = matrix.as_ref()?;
-            columns(*dynamics, Point { t, y: g, theta }, &mut work, scratch, |block, j, entries| {
-                let block = &mut blocks[block * rows * rows..(block + 1) * rows * rows];
-                for s in 0..count {
-                    let a = if which == Which::Estimate { 1.0 / GAMMA } else { A[i][s] };
-                    let column = &mut block[(s * dim + j) * rows + i * dim..][..dim];
-                    for (row, (to, entry)) in column.iter_mut().zip(entries).enumerate() {
-                        let mass = if s == i { matrix.mass_entry(row, j) } else { T::zero() };
-                        *to = mass - h * T::of(a) * *entry;
+            for (y, block) in g.chunks_exact(dim).zip(blocks.chunks_exact_mut(rows * rows)) {
+                dynamics.jacobian(Point { t, y, theta }, &mut jacobian, scratch);
+                for (j, entries) in jacobian.values().chunks_exact(dim).enumerate() {
+                    for s in 0..count {
+                        let a = if which == Which::Estimate { 1.0 / GAMMA } else { A[i][s] };
+                        let column = &mut block[(s * dim + j) * rows + i * dim..][..dim];
+                        for (row, (to, entry)) in column.iter_mut().zip(entries).enumerate() {
+                            let mass = if s == i { matrix.mass_entry(row, j) } else { T::zero() };
+                            *to = mass - h * T::of(a) * *entry;
+                        }
                     }
                 }
-            });
+            }
         }
         let factored = blocks.chunks_exact(rows * rows).map(|block| {
             let mut lu = DenseLu::new(rows);

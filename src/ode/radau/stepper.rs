@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, polynomial};
 use crate::num::{ErrorNorm, Real, combine, combine_differences};
 use crate::ode::explicit::ExplicitStepper;
-use crate::ode::implicit::ImplicitOptions;
 use crate::ode::implicit::newton::{Equations, Iteration, Newton};
+use crate::ode::implicit::{Algebraic, ImplicitOptions, Slope};
 use crate::ode::sdirk::mean_square;
 
 /// Factor on h after an iteration that was too slow, and after one that broke down.
@@ -24,6 +24,8 @@ pub struct RadauStepper<'a, T: Real, D: Dynamics<T>> {
     pub(super) scratch: D::Scratch,
     options: ImplicitOptions<T>,
     pub(super) matrix: Option<RadauMatrix<T>>,
+    algebraic: Option<Algebraic<T>>,
+    pub(super) slope: Option<Slope<T>>,
     newton: Iteration<T>,
     /// h of the factors; 0 when there are none.
     pub(super) factored: T,
@@ -121,6 +123,8 @@ impl<'a, T: Real, D: Dynamics<T>> RadauStepper<'a, T, D> {
             scratch: dynamics.scratch(batch),
             theta: zeros(dynamics.num_params()),
             matrix: None,
+            algebraic: None,
+            slope: None,
             newton: Iteration::new(&options.newton),
             options: options.clone(),
             factored: T::zero(),
@@ -332,13 +336,21 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RadauStepper<'_, T, D> {
         &self.layout.dense
     }
 
-    fn prepare(&mut self, _: T, _: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
+    fn prepare(&mut self, t: T, y: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
+        let dynamics = self.dynamics;
         if self.matrix.is_none() {
-            self.matrix = Some(RadauMatrix::new(self.dynamics, self.batch, &self.options)?);
+            self.matrix = Some(RadauMatrix::new(dynamics, self.batch, &self.options)?);
+            self.algebraic = Algebraic::of(dynamics)?;
+            if dynamics.mass().is_some() {
+                self.slope = Some(Slope::of(dynamics, self.options.budget)?);
+            }
         }
         self.newton.prepare(&self.options.newton, norm);
         self.stale = true;
-        Ok(())
+        match &mut self.algebraic {
+            Some(algebraic) => algebraic.solve(dynamics, (t, &self.theta), y, norm, &mut self.scratch),
+            None => Ok(()),
+        }
     }
 
     fn begin(&mut self, t: T, y: &[T]) {
@@ -346,6 +358,9 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RadauStepper<'_, T, D> {
         let at = Point { t, y, theta: &self.theta };
         self.dynamics.eval(at, &mut self.k[..n], &mut self.scratch);
         self.nfe += 1;
+        if let Some(slope) = &self.slope {
+            slope.solve(self.dynamics, &mut self.k[..n]);
+        }
         self.current = false;
         self.last = T::zero();
     }
@@ -357,6 +372,9 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RadauStepper<'_, T, D> {
     fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]) {
         self.dynamics.eval(Point { t, y, theta: &self.theta }, dy, &mut self.scratch);
         self.nfe += 1;
+        if let Some(slope) = &self.slope {
+            slope.solve(self.dynamics, dy);
+        }
     }
 
     #[inline(always)]
@@ -430,6 +448,15 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RadauStepper<'_, T, D> {
 }
 
 impl<T: Real, D: Dynamics<T>> RadauStepper<'_, T, D> {
+    /// The reverse of the consistent initial values ([`Reverse::prepare_pullback`](crate::integrate::Reverse)).
+    pub(super) fn consistent_pullback(&mut self, t: T, y0: &[T], bars: [&mut [T]; 2]) -> Result<()> {
+        let Self { algebraic, dynamics, theta, scratch, .. } = self;
+        match algebraic {
+            Some(algebraic) => algebraic.pullback(*dynamics, (t, theta), y0, bars, scratch),
+            None => Ok(()),
+        }
+    }
+
     /// Counts the right-hand side's scratch, for memory budgets.
     pub(super) fn measure_scratch(&mut self) {
         self.scratch_bytes = self.dynamics.scratch_bytes(self.batch);
