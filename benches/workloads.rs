@@ -23,6 +23,8 @@ mod mlp;
 mod poisson;
 #[path = "workloads/spiral.rs"]
 mod spiral;
+#[path = "workloads/stiff.rs"]
+mod stiff;
 
 use clap::Parser;
 use measure::{Clock, Facts, Row};
@@ -108,6 +110,12 @@ const WORKLOADS: &[Workload] = &[
         name: "mlp-gradient",
         variants: &["1e-5", "1.4e-8"],
         run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
+    },
+    Workload { name: "robertson", variants: &[""], run: |_, _, clock| stiff::robertson(clock) },
+    Workload {
+        name: "robertson-gradient",
+        variants: &[""],
+        run: |_, _, clock| stiff::robertson_gradient(clock),
     },
     Workload {
         name: "poisson-2d-512",

@@ -6,7 +6,7 @@ use odeon::linalg::grid::{Boundary, Grid};
 use odeon::linalg::krylov::{Cg, Narrow};
 use odeon::linalg::multigrid::{
     Aggregation, Amg, AmgOptions, Coarsest, Cycle, Interpolation, Level, Multigrid, Pieces, RugeStuben,
-    SmoothedAggregation, Splitting, Strength,
+    SmoothedAggregation, Smoother, Splitting, Strength,
 };
 use odeon::linalg::relax::{GaussSeidel, Jacobi, Sweep};
 use odeon::linalg::{Claims, Csr, LinearOperator, LinearSolver, Preconditioner, Settings, model};
@@ -401,6 +401,23 @@ fn counts_grow_slowly_on_hard_problems() {
 }
 
 #[test]
+fn every_smoother_keeps_its_claim() {
+    let smoothers = [
+        (Smoother::GaussSeidel, 7),
+        (Smoother::SymmetricGaussSeidel, 6),
+        (Smoother::Jacobi(2.0 / 3.0), 10),
+        (Smoother::Chebyshev(2), 10),
+    ];
+    let a = Arc::new(model::poisson_2d([64, 64]).unwrap());
+    for (smoother, count) in smoothers {
+        let options = AmgOptions { smoother, ..AmgOptions::default() };
+        let (mut sa, mut rs) = both(&a, &options);
+        assert!(sa.claims().spd && symmetric(&mut sa) && symmetric(&mut rs), "{smoother:?}");
+        pinned(iterations(&a, &mut sa), count, &format!("{smoother:?}"));
+    }
+}
+
+#[test]
 fn hierarchies_solve_alone() {
     for a in problems(40) {
         let options = AmgOptions { settings: Settings::tol(1e-10), ..AmgOptions::default() };
@@ -599,6 +616,9 @@ fn nothing_to_coarsen() {
             assert!(iterations(&a, &mut amg) <= 2);
         }
     }
+    let large: Vec<_> = (0..9000).map(|i| (i, i, 1.0 + i as f64)).collect();
+    let a = Arc::new(Csr::from_triplets([9000, 9000], &large).unwrap());
+    assert!(iterations(&a, &mut SmoothedAggregation::default().build(a.clone()).unwrap()) <= 2);
     // θ = 0.25 calls every coupling of seven points weak.
     let a = Arc::new(model::poisson_3d([15, 15, 15]).unwrap());
     let strict = SmoothedAggregation { strength: 0.25, ..SmoothedAggregation::default() };

@@ -6,7 +6,9 @@ mod linalg_support;
 use linalg_support::*;
 use odeon::linalg::krylov::solve_transpose;
 use odeon::linalg::krylov::{BiCgStab, Cg, Gmres, Lsmr, Lsqr, Method, MinRes, Narrow, Normalised, Owned};
-use odeon::linalg::{Claims, Csr, Identity, LinearOperator, LinearSolver, Outcome, Preconditioner, Report};
+use odeon::linalg::{
+    Claims, Csr, Deflation, Identity, LinearOperator, LinearSolver, Outcome, Preconditioner, Report,
+};
 use odeon::linalg::{Settings, Side};
 use odeon::num::Real;
 
@@ -503,4 +505,48 @@ fn mixed_precision() {
     assert!(z.iter().any(|z| z.is_nan()));
     m.apply(&[5e-324, 0.0, 0.0], &mut z);
     assert_eq!(z, [5e-324, 0.0, 0.0]);
+}
+
+/// Deflated eigenvectors leave the spectrum: with two of five distinct eigenvalues taken out, three
+/// iterations; and any vectors give the solution.
+#[test]
+fn deflation_takes_eigenvalues_out() {
+    let n = 30;
+    let distinct = [1e-3, 1e-2, 2.0, 5.0, 9.0];
+    let spectrum: Vec<f64> = (0..n).map(|i| distinct[i % 5]).collect();
+    let a = with_spectrum(&spectrum, 3);
+    let b: Vec<f64> = random(n, 9);
+    let q = orthonormal(&(0..n).map(|j| random(n, 3500 + j as u64)).collect::<Vec<_>>());
+    let slow: Vec<f64> = (0..n).filter(|i| i % 5 < 2).flat_map(|i| q[i].clone()).collect();
+    let s = Settings::tol(1e-9);
+    let mut x = vec![0.0; n];
+    let report = Deflation::new(&a, &slow, s).unwrap().solve(&a, &mut Identity(n), &b, &mut x).unwrap();
+    assert_eq!((report.outcome, report.iterations), (Outcome::Converged, 3));
+    let plain = plain(Cg::new(n, s).unwrap(), &a, &b, &mut vec![0.0; n]);
+    assert!(plain.iterations >= 5);
+    // Indicators of strips, with a preconditioner and from a guess.
+    let k = 24;
+    let a = poisson::<f64>(k);
+    let b: Vec<f64> = random(k * k, 19);
+    let strips: Vec<f64> =
+        (0..6).flat_map(|s| (0..k * k).map(move |i| f64::from(u8::from(i / (4 * k) == s)))).collect();
+    let mut x: Vec<f64> = random(k * k, 20);
+    let mut deflation = Deflation::new(&a, &strips, s).unwrap();
+    let whole = Cg::new(k * k, s).unwrap().solve(&a, &mut Jacobi::new(&a), &b, &mut x.clone()).unwrap();
+    let report = deflation.solve(&a, &mut Jacobi::new(&a), &b, &mut x).unwrap();
+    assert!(report.converged() && report.iterations < whole.iterations, "{}", report.iterations);
+    assert!(norm(&minus(&b, &product(&a, &x))) <= 1.01e-9 * norm(&b));
+    assert_eq!(report.residuals.len(), report.iterations + 1);
+    // Bad input.
+    let twice = [&strips[..k * k], &strips[..k * k]].concat();
+    assert!(Deflation::new(&a, &twice, s).unwrap_err().to_string().contains("pivot 1"));
+    assert!(Deflation::new(&a, &strips[..7], s).is_err() && Deflation::<f64>::new(&a, &[], s).is_err());
+    assert!(deflation.solve(&poisson(3), &mut Identity(9), &[1.0; 9], &mut [0.0; 9]).is_err());
+    let few = Settings { max_iterations: 4, ..s };
+    let report = Deflation::new(&a, &strips, few).unwrap().solve(&a, &mut Identity(k * k), &b, &mut x);
+    assert!(report.unwrap().converged(), "x was the solution");
+    let report =
+        Deflation::new(&a, &strips, few).unwrap().solve(&a, &mut Identity(k * k), &b, &mut vec![0.0; k * k]);
+    let report = report.unwrap();
+    assert_eq!((report.outcome, report.iterations), (Outcome::MaxIterations, 4));
 }

@@ -5,7 +5,7 @@ use super::interpolation::{Interpolation, interpolation};
 use super::splitting::{Point, first_pass, independent_set, second_pass};
 use super::strength::Graph;
 use crate::error::{Error, Result};
-use crate::linalg::{Csr, LinearOperator};
+use crate::linalg::Csr;
 use crate::num::Real;
 use std::sync::Arc;
 
@@ -26,13 +26,12 @@ impl Strength {
         theta
     }
 
-    fn graph<T: Real>(self, a: &Csr<T>) -> Graph {
+    fn graph<T: Real>(self, a: &Csr<T>, diagonal: &[T]) -> Graph {
         let theta = T::of(self.theta());
         if let Self::Symmetric(_) = self {
-            let d = a.diagonal().unwrap_or_default();
-            return Graph::of(a, |i, j, v| v * v >= theta * theta * (d[i] * d[j]).abs() && v != T::zero());
+            let limit = |i: usize, j: usize| theta * theta * (diagonal[i] * diagonal[j]).abs();
+            return Graph::of(a, |i, j, v| v * v >= limit(i, j) && v != T::zero());
         }
-        let diagonal = a.diagonal().unwrap_or_default();
         let classical = matches!(self, Self::Classical(_));
         // The sign against the diagonal's, so that −A is treated as A is.
         let size = |i: usize, v: T| match classical {
@@ -120,8 +119,8 @@ struct Setup {
 }
 
 impl<T: Real> Coarsening<T> for Setup {
-    fn plan(&mut self, a: &Csr<T>) -> Result<usize> {
-        let strong = self.method.strength.graph(a);
+    fn plan(&mut self, a: &Csr<T>, diagonal: &[T]) -> Result<usize> {
+        let strong = self.method.strength.graph(a, diagonal);
         let influences = strong.transpose();
         let mut points = match self.method.splitting {
             Splitting::IndependentSet => independent_set(&strong, &influences),
@@ -137,7 +136,7 @@ impl<T: Real> Coarsening<T> for Setup {
         Ok(m)
     }
 
-    fn prolongation(&self, a: &Csr<T>, depth: usize) -> Result<Csr<T>> {
+    fn prolongation(&self, a: &Csr<T>, _diagonal: &[T], depth: usize) -> Result<Csr<T>> {
         let (strong, points) = &self.plans[depth];
         Ok(interpolation(a, strong, points, self.method.interpolation, self.method.truncation))
     }

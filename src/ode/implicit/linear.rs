@@ -5,12 +5,13 @@ use crate::dynamics::jacobian::Jacobian;
 use crate::error::{Error, Result};
 use crate::linalg::krylov::{BiCgStab, Gmres, Method, solve_transpose};
 use crate::linalg::precondition::IncompleteLu;
-use crate::linalg::{Csr, DenseLu, LinearOperator, Outcome, Pattern, Preconditioner, Report};
+use crate::linalg::{Csr, DenseLu, Outcome, Pattern, Preconditioner, Report, SparseLu};
 use crate::num::Real;
 
 /// Solves with one block of W.
 pub(super) enum BlockSolver<T: Real> {
     Dense(DenseLu<T>),
+    Sparse(Box<SparseLu<T>>),
     Krylov(Box<Krylov<T>>),
 }
 
@@ -97,6 +98,7 @@ impl<T: Real> BlockSolver<T> {
     pub fn numbers(&self) -> usize {
         match self {
             Self::Dense(lu) => (lu.len() + 2) * lu.len(),
+            Self::Sparse(lu) => lu.nnz_factors(),
             Self::Krylov(k) => {
                 let vectors = match k.choice.method {
                     KrylovMethod::Gmres { restart } => restart + 4,
@@ -112,6 +114,7 @@ impl<T: Real> BlockSolver<T> {
     pub fn factor(&mut self, jacobian: &Jacobian<T>, entries: &[T]) -> bool {
         match self {
             Self::Dense(lu) => lu.factor(entries).is_ok(),
+            Self::Sparse(lu) => lu.factor(entries).is_ok(),
             Self::Krylov(k) => k.factor(entries, jacobian.pattern().is_none()).is_ok(),
         }
     }
@@ -121,6 +124,13 @@ impl<T: Real> BlockSolver<T> {
     pub fn solve(&mut self, x: &mut [T], transposed: bool) -> Option<usize> {
         match self {
             Self::Dense(lu) => {
+                match transposed {
+                    false => lu.solve(x),
+                    true => lu.solve_transpose(x),
+                }
+                Some(0)
+            }
+            Self::Sparse(lu) => {
                 match transposed {
                     false => lu.solve(x),
                     true => lu.solve_transpose(x),

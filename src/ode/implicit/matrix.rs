@@ -10,7 +10,7 @@ use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Point};
 use crate::error::Result;
 use crate::integrate::ImplicitWork;
-use crate::linalg::{Budget, DenseLu};
+use crate::linalg::{Budget, DenseLu, Pattern, SparseLu};
 use crate::num::Real;
 
 /// J = ∂f/∂y and ∂f/∂t at a point, W = αM − J and its factors.
@@ -36,22 +36,45 @@ struct Block<T: Real> {
 
 impl<T: Real> Block<T> {
     fn new<D: Dynamics<T>>(dynamics: &D, options: &ImplicitOptions<T>, batch: usize) -> Result<Self> {
-        let dim = dynamics.dim();
         match &options.linear {
-            LinearChoice::Auto | LinearChoice::DenseLu => {
-                dense_fits::<T>(dim, batch, options.budget)?;
-                let solver = BlockSolver::Dense(DenseLu::new(dim));
-                Ok(Self { jacobian: Jacobian::dense(dim).and_time(), solver })
+            LinearChoice::Auto => {
+                let jacobian = Jacobian::of(dynamics)?.and_time();
+                match jacobian.pattern() {
+                    Some(_) => Self::sparse(jacobian, options.budget),
+                    None => Self::dense(jacobian, options.budget, batch),
+                }
+            }
+            LinearChoice::DenseLu => {
+                Self::dense(Jacobian::dense(dynamics.dim()).and_time(), options.budget, batch)
+            }
+            LinearChoice::SparseLu => {
+                let pattern = dynamics.sparsity().unwrap_or_else(|| Pattern::full(dynamics.dim()));
+                let pattern = match dynamics.mass() {
+                    Some(mass) => pattern.union(&mass.pattern())?,
+                    None => pattern,
+                };
+                Self::sparse(Jacobian::sparse(&pattern)?.and_time(), options.budget)
             }
             LinearChoice::Krylov(choice) => {
                 let jacobian = Jacobian::of(dynamics)?.and_time();
                 if jacobian.pattern().is_none() {
-                    dense_fits::<T>(dim, batch, options.budget)?;
+                    dense_fits::<T>(dynamics.dim(), batch, options.budget)?;
                 }
                 let solver = BlockSolver::Krylov(Box::new(Krylov::new(&jacobian, choice)?));
                 Ok(Self { jacobian, solver })
             }
         }
+    }
+
+    fn dense(jacobian: Jacobian<T>, budget: Budget, batch: usize) -> Result<Self> {
+        dense_fits::<T>(jacobian.dim(), batch, budget)?;
+        Ok(Self { solver: BlockSolver::Dense(DenseLu::new(jacobian.dim())), jacobian })
+    }
+
+    fn sparse(jacobian: Jacobian<T>, budget: Budget) -> Result<Self> {
+        let pattern = jacobian.pattern().cloned().unwrap_or_else(|| Pattern::full(jacobian.dim()));
+        let solver = BlockSolver::Sparse(Box::new(SparseLu::new(&pattern, budget)?));
+        Ok(Self { jacobian, solver })
     }
 }
 

@@ -20,6 +20,8 @@ pub enum LinearChoice<T = f64> {
     Auto,
     /// Dense LU, one for each column of a batch.
     DenseLu,
+    /// Sparse LU, one for each column of a batch, analysed once.
+    SparseLu,
     /// An iteration on the assembled matrix, with any preconditioner (Newton–Krylov for methods with
     /// Newton's iteration).
     Krylov(KrylovChoice<T>),
