@@ -1,7 +1,7 @@
 use odeon::dynamics::pde::Brusselator;
 use odeon::integrate::{Options, Problem};
+use odeon::ode::tableaux_rosenbrock::{Rodas4, Rodas5P, Rosenbrock23};
 use odeon::ode::{Solver, StepMethod};
-use odeon::ode::tableaux_rosenbrock::{Rodas5P, Rodas4, Rosenbrock23};
 use std::time::Instant;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let reference = odeon::dataset::read_npy::<f64>("data/peers/brusselator_end.npy")?.data().to_vec();

@@ -237,18 +237,8 @@ pub struct GridLevel<T: Real> {
 }
 
 impl<T: Real> GridLevel<T> {
-<<<<<<< HEAD
-    fn new(
-        a: StencilOperator<T>,
-        interpolation: GridInterpolation<T>,
-        smoother: GridSmoother,
-    ) -> Result<Self> {
-        let three = a.grid().dim() == 3;
-        let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match smoother {
-=======
-    fn new(a: StencilOperator<T>, interpolation: Interpolation<T>, options: &Geometric) -> Result<Self> {
+    fn new(a: StencilOperator<T>, interpolation: GridInterpolation<T>, options: &Geometric) -> Result<Self> {
         let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match options.smoother {
->>>>>>> h-grid
             GridSmoother::RedBlack { omega } => {
                 let three = a.grid().dim() == 3 && !interpolation.is_nested();
                 Box::new(RedBlack::new(&a, omega.unwrap_or(if three { 1.3 } else { 1.18 }))?)
