@@ -1,7 +1,7 @@
 //! The pictures: the pattern as it grows, and the step sizes.
 
 use crate::Named;
-use crate::simulation::{SIDE, Setup};
+use crate::simulation::Setup;
 use odeon::Result;
 use odeon::integrate::Solution;
 use odeon::plot::{Color, Dash, Figure, HeatMap, Marker, Panel, Style};
@@ -18,8 +18,8 @@ pub fn pattern(setup: &Setup, solution: &Solution<f64>) -> Result<Figure> {
     for (t, v) in &frames {
         let mut panel = Panel::new(format!("t = {t:.0}"));
         panel.x_label("x").y_label("y");
-        let map = HeatMap::new(setup.n(), v, (0.0, SIDE), (0.0, SIDE))?;
-        panel.heat_map(map.range(0.0, highest)?.label("v"))?;
+        let map = HeatMap::new(setup.n(), v, (0.0, setup.side), (0.0, setup.side))?;
+        panel.heat_map(map.range(0.0, highest)?.label("concentration v"))?;
         figure = figure.with(panel);
     }
     Ok(figure)
@@ -37,7 +37,7 @@ pub fn steps(setup: &Setup, runs: &[Named<'_>]) -> Result<Figure> {
         panel.line(&t, &h, style.clone().size(1.0))?.points(&t, &h, style.size(size))?;
     }
     // Five points: −8 D/h² is the lowest eigenvalue of D Δ.
-    let spacing = SIDE / setup.n() as f64;
+    let spacing = setup.side / setup.n() as f64;
     let limit = odeon::ode::tableaux::by_name("Tsit5")?.real_stability()
         / (8.0 * setup.theta[0] / (spacing * spacing));
     let style = Style::new("stability limit of Tsit5 for the diffusion of u").color(Color::Black);
