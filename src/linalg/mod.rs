@@ -5,11 +5,14 @@
 
 mod budget;
 mod color;
+pub mod compose;
 mod csr;
+mod deflation;
 pub mod dense;
 mod direct;
 pub mod eigen;
 pub mod grid;
+pub mod io;
 pub mod krylov;
 pub mod model;
 mod monitor;
@@ -25,6 +28,7 @@ pub mod vector;
 pub use budget::Budget;
 pub use color::Coloring;
 pub use csr::Csr;
+pub use deflation::Deflation;
 pub use dense::DenseLu;
 pub use direct::{Direct, Factors};
 pub use monitor::Monitor;

@@ -12,6 +12,7 @@ mod lanes;
 mod method;
 pub mod order;
 mod pullback;
+pub mod radau;
 pub mod rosenbrock;
 pub mod sdirk;
 mod solve;

@@ -3,7 +3,7 @@
 //! A line is what runs along the first axis. Its inner points are one vectorised loop over M shifted
 //! lines of x; its two ends, and lines at the sides of the other axes, take the folded coefficients of
 //! their place, so that no ghost values are stored. M is 3, 5, 7, 9 or 27; a stencil with another number
-//! of terms is filled up with zero coefficients at its centre.
+//! of terms is filled up with zero coefficients.
 
 use super::operator::{Rows, StencilOperator};
 use super::stencil::{CENTRE, offset, place};
@@ -47,10 +47,10 @@ impl<T: Real> Finish<T> for Add {
 #[derive(Clone, Copy)]
 pub(crate) struct Plan<const M: usize> {
     dim: usize,
-    extents: [usize; 3],
-    /// Terms that are not filling.
-    count: usize,
+    pub(crate) extents: [usize; 3],
     slots: [usize; M],
+    /// Which of the operator's terms each is; none is filling.
+    arrays: [Option<usize>; M],
     offsets: [[isize; 3]; M],
     /// The offset across lines in memory.
     shifts: [isize; M],
@@ -63,21 +63,34 @@ pub(crate) struct Line<const M: usize> {
     pub(crate) base: usize,
     /// Length.
     pub(crate) n: usize,
-    starts: [usize; M],
+    pub(crate) starts: [usize; M],
     /// The kind of place of its first, inner and last points.
-    places: [usize; 3],
+    pub(crate) places: [usize; 3],
 }
 
 impl<const M: usize> Plan<M> {
     pub(crate) fn new<T: Real>(op: &StencilOperator<T>) -> Self {
+        Self::of(op, |_| true)
+    }
+
+    /// The terms at the slots that `keep` keeps; filling repeats the last one.
+    pub(crate) fn of<T: Real>(op: &StencilOperator<T>, keep: impl Fn(usize) -> bool) -> Self {
+        let (mut slots, mut arrays, mut count) = ([CENTRE; M], [None; M], 0);
+        for (array, &s) in op.terms.iter().enumerate().filter(|(_, s)| keep(**s)) {
+            slots[count..].fill(s);
+            arrays[count] = Some(array);
+            count += 1;
+        }
+        Self::at(op, slots, arrays)
+    }
+
+    fn at<T: Real>(op: &StencilOperator<T>, slots: [usize; M], arrays: [Option<usize>; M]) -> Self {
         let extents = op.grid.extents();
-        let mut slots = [CENTRE; M];
-        slots[..op.terms.len()].copy_from_slice(&op.terms);
         let offsets = slots.map(offset);
         let stride = [extents[0] as isize, (extents[0] * extents[1]) as isize];
         let shifts = offsets.map(|o| o[1] * stride[0] + o[2] * stride[1]);
         let wraps = [0, 1, 2].map(|axis| op.grid.wraps(axis));
-        Self { dim: op.grid.dim(), extents, count: op.terms.len(), slots, offsets, shifts, wraps }
+        Self { dim: op.grid.dim(), extents, slots, arrays, offsets, shifts, wraps }
     }
 
     /// Line (j, k).
@@ -104,14 +117,22 @@ impl<const M: usize> Plan<M> {
 
     /// Where term m reads x for point i of a line.
     #[inline(always)]
-    fn end_index(&self, line: &Line<M>, m: usize, i: usize) -> usize {
+    pub(crate) fn end_index(&self, line: &Line<M>, m: usize, i: usize) -> usize {
         line.starts[m] + step(i, self.offsets[m][0], line.n, self.wraps[0])
     }
 
     /// Where term m starts to read x for the inner points of a line.
     #[inline(always)]
-    fn inner_start(&self, line: &Line<M>, m: usize) -> usize {
+    pub(crate) fn inner_start(&self, line: &Line<M>, m: usize) -> usize {
         (line.starts[m] + 1).wrapping_add_signed(self.offsets[m][0])
+    }
+}
+
+impl Plan<3> {
+    /// The terms on the point's own line, in order.
+    pub(crate) fn own_line<T: Real>(op: &StencilOperator<T>) -> Self {
+        let slots = [CENTRE - 1, CENTRE, CENTRE + 1];
+        Self::at(op, slots, slots.map(|s| op.terms.iter().position(|t| *t == s)))
     }
 }
 
@@ -150,7 +171,7 @@ impl<T: Real, const M: usize> Shared<T, M> {
         let [low, inner, high] = line.places.map(|p| &folded[p].coefficients);
         let mut all = Self { inner: [T::zero(); M], ends: [[T::zero(); M]; 2] };
         for m in 0..M {
-            if m < plan.count {
+            if plan.arrays[m].is_some() {
                 let s = plan.slots[m];
                 (all.inner[m], all.ends[0][m], all.ends[1][m]) = (inner[s], low[s], high[s]);
             }
@@ -182,8 +203,8 @@ impl<'a, T: Real, const M: usize> Own<'a, T, M> {
         let inner = line.n.saturating_sub(2);
         let mut all = Self { inner: [&[]; M], ends: [[T::zero(); M]; 2] };
         for m in 0..M {
-            if let Some(array) = arrays.get(m) {
-                let own = &array[line.base..line.base + line.n];
+            if let Some(array) = plan.arrays[m] {
+                let own = &arrays[array][line.base..line.base + line.n];
                 all.inner[m] = &own[line.n - inner - 1..][..inner];
                 (all.ends[0][m], all.ends[1][m]) = (own[0], own[line.n - 1]);
             } else {
@@ -328,7 +349,7 @@ fn scatter_line<T: Real, W: Weights<T, M>, const M: usize>(
     x: &mut [T],
 ) {
     let n = line.n;
-    for m in 0..plan.count {
+    for m in (0..M).filter(|&m| plan.arrays[m].is_some()) {
         for (side, i) in [0, n - 1].into_iter().enumerate().take(n) {
             let to = plan.end_index(line, m, i);
             x[to] = w.end(m, side).mul_add(y[i], x[to]);

@@ -10,12 +10,14 @@ mod boundary;
 mod lines;
 mod masked;
 mod operator;
+mod red_black;
 mod stencil;
 
 pub(crate) use boundary::Ghost;
 pub use boundary::{Boundary, Centring};
 pub use masked::Mask;
 pub use operator::StencilOperator;
+pub use red_black::RedBlack;
 pub use stencil::Stencil;
 
 use crate::error::{Error, Result};
@@ -164,8 +166,27 @@ impl Grid {
         at
     }
 
+    /// Intervals of length h between the sides (around a periodic axis).
+    pub(crate) fn intervals(&self, axis: usize) -> usize {
+        let n = self.extents[axis];
+        match self.centring {
+            Centring::Cell => n,
+            Centring::Vertex if self.wraps(axis) => n,
+            Centring::Vertex => {
+                let kept = self.boundaries[axis].iter().filter(|b| b.keeps_vertex()).count();
+                n + 1 - kept
+            }
+        }
+    }
+
+    /// The same box with another extent and spacing of an axis.
+    pub(crate) fn resized(mut self, axis: usize, n: usize, h: f64) -> Self {
+        (self.extents[axis], self.spacing[axis]) = (n, h);
+        self
+    }
+
     /// Distance of the first unknown from the low side, in spacings.
-    fn first(&self, axis: usize) -> f64 {
+    pub(crate) fn first(&self, axis: usize) -> f64 {
         match (self.centring, self.boundaries[axis][0]) {
             (Centring::Cell, _) => 0.5,
             (Centring::Vertex, Boundary::Dirichlet) => 1.0,
@@ -195,5 +216,13 @@ impl Grid {
             to[axis] = at.rem_euclid(n) as usize;
         }
         Some(to)
+    }
+
+    /// The offset from one point to another one within −1 … 1 of it, the short way around periodic axes.
+    pub(crate) fn offset_between(&self, from: [usize; 3], to: [usize; 3]) -> [isize; 3] {
+        std::array::from_fn(|axis| {
+            let (n, d) = (self.extents[axis] as isize, to[axis] as isize - from[axis] as isize);
+            if self.wraps(axis) && d.abs() > 1 { d - n * d.signum() } else { d }
+        })
     }
 }

@@ -114,6 +114,49 @@ impl<T: Real> StencilOperator<T> {
         }
     }
 
+    /// The stencil away from all sides, for a constant operator; of the first point else.
+    pub(crate) fn inner(&self) -> Stencil<T> {
+        match &self.rows {
+            Rows::Constant(folded) => folded[0],
+            Rows::PerPoint(..) => self.row([0; 3]),
+        }
+    }
+
+    /// The entries of a point's row that are not 0.
+    pub(crate) fn entries(&self, point: [usize; 3]) -> impl Iterator<Item = ([usize; 3], T)> + '_ {
+        let row = self.row(point);
+        let filled = self.terms.iter().filter(move |s| row.coefficients[**s] != T::zero());
+        filled.filter_map(move |&s| Some((self.grid.neighbour(point, offset(s))?, row.coefficients[s])))
+    }
+
+    /// Points without any coupling to others, such as solid ones.
+    pub(crate) fn decoupled(&self) -> Vec<u32> {
+        let alone = |index: &usize| {
+            let point = self.grid.point(*index);
+            self.entries(point).all(|(to, _)| to == point)
+        };
+        if self.is_constant() {
+            return Vec::new();
+        }
+        (0..self.grid.len()).filter(alone).map(|i| i as u32).collect()
+    }
+
+    /// Mean |c| of the two neighbours along each axis.
+    pub(crate) fn couplings(&self) -> [f64; 3] {
+        std::array::from_fn(|axis| {
+            let along = |s: usize| (0..3).all(|a| (offset(s)[a] != 0) == (a == axis));
+            let size = |s: &usize| match &self.rows {
+                Rows::Constant(folded) => folded[0].coefficients[*s].f64().abs(),
+                Rows::PerPoint(arrays, _) => {
+                    let array = self.terms.iter().zip(arrays).find(|(t, _)| *t == s).map(|(_, a)| a);
+                    let sum = |a: &Vec<T>| a.iter().map(|c| c.f64().abs()).sum::<f64>() / a.len() as f64;
+                    array.map_or(0.0, sum)
+                }
+            };
+            self.terms.iter().filter(|s| along(**s)).map(size).sum()
+        })
+    }
+
     /// `scale`·A + `shift`·I on the same grid: I − γhL is `affine(γh, 1)` of −L.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod linear;
 mod matrix;
 pub(crate) mod newton;
 mod options;
+mod slope;
 
 pub use consistent::Algebraic;
 pub use matrix::IterationMatrix;
@@ -15,3 +16,4 @@ pub use options::{
     Configured, ImplicitMethod, ImplicitOptions, KrylovChoice, KrylovMethod, LinearChoice,
     PreconditionerFactory,
 };
+pub(crate) use slope::Slope;

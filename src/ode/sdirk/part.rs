@@ -51,6 +51,7 @@ impl<T: Real, D: Dynamics<T>> Dynamics<T> for Implicit<'_, D> {
         self.0.sparsity()
     }
 
+    #[inline(always)]
     fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut D::Scratch) {
         match D::SPLIT {
             true => j.by_products(self, at, scratch),
