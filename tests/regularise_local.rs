@@ -178,7 +178,15 @@ fn published_form_holds_the_first_stage_constant() {
     let (net, setup) = (Net::field(), Setup::default());
     let theta = Net::theta();
     let u = setup.y0();
-    let info = StepInfo { t: 0.2, h: 0.4, t1: 0.6, to_stop: false, from_stop: false, error: 0.0 };
+    let info = StepInfo {
+        t: 0.2,
+        h: 0.4,
+        t1: 0.6,
+        to_stop: false,
+        from_stop: false,
+        error: 0.0,
+        iterations: Default::default(),
+    };
     let gradient = |first, fsal: bool| {
         let mut stepper = match fsal {
             true => ExplicitStepper::new(&net, &Tsit5, setup.batch),

@@ -65,7 +65,7 @@ pub use second_order::{SecondOrder, SecondOrderMemory};
 use crate::error::{Error, Result};
 use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
-use jacobian::Jacobian;
+pub use jacobian::Jacobian;
 
 /// Where a right-hand side is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,15 @@ pub struct Tangent<'a, T> {
     pub y: &'a [T],
     /// Component along θ, or empty for none.
     pub theta: &'a [T],
+}
+
+/// A part of a right-hand side f = f_explicit + f_implicit, for implicit–explicit methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What explicit stages integrate.
+    Explicit,
+    /// What implicit stages integrate: the stiff part.
+    Implicit,
 }
 
 /// A right-hand side y' = f(t, y; θ) on `dim × batch` column-major slices, with its products.
@@ -189,6 +198,44 @@ pub trait Dynamics<T: Real>: Sync {
     fn eval_lanes(&self, t: Lanes<T>, y: &[Lanes<T>], theta: &[Lanes<T>], dy: &mut [Lanes<T>]) {
         let _ = (t, y, theta, dy);
         unimplemented_lanes()
+    }
+
+    /// Whether f is a sum of an explicit and an implicit part ([`compose::Split`]); without it f is all
+    /// implicit.
+    const SPLIT: bool = false;
+
+    /// `dy` ← the part of f(t, y; θ).
+    fn eval_part(&self, part: Part, at: Point<'_, T>, dy: &mut [T], scratch: &mut Self::Scratch) {
+        match part {
+            Part::Explicit => dy.fill(T::of(0.0)),
+            Part::Implicit => self.eval(at, dy, scratch),
+        }
+    }
+
+    /// [`vjp`](Dynamics::vjp) of the part of f. ACCUMULATES.
+    fn vjp_part(
+        &self,
+        part: Part,
+        at: Point<'_, T>,
+        dy_bar: &[T],
+        [y_bar, theta_bar]: [&mut [T]; 2],
+        scratch: &mut Self::Scratch,
+    ) -> T {
+        match part {
+            Part::Explicit => T::of(0.0),
+            Part::Implicit => self.vjp(at, dy_bar, y_bar, theta_bar, scratch),
+        }
+    }
+
+    /// [`jvp`](Dynamics::jvp) of the implicit part of f.
+    fn jvp_implicit(
+        &self,
+        at: Point<'_, T>,
+        dot: Tangent<'_, T>,
+        dy_dot: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) {
+        self.jvp(at, dot, dy_dot, scratch);
     }
 
     /// Checks what the dynamics was built from (say, that the terms of a sum have the same rows).

@@ -6,7 +6,7 @@ use super::controller::History;
 use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
 use super::options::{Options, Save};
-use super::solution::{Located, Solution, StepInfo, Warning};
+use super::solution::{Iterations, Located, Solution, StepInfo, Warning};
 use super::step::{StepView, Stepper, take};
 use crate::error::{Attempt, Error, Failure, Result};
 use crate::integrate::Controller;
@@ -111,7 +111,7 @@ impl<T: Real> Drive<T> {
         observer: &mut O,
     ) -> Result<()> {
         let clock = Instant::now();
-        let nfe0 = stepper.nfe();
+        let (nfe0, work0) = (stepper.nfe(), stepper.implicit_work());
         self.reset(stepper, y0, options);
         let below = options.check(span[0], span[1], stepper.dim())?;
         check_estimate(options, stepper.estimates().error_power())?;
@@ -119,11 +119,13 @@ impl<T: Real> Drive<T> {
             let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
             self.solution.stats.warnings.push(Warning::BelowResolution { rtol, epsilon });
         }
+        stepper.prepare(span[0], &mut self.y, &options.norm)?;
         let outcome = self.integrate(stepper, span, options, observer);
         if outcome.is_err() {
             self.keep_reached(span[0], options);
         }
         self.solution.stats.nfe = stepper.nfe() - nfe0;
+        self.solution.stats.implicit = stepper.implicit_work() - work0;
         self.solution.stats.time = clock.elapsed();
         outcome
     }
@@ -143,6 +145,10 @@ impl<T: Real> Drive<T> {
         solution.steps.clear();
         solution.attempts.clear();
         solution.dense.data.clear();
+        if options.save == Save::Dense {
+            solution.dense.weights.clear();
+            solution.dense.weights.extend_from_slice(stepper.dense_weights());
+        }
         solution.stats = Default::default();
         if let Save::At(times) = &options.save {
             solution.y.reserve(times.len() * n);
@@ -244,7 +250,9 @@ impl<T: Real> Drive<T> {
         let h = if clipped { remaining } else { at.h };
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
-        let info = StepInfo { t: at.t, h, t1, to_stop, from_stop: at.from_stop, error: T::zero() };
+        let iterations = Iterations::default();
+        let info =
+            StepInfo { t: at.t, h, t1, to_stop, from_stop: at.from_stop, error: T::zero(), iterations };
         let before = at.history;
         let (error, factor, accepted) = dispatch(Attempted {
             stepper,
@@ -254,7 +262,7 @@ impl<T: Real> Drive<T> {
             options,
             history: &mut at.history,
         });
-        let info = StepInfo { error, ..info };
+        let info = StepInfo { error, iterations: stepper.iterations(), ..info };
         self.note(at, h, error, accepted);
         at.attempts += 1;
         // A step cut short by a stop says nothing about the error's course.
@@ -373,6 +381,15 @@ impl<T: Real> Drive<T> {
         error: T,
         options: &Options<T>,
     ) -> Result<()> {
+        if let Some(factor) = stepper.unsolved() {
+            let tried = self.last[(at.attempts - 1) % KEPT].map_or(at.h, |a| T::of(a.h));
+            at.h = tried * factor;
+            let small = at.h.abs() < smallest_step(at.t, at.span[1], options);
+            return match options.controller.is_adaptive() && !small {
+                true => Ok(()),
+                false => Err(self.post_mortem(stepper, Failure::Nonlinear, at, options)),
+            };
+        }
         let finite = error.is_finite();
         at.non_finite = if finite { 0 } else { at.non_finite + 1 };
         if !options.controller.is_adaptive() || at.non_finite > NON_FINITE_TRIES {
@@ -395,7 +412,8 @@ impl<T: Real> Drive<T> {
 
     #[cold]
     fn diagnose<S: Stepper<T>>(&mut self, stepper: &S, t: T, h: T, error: T, options: &Options<T>) {
-        let info = StepInfo { t, h, t1: t + h, to_stop: false, from_stop: false, error };
+        let iterations = stepper.iterations();
+        let info = StepInfo { t, h, t1: t + h, to_stop: false, from_stop: false, error, iterations };
         let index = self.solution.steps.len();
         let step = view(stepper, index, &info, [&self.y, &self.y1], &options.norm);
         let stiffness = Stiffness::default().value(&step, &mut self.work);
@@ -419,17 +437,18 @@ impl<T: Real> Drive<T> {
         observer: &mut O,
     ) -> Result<()> {
         let clock = Instant::now();
-        let nfe0 = stepper.nfe();
+        let (nfe0, work0) = (stepper.nfe(), stepper.implicit_work());
         let (steps, located, times) = recorded;
         self.reset(stepper, y0, options);
         let Some(first) = steps.first() else {
             return Err(Error::invalid("the recorded steps", "empty", "record a solve first"));
         };
+        stepper.prepare(first.t, &mut self.y, &options.norm)?;
         stepper.begin(first.t, &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
             let square = take(stepper, info, &self.y, &mut self.y1, &options.norm);
-            let info = StepInfo { error: square.sqrt(), ..*info };
+            let info = StepInfo { error: square.sqrt(), iterations: stepper.iterations(), ..*info };
             while located.get(saved).is_some_and(|l| l.step == j) {
                 self.save_inside(stepper, times[saved], located[saved], (info.t, info.h));
                 saved += 1;
@@ -447,6 +466,7 @@ impl<T: Real> Drive<T> {
         self.solution.stats.accepted = steps.len();
         self.solution.stats.first_h = first.h.abs().f64();
         self.solution.stats.nfe = stepper.nfe() - nfe0;
+        self.solution.stats.implicit = stepper.implicit_work() - work0;
         self.solution.stats.time = clock.elapsed();
         Error::check_finite("the replayed state", &self.y)
     }
@@ -493,6 +513,7 @@ pub(crate) fn view<'a, T: Real, S: Stepper<T>>(
         stages: stepper.stages(),
         tape: stepper.tape(),
         error: info.error,
+        iterations: info.iterations,
         norm,
         estimates: stepper.estimates(),
         dim: stepper.dim(),

@@ -21,7 +21,7 @@ pub use heuristic::{ErrorEstimate, Heuristic, Stiffness, StiffnessKind};
 pub use initial::initial_step;
 pub use options::{BelowResolution, Options, Problem, Save};
 pub(crate) use solution::polynomial;
-pub use solution::{Located, Partial, Solution, Statistics, StepInfo, Warning};
+pub use solution::{ImplicitWork, Iterations, Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub(crate) use step::check_step;
 pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent, StepView,

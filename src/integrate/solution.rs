@@ -15,10 +15,53 @@ pub struct Statistics {
     pub rejected: usize,
     /// Size of the first attempted step (positive).
     pub first_h: f64,
+    /// What implicit steps cost; all zero for explicit ones.
+    pub implicit: ImplicitWork,
     /// Wall time.
     pub time: Duration,
     /// What the user should know, each said once.
     pub warnings: Vec<Warning>,
+}
+
+/// What the equations of implicit steps cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImplicitWork {
+    /// Jacobians evaluated.
+    pub jacobians: usize,
+    /// Iteration matrices factorised (or preconditioners set up).
+    pub factorisations: usize,
+    /// Linear systems solved.
+    pub linear_solves: usize,
+    /// Newton iterations.
+    pub newton_iterations: usize,
+    /// Iterations of the linear solver, when it is an iterative one.
+    pub linear_iterations: usize,
+    /// Attempts whose equations could not be solved: Newton diverged, the matrix was singular or the
+    /// linear solver did not converge. Each is a rejected step too.
+    pub failures: usize,
+}
+
+impl std::ops::Sub for ImplicitWork {
+    type Output = Self;
+    fn sub(self, before: Self) -> Self {
+        Self {
+            jacobians: self.jacobians - before.jacobians,
+            factorisations: self.factorisations - before.factorisations,
+            linear_solves: self.linear_solves - before.linear_solves,
+            newton_iterations: self.newton_iterations - before.newton_iterations,
+            linear_iterations: self.linear_iterations - before.linear_iterations,
+            failures: self.failures - before.failures,
+        }
+    }
+}
+
+/// Iterations that one step took; zero for explicit steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Iterations {
+    /// Of Newton's method, all stages together.
+    pub newton: u32,
+    /// Of the linear solver, when it is an iterative one.
+    pub linear: u32,
 }
 
 /// Something a solve wants the user to know.
@@ -62,6 +105,8 @@ pub struct StepInfo<T> {
     pub from_stop: bool,
     /// Error estimate E.
     pub error: T,
+    /// Iterations it took.
+    pub iterations: Iterations,
 }
 
 impl<T: Real> StepInfo<T> {

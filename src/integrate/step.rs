@@ -2,7 +2,7 @@
 //! accepted step leaves behind for heuristics and observers) and [`StepCotangent`] (where
 //! heuristics put their derivatives).
 
-use super::solution::{Solution, StepInfo};
+use super::solution::{ImplicitWork, Iterations, Solution, StepInfo};
 use crate::error::{Error, Result};
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 
@@ -25,6 +25,8 @@ pub struct StepView<'a, T> {
     pub tape: &'a [T],
     /// The controller's error estimate E (0 for a method without one).
     pub error: T,
+    /// Iterations the step took (zero for explicit methods).
+    pub iterations: Iterations,
     /// The norm E was measured in.
     pub norm: &'a ErrorNorm<T>,
     /// The method's estimates as functions of the step.
@@ -148,6 +150,21 @@ pub trait Stepper<T: Real> {
     /// The method's estimates.
     fn estimates(&self) -> &dyn Estimates<T>;
 
+    /// Coefficients of ϑ¹, ϑ², … in the weights b_i(ϑ) of the dense output y + h Σ b_i(ϑ) k_i, one row
+    /// for each of [`stages`](Self::stages).
+    fn dense_weights(&self) -> &[Vec<f64>];
+
+    /// Called once before the first step of a solve, with the parameters set: refuses what the method
+    /// cannot integrate, and makes the initial state consistent where the problem has algebraic
+    /// equations.
+    ///
+    /// # Errors
+    /// What the method needs and the problem does not have.
+    fn prepare(&mut self, t: T, y: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
+        let _ = (t, y, norm);
+        Ok(())
+    }
+
     /// Evaluates the derivative at (t, y) afresh, forgetting what the last step left.
     fn begin(&mut self, t: T, y: &[T]);
 
@@ -165,6 +182,23 @@ pub trait Stepper<T: Real> {
 
     /// The stages of the last attempt.
     fn stages(&self) -> &[T];
+
+    /// When the equations of the last attempt could not be solved (it then returned NaN): the factor
+    /// on h to try next.
+    fn unsolved(&self) -> Option<T> {
+        None
+    }
+
+    /// Iterations of the last attempt.
+    #[inline(always)]
+    fn iterations(&self) -> Iterations {
+        Iterations::default()
+    }
+
+    /// What the implicit steps cost so far.
+    fn implicit_work(&self) -> ImplicitWork {
+        ImplicitWork::default()
+    }
 
     /// What the last attempt's evaluations kept for the reverse.
     fn tape(&self) -> &[T] {
@@ -355,6 +389,16 @@ pub trait Reverse<T: Real>: Stepper<T> {
         back: &mut Backward<T>,
         theta_bar: &mut [T],
     );
+
+    /// The reverse of what [`prepare`](Stepper::prepare) did to the initial state: `y_bar` from the
+    /// cotangent of the consistent state `y0` to that of the given one; ACCUMULATES into `theta_bar`.
+    ///
+    /// # Errors
+    /// Equations that cannot be solved.
+    fn prepare_pullback(&mut self, t: T, y0: &[T], y_bar: &mut [T], theta_bar: &mut [T]) -> Result<()> {
+        let _ = (t, y0, y_bar, theta_bar);
+        Ok(())
+    }
 
     /// Vector–Jacobian products so far.
     fn nvjp(&self) -> usize;

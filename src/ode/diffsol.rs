@@ -401,7 +401,7 @@ impl<'a> Run<'a> {
     /// Records an accepted step.
     fn accepted(&mut self, [t, t1]: [f64; 2], to_stop: bool, y: &[f64]) {
         let (h, error) = (t1 - t, f64::NAN);
-        let step = StepInfo { t, h, t1, to_stop, from_stop: false, error };
+        let step = StepInfo { t, h, t1, to_stop, from_stop: false, error, iterations: Default::default() };
         self.solution.steps.push(step);
         if self.last.len() == KEPT {
             self.last.remove(0);

@@ -2,9 +2,9 @@
 //! parameters). Small systems written generically run sixteen at a time in SIMD lanes; everything
 //! else runs one at a time; both are spread over threads. Each trajectory has the bits of solving it alone.
 
+use super::explicit::refuse_mass;
 use super::lanes::LaneSolver;
-use super::solve::{Solver, batch_of};
-use super::tableau::ExplicitRk;
+use super::solve::{Solver, StepMethod, batch_of};
 use crate::dynamics::Dynamics;
 use crate::error::{Error, Result};
 use crate::integrate::{Options, Partial, Problem, Save, Silent, Solution, check_estimate};
@@ -90,12 +90,12 @@ impl<T: Real> Part<T> {
 /// Inputs or options that do not fit. A trajectory that stops early is in `failures`.
 pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
     dynamics: &D,
-    method: &impl ExplicitRk,
+    method: &impl StepMethod<T, D>,
     problem: &Problem<'_, T>,
     options: &Options<T>,
 ) -> Result<Ensemble<T>> {
     let (dim, params) = (dynamics.dim(), dynamics.num_params());
-    let count = batch_of(dynamics, problem.y0)?;
+    let count = batch_of(dim, problem.y0)?;
     let shared = problem.theta.len() == params;
     if !shared {
         Error::check_len(
@@ -108,9 +108,10 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
     Error::check_finite("y0", problem.y0)?;
     Error::check_finite("theta", problem.theta)?;
     options.check(problem.span[0], problem.span[1], dim)?;
-    let tableau = method.tableau();
-    let power = (!tableau.error.is_empty()).then_some(tableau.order);
-    check_estimate(options, power)?;
+    check_estimate(options, method.has_error().then_some(1))?;
+    if method.explicit().is_some() {
+        refuse_mass(dynamics)?;
+    }
     let t = match &options.save {
         Save::End => vec![problem.span[1]],
         Save::At(times) => times.clone(),
@@ -124,10 +125,10 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
         if shared { problem.theta } else { &problem.theta[i * params..(i + 1) * params] }
     };
     let task = Task { dynamics, problem, options, length: dim * t.len(), theta: &theta };
-    let lanes = D::SIMD_LANES && LaneSolver::<T, D>::serves(tableau, options);
+    let lanes = method.explicit().filter(|t| D::SIMD_LANES && LaneSolver::<T, D>::serves(t, options));
     let parts = parallel::chunks(count, CHUNK, |range| match lanes {
-        true => LaneSolver::new(&task, tableau, range).run(),
-        false => task.one_by_one(tableau, range),
+        Some(tableau) => LaneSolver::new(&task, tableau, range).run(),
+        None => task.one_by_one(method, range),
     });
     let mut all = Ensemble {
         dim,
@@ -167,7 +168,7 @@ impl<T: Real, D: Dynamics<T>> Task<'_, T, D> {
         }
     }
 
-    fn one_by_one(&self, method: &impl ExplicitRk, range: Range<usize>) -> Part<T> {
+    fn one_by_one(&self, method: &impl StepMethod<T, D>, range: Range<usize>) -> Part<T> {
         let mut solver = Solver::new(self.dynamics, method, 1);
         let mut part = Part::new(range.len(), self.length);
         for (slot, i) in range.enumerate() {

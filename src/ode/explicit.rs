@@ -6,6 +6,7 @@
 use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
+use crate::error::{Error, Result};
 use crate::integrate::{Estimates, Stepper, error_square};
 use crate::num::{ErrorNorm, Real, Scalar, combine, combine_differences};
 
@@ -65,6 +66,19 @@ fn row_sum<E: Scalar, const N: usize>(row: &[f64], k: &[E]) -> [E; N] {
     acc
 }
 
+/// y + h Σ_j row_j k_j. The latest stage is what a step waits for: it joins last, by one fused operation.
+#[inline(always)]
+fn advance<E: Scalar, const N: usize>(y: &[E; N], h: E, row: &[f64], k: &[E]) -> [E; N] {
+    let last = row.len() - 1;
+    let (earlier, latest) = k.split_at(last * N);
+    let mut g = row_sum::<E, N>(&row[..last], earlier);
+    let weight = h * E::of(row[last]);
+    for c in 0..N {
+        g[c] = weight.mul_add(latest[c], h.mul_add(g[c], y[c]));
+    }
+    g
+}
+
 impl<E: Scalar> Step<'_, E> {
     #[inline(always)]
     fn time(&self, i: usize) -> E {
@@ -83,10 +97,7 @@ impl<E: Scalar> Step<'_, E> {
     ) -> [E; N] {
         let t = self.time(i);
         let (done, next) = self.k.split_at_mut(i * N);
-        let mut g = row_sum::<E, N>(row, done);
-        for c in 0..N {
-            g[c] = self.h.mul_add(g[c], y[c]);
-        }
+        let g = advance::<E, N>(y, self.h, row, done);
         f.eval(t, &g, &mut next[..N]);
         g
     }
@@ -116,10 +127,7 @@ impl<E: Scalar> Step<'_, E> {
             }
         }
         if !method.fsal {
-            let sum = row_sum::<E, N>(&method.b, self.k);
-            for c in 0..N {
-                self.y1[c] = self.h.mul_add(sum[c], y[c]);
-            }
+            self.y1[..N].copy_from_slice(&advance::<E, N>(&y, self.h, &method.b, self.k));
         }
     }
 
@@ -329,6 +337,18 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     }
 }
 
+/// Refuses a right-hand side with a mass matrix, which explicit methods would ignore.
+///
+/// # Errors
+/// There is one.
+pub(crate) fn refuse_mass<T: Real, D: Dynamics<T>>(dynamics: &D) -> Result<()> {
+    if dynamics.mass().is_none() {
+        return Ok(());
+    }
+    let needed = "explicit methods take none: use an implicit one (say Rodas5P)";
+    Err(Error::invalid("the mass matrix", "given", needed))
+}
+
 impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     fn len(&self) -> usize {
         self.g.len()
@@ -364,6 +384,14 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     #[inline(always)]
     fn estimates(&self) -> &dyn Estimates<T> {
         &self.method
+    }
+
+    fn dense_weights(&self) -> &[Vec<f64>] {
+        &self.method.dense
+    }
+
+    fn prepare(&mut self, _: T, _: &mut [T], _: &ErrorNorm<T>) -> Result<()> {
+        refuse_mass(self.dynamics)
     }
 
     fn begin(&mut self, t: T, y: &[T]) {

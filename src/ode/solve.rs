@@ -1,4 +1,4 @@
-//! Solving one initial value problem, or a batch that shares its steps.
+//! Solving one initial value problem, or a batch that shares its steps: one door for every method.
 
 use super::explicit::ExplicitStepper;
 use super::tableau::ExplicitRk;
@@ -7,6 +7,45 @@ use crate::error::{Error, Result};
 use crate::integrate::{Drive, Observer, Options, Partial, Problem, Silent, Solution, Stepper};
 use crate::num::Real;
 
+/// A one-step method: a value that makes steppers for right-hand sides `D`. `&Tsit5` and `&Rodas5P` are
+/// two of them, so that a user changes one word to change the method.
+pub trait StepMethod<T: Real, D: Dynamics<T>>: Sync {
+    /// What takes its steps.
+    type Stepper<'a>: Stepper<T>
+    where
+        D: 'a;
+
+    /// A stepper for states of `batch` columns.
+    fn stepper<'a>(&self, dynamics: &'a D, batch: usize) -> Self::Stepper<'a>;
+
+    /// Whether the method estimates its error, which adaptive steps need.
+    fn has_error(&self) -> bool;
+
+    /// The method as a table of explicit coefficients, where it is one (SIMD lanes run it).
+    fn explicit(&self) -> Option<&super::tableau::Tableau> {
+        None
+    }
+}
+
+impl<T: Real, D: Dynamics<T>, M: ExplicitRk> StepMethod<T, D> for M {
+    type Stepper<'a>
+        = ExplicitStepper<'a, T, D>
+    where
+        D: 'a;
+
+    fn stepper<'a>(&self, dynamics: &'a D, batch: usize) -> ExplicitStepper<'a, T, D> {
+        ExplicitStepper::new(dynamics, self, batch)
+    }
+
+    fn has_error(&self) -> bool {
+        !self.tableau().error.is_empty()
+    }
+
+    fn explicit(&self) -> Option<&super::tableau::Tableau> {
+        Some(self.tableau())
+    }
+}
+
 /// Solves y' = f(t, y; θ), y(t0) = y0. The columns of y0 (`dim × batch`) share every step.
 ///
 /// # Errors
@@ -14,11 +53,11 @@ use crate::num::Real;
 /// was reached.
 pub fn solve<T: Real, D: Dynamics<T>>(
     dynamics: &D,
-    method: &impl ExplicitRk,
+    method: &impl StepMethod<T, D>,
     problem: &Problem<'_, T>,
     options: &Options<T>,
 ) -> Result<Solution<T>, Partial<T>> {
-    let batch = batch_of(dynamics, problem.y0)?;
+    let batch = batch_of(dynamics.dim(), problem.y0)?;
     let mut solver = Solver::new(dynamics, method, batch);
     solver.run(problem, options, &mut Silent)?;
     Ok(solver.drive.solution)
@@ -28,8 +67,7 @@ pub fn solve<T: Real, D: Dynamics<T>>(
 ///
 /// # Errors
 /// An empty state, or a length that is no multiple of the right-hand side's dimension.
-pub(crate) fn batch_of<T: Real, D: Dynamics<T>>(dynamics: &D, y: &[T]) -> Result<usize> {
-    let dim = dynamics.dim();
+pub(crate) fn batch_of<T: Real>(dim: usize, y: &[T]) -> Result<usize> {
     if y.is_empty() || dim == 0 || !y.len().is_multiple_of(dim) {
         let needed = format!("a positive multiple of the right-hand side's dimension {dim}");
         return Err(Error::Length { what: "y0", given: y.len(), needed });
@@ -38,17 +76,30 @@ pub(crate) fn batch_of<T: Real, D: Dynamics<T>>(dynamics: &D, y: &[T]) -> Result
 }
 
 /// A solver whose memory is reused from problem to problem: after the first, solves allocate
-/// nothing but what they save.
-pub struct Solver<'a, T: Real, D: Dynamics<T>> {
-    pub(crate) stepper: ExplicitStepper<'a, T, D>,
+/// nothing but what they save. `S` is what takes the steps ([`StepMethod::Stepper`]).
+pub struct Solver<T: Real, S> {
+    pub(crate) stepper: S,
     pub(crate) drive: Drive<T>,
 }
 
-impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
+impl<T: Real, S: Stepper<T>> Solver<T, S> {
     /// A solver for states of `batch` columns.
-    pub fn new(dynamics: &'a D, method: &impl ExplicitRk, batch: usize) -> Self {
-        let stepper = ExplicitStepper::new(dynamics, method, batch);
+    pub fn new<'a, D, M>(dynamics: &'a D, method: &M, batch: usize) -> Self
+    where
+        D: Dynamics<T>,
+        M: StepMethod<T, D, Stepper<'a> = S>,
+    {
+        Self::with(method.stepper(dynamics, batch))
+    }
+
+    /// A solver that steps by `stepper`.
+    pub fn with(stepper: S) -> Self {
         Self { drive: Drive::new(stepper.len()), stepper }
+    }
+
+    /// The stepper.
+    pub fn stepper(&self) -> &S {
+        &self.stepper
     }
 
     /// Solves; the solution stays in the solver's memory.
@@ -97,7 +148,7 @@ impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
     }
 
     fn check(&self, problem: &Problem<'_, T>) -> Result<()> {
-        batch_of(self.stepper.dynamics, problem.y0)?;
+        batch_of(self.stepper.dim(), problem.y0)?;
         Error::check_len("y0", problem.y0.len(), self.stepper.len(), "dim × batch")?;
         Error::check_len(
             "theta",
@@ -117,7 +168,6 @@ impl<'a, T: Real, D: Dynamics<T>> Solver<'a, T, D> {
     ) -> Result<(), Partial<T>> {
         self.check(problem)?;
         self.stepper.set_theta(problem.theta);
-        self.drive.solution.dense.weights.clone_from(&self.stepper.method().dense);
         let outcome = self.drive.run(&mut self.stepper, problem.y0, problem.span, options, observer);
         outcome.map_err(|error| Partial { error, solution: Box::new(self.drive.solution.clone()) })
     }

@@ -3,6 +3,9 @@
 //! A Runge–Kutta method with weights b has order p exactly when, for every rooted tree t with at
 //! most p vertices,  Σ_i b_i φ_i(t) = 1/γ(t),  where φ_i(•) = 1 and, for the tree that grafts
 //! `branch` onto the root of `trunk`,  φ_i(t) = φ_i(trunk) · Σ_j a_ij φ_j(branch).
+//! Additive methods, whose parts have matrices of their own but the same b (Kennedy & Carpenter 2003,
+//! section 2), have one condition for every tree with coloured branches: a branch of colour c is
+//! grafted by the matrix of part c (the coupling conditions are the trees of more than one colour).
 //! Conditions are compared with their rounding scale Σ_i |b_i| |φ|_i(t) (the same recursion over
 //! |a_ij|): coefficients rounded to f64 cannot satisfy them better than a few ulp of it.
 
@@ -20,6 +23,8 @@ pub struct Tree {
     pub density: f64,
     /// Index of the tree that keeps the root, and of the tree grafted onto it; `None` for •.
     pub product: Option<(usize, usize)>,
+    /// Which matrix grafts the branch: 0 unless the method is additive.
+    pub colour: usize,
 }
 
 /// All rooted trees up to an order, ordered by their number of vertices.
@@ -31,22 +36,29 @@ pub struct RootedTrees {
 }
 
 impl RootedTrees {
-    /// Generates every rooted tree with at most `order` vertices, each once: a branch is grafted
-    /// only if it does not come after the last branch of its trunk, so branches are sorted.
+    /// Generates every rooted tree with at most `order` vertices, each once.
     pub fn up_to(order: usize) -> Self {
-        let mut trees = vec![Tree { order: 1, density: 1.0, product: None }];
+        Self::coloured(order, 1)
+    }
+
+    /// Every rooted tree with branches of `colours` colours, each once: a branch is grafted only if it
+    /// does not come after the last branch of its trunk, so branches are sorted.
+    pub fn coloured(order: usize, colours: usize) -> Self {
+        let mut trees = vec![Tree { order: 1, density: 1.0, product: None, colour: 0 }];
         let mut start = vec![0, 0, 1];
         for n in 2..=order {
             for trunk_order in 1..n {
                 for trunk in start[trunk_order]..start[trunk_order + 1] {
                     let last = trees[trunk].product.map_or(usize::MAX, |(_, branch)| branch);
-                    for branch in start[n - trunk_order]..start[n - trunk_order + 1] {
-                        if branch > last {
+                    let last = (last, trees[trunk].colour);
+                    let branches = start[n - trunk_order]..start[n - trunk_order + 1];
+                    for (branch, colour) in branches.flat_map(|b| (0..colours).map(move |c| (b, c))) {
+                        if (branch, colour) > last {
                             break;
                         }
                         let density =
                             trees[trunk].density / trunk_order as f64 * n as f64 * trees[branch].density;
-                        trees.push(Tree { order: n, density, product: Some((trunk, branch)) });
+                        trees.push(Tree { order: n, density, product: Some((trunk, branch)), colour });
                     }
                 }
             }
@@ -72,12 +84,13 @@ impl RootedTrees {
         self.start[order]..self.start[order + 1]
     }
 
-    /// Bracket notation of tree `k`: • is the single vertex, [t₁t₂…] joins trees at a new root.
+    /// Bracket notation of tree `k`: • is the single vertex, [t₁t₂…] joins trees at a new root; a tree
+    /// followed by ' is joined by the second colour.
     pub fn notation(&self, k: usize) -> String {
         let mut branches = Vec::new();
         let mut at = k;
         while let Some((trunk, branch)) = self.trees[at].product {
-            branches.push(self.notation(branch));
+            branches.push(self.notation(branch) + &"'".repeat(self.trees[at].colour));
             at = trunk;
         }
         if branches.is_empty() { "•".to_string() } else { format!("[{}]", branches.concat()) }
@@ -125,27 +138,40 @@ impl ElementaryWeights {
     /// (row i has at least i entries; entries past the diagonal are ignored), for trees up to
     /// `order`.
     pub fn new(rows: &[&[f64]], order: usize) -> Self {
-        let trees = RootedTrees::up_to(order);
-        let s = rows.len();
+        let lower: Vec<&[f64]> = rows.iter().enumerate().map(|(i, row)| &row[..i]).collect();
+        Self::additive(&[&lower], order)
+    }
+
+    /// Elementary weights of an implicit or additive method: whole rows of the matrix of each part (row
+    /// i may be shorter than the number of stages, the rest is zero).
+    pub fn additive(parts: &[&[&[f64]]], order: usize) -> Self {
+        let trees = RootedTrees::coloured(order, parts.len());
+        let s = parts.first().map_or(0, |rows| rows.len());
         let n = trees.trees.len();
         let inner = trees.start[order.max(1)];
+        let colours = parts.len();
         let mut weights = Self { stages: s, phi: vec![1.0; n * s], scale: vec![1.0; n * s], trees };
-        // A φ(t) for every tree that can be a branch (order < the largest).
-        let (mut applied, mut applied_scale) = (vec![0.0; inner * s], vec![0.0; inner * s]);
+        // A φ(t) of every colour for every tree that can be a branch (order < the largest).
+        let size = inner * colours * s;
+        let (mut applied, mut applied_scale) = (vec![0.0; size], vec![0.0; size]);
         for k in 0..n {
-            if let Some((trunk, branch)) = weights.trees.trees[k].product {
+            let Tree { product, colour, .. } = weights.trees.trees[k];
+            if let Some((trunk, branch)) = product {
+                let from = (branch * colours + colour) * s;
                 for i in 0..s {
-                    weights.phi[k * s + i] = weights.phi[trunk * s + i] * applied[branch * s + i];
-                    weights.scale[k * s + i] = weights.scale[trunk * s + i] * applied_scale[branch * s + i];
+                    weights.phi[k * s + i] = weights.phi[trunk * s + i] * applied[from + i];
+                    weights.scale[k * s + i] = weights.scale[trunk * s + i] * applied_scale[from + i];
                 }
             }
             if k < inner {
                 let phi = &weights.phi[k * s..(k + 1) * s];
                 let scale = &weights.scale[k * s..(k + 1) * s];
-                for (i, row) in rows.iter().enumerate() {
-                    let row = &row[..i];
-                    applied[k * s + i] = row.iter().zip(phi).map(|(a, p)| a * p).sum();
-                    applied_scale[k * s + i] = row.iter().zip(scale).map(|(a, p)| a.abs() * p).sum();
+                for (c, rows) in parts.iter().enumerate() {
+                    for (i, row) in rows.iter().enumerate() {
+                        let at = (k * colours + c) * s + i;
+                        applied[at] = row.iter().zip(phi).map(|(a, p)| a * p).sum();
+                        applied_scale[at] = row.iter().zip(scale).map(|(a, p)| a.abs() * p).sum();
+                    }
                 }
             }
         }
@@ -226,6 +252,10 @@ mod tests {
             assert_eq!(trees.of_order(n + 1).len(), count, "order {}", n + 1);
         }
         assert_eq!(trees.max_order(), MAX_ORDER);
+        // OEIS A000151: trees whose vertices other than the root have two colours.
+        let two = RootedTrees::coloured(5, 2);
+        let counts: Vec<_> = (1..=5).map(|n| two.of_order(n).len()).collect();
+        assert_eq!(counts, [1, 2, 7, 26, 107]);
         assert_eq!(RootedTrees::up_to(1).trees().len(), 1);
     }
 

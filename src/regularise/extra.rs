@@ -76,7 +76,15 @@ impl<T: Real> ExtraStep<T> {
                 stepper.begin(t, u);
                 let h = initial_step(stepper, (t, u), end - t, norm, &mut self.work);
                 let h = h.copysign(end - t);
-                StepInfo { t, h, t1: t + h, to_stop: false, from_stop: false, error: T::zero() }
+                StepInfo {
+                    t,
+                    h,
+                    t1: t + h,
+                    to_stop: false,
+                    from_stop: false,
+                    error: T::zero(),
+                    iterations: Default::default(),
+                }
             }
         };
         let square = take(stepper, &info, u, &mut self.y1, norm);

@@ -246,6 +246,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
                 to_stop: false,
                 from_stop: false,
                 error: T::zero(),
+                iterations: Default::default(),
             })
         };
         let value = self.extra.take(stepper, &self.heuristic, (size, &self.u), norm)?;

@@ -3,6 +3,7 @@
 //! | | computes | θ |
 //! |---|---|---|
 //! | [`Sum`] | f + g: known physics plus a network | f's, then g's |
+//! | [`Split`] | f + g, f in explicit stages and g in implicit ones ([`ode::imex`](crate::ode::imex)) | f's, then g's |
 //! | [`Scaled`] | c·f | f's |
 //! | [`Forced`] | f + u(t), an input signal | f's |
 //! | [`Frozen`] | f with some parameters bound | the rest, in order |
@@ -16,12 +17,14 @@
 mod embed;
 mod forced;
 mod frozen;
+mod split;
 mod sum;
 mod with_mass;
 
 pub use embed::Embed;
 pub use forced::{Forced, Sampled, Signal};
 pub use frozen::Frozen;
+pub use split::Split;
 pub use sum::{Scaled, Sum};
 pub use with_mass::WithMass;
 

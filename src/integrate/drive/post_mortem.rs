@@ -2,7 +2,7 @@
 
 use super::{Cursor, Drive, KEPT, view};
 use crate::error::{Attempt, Error, Failure, PostMortem};
-use crate::integrate::{Options, StepInfo, Stepper};
+use crate::integrate::{Iterations, Options, StepInfo, Stepper};
 use crate::num::{Atol, ErrorNorm, Real};
 
 impl<T: Real> Drive<T> {
@@ -48,8 +48,9 @@ impl<T: Real> Drive<T> {
     /// Entry that dominates the error norm of the last attempt.
     fn dominant<S: Stepper<T>>(&mut self, stepper: &S, at: &Cursor<T>, norm: &ErrorNorm<T>) -> Option<usize> {
         let n = self.y.len();
-        let info =
-            StepInfo { t: at.t, h: at.h, t1: at.t, to_stop: false, from_stop: false, error: T::zero() };
+        let (error, iterations) = (T::zero(), Iterations::default());
+        let (to_stop, from_stop) = (false, false);
+        let info = StepInfo { t: at.t, h: at.h, t1: at.t, to_stop, from_stop, error, iterations };
         let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
         let u = &mut self.work[..n];
         if !stepper.estimates().error_vector(&step, false, u) {
