@@ -58,10 +58,7 @@ fn heuristics() -> Penalties {
     let norm = Some(ErrorNorm::new(1e-2, 1e-2));
     let error = ErrorEstimate { norm, ..ErrorEstimate::default() };
     let stiffness = Stiffness { epsilon: 1e-5, ..Stiffness::default() };
-    vec![
-        Box::new(Total { heuristic: error, sum: 0.0 }),
-        Box::new(Total { heuristic: stiffness, sum: 0.0 }),
-    ]
+    vec![Box::new(Total { heuristic: error, sum: 0.0 }), Box::new(Total { heuristic: stiffness, sum: 0.0 })]
 }
 
 struct Setup<'a, D> {
@@ -149,7 +146,12 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
 
     fn place(&self) -> String {
         let Self { method, span, options, penalised, .. } = self;
-        format!("{} {span:?} {:?} stops {:?} penalised {penalised}", method.name(), options.save, options.tstops)
+        format!(
+            "{} {span:?} {:?} stops {:?} penalised {penalised}",
+            method.name(),
+            options.save,
+            options.tstops
+        )
     }
 
     fn check(&self, tangents: bool, differences: f64) -> Result<(), Failed> {

@@ -2,10 +2,10 @@
 
 use crate::common::{Failed, Hires, Method, Orego, additive, every, implicit};
 use odeon::dynamics::Dynamics;
+use odeon::dynamics::Mass;
 use odeon::dynamics::compose::{Embed, Split, WithMass};
 use odeon::dynamics::gallery::{Decay, LotkaVolterra, Robertson, VanDerPol};
 use odeon::dynamics::generic::{Generic, VectorField};
-use odeon::dynamics::Mass;
 use odeon::integrate::{Options, Problem, Save};
 use odeon::num::{Atol, Scalar};
 use odeon::ode::NewtonOptions;
@@ -29,7 +29,9 @@ fn root() -> String {
     let here = env!("CARGO_MANIFEST_DIR");
     match std::path::Path::new(here).join("data").exists() {
         true => here.to_string(),
-        false => std::path::Path::new(file!()).ancestors().nth(3).map_or(here.into(), |p| p.display().to_string()),
+        false => {
+            std::path::Path::new(file!()).ancestors().nth(3).map_or(here.into(), |p| p.display().to_string())
+        }
     }
 }
 
@@ -62,7 +64,13 @@ fn measure<D: Dynamics<f64>>(case: &Case<'_, D>, method: Method, rtol: f64) -> R
         let s = &solution.stats;
         println!(
             "{:18} {:12} {rtol:8.0e}: error {worst:9.2e}, {} steps, {} rejected, {:?}, nfe {}, {:?}",
-            case.name, method.name(), s.accepted, s.rejected, s.implicit, s.nfe, s.time
+            case.name,
+            method.name(),
+            s.accepted,
+            s.rejected,
+            s.implicit,
+            s.nfe,
+            s.time
         );
     }
     Ok((worst, solution.stats.accepted))
