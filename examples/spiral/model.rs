@@ -84,10 +84,12 @@ impl<T: Real> SecondOrder<T> for Model {
 
     fn memory(&self, _batch: usize) {}
 
-    fn jvp_vjp(
+    /// The model is autonomous, so that ∂f/∂t ṫ has no share.
+    fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        [direction, bar]: [&[T]; 2],
+        (_, direction): (T, &[T]),
+        bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],
         (): &mut (),

@@ -290,6 +290,8 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
             self.states.swap(0, 1);
         }
+        let t0 = self.drive.solution.steps[0].t;
+        self.stepper.prepare_pullback(t0, &self.states[1], &mut self.back.y, &mut self.theta_bar)?;
         self.stats.nfe = self.stepper.nfe() - nfe0;
         self.stats.nvjp = self.stepper.nvjp() - nvjp0;
         self.stats.checkpoint_bytes = self.store.peak_bytes();

@@ -14,9 +14,21 @@ pub trait SecondOrder<T: Real>: Dynamics<T> {
     /// Memory for states of `batch` columns.
     fn memory(&self, batch: usize) -> Self::Memory;
 
+    /// ACCUMULATES the gradient of φ = `bar`ᵀ ((∂f/∂t) ṫ + (∂f/∂y) ẏ) at constant `bar`, ṫ = `dot.0` and
+    /// ẏ = `dot.1`: `y_bar` += ∂φ/∂y, `theta_bar` += ∂φ/∂θ (summed over the batch); returns ∂φ/∂t.
+    fn tangent_vjp(
+        &self,
+        at: Point<'_, T>,
+        dot: (T, &[T]),
+        bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        memory: &mut Self::Memory,
+    ) -> T;
+
     /// ACCUMULATES the gradient of φ = `bar`ᵀ (∂f/∂y) `direction` at constant `bar` and
-    /// `direction`: `y_bar` += ∂φ/∂y, `theta_bar` += ∂φ/∂θ (summed over the batch); returns ∂φ/∂t.
-    /// `products` is \[`direction`, `bar`\], each of the state's shape.
+    /// `direction`: [`tangent_vjp`](Self::tangent_vjp) with ṫ = 0. `products` is
+    /// \[`direction`, `bar`\], each of the state's shape.
     fn jvp_vjp(
         &self,
         at: Point<'_, T>,
@@ -24,7 +36,10 @@ pub trait SecondOrder<T: Real>: Dynamics<T> {
         y_bar: &mut [T],
         theta_bar: &mut [T],
         memory: &mut Self::Memory,
-    ) -> T;
+    ) -> T {
+        let [direction, bar] = products;
+        self.tangent_vjp(at, (T::zero(), direction), bar, y_bar, theta_bar, memory)
+    }
 }
 
 /// Memory of [`Generic`]'s second-order products: grows in the first call, is reused after.
@@ -40,10 +55,11 @@ impl<T: Real, F: VectorField> SecondOrder<T> for Generic<F> {
         SecondOrderMemory(Recorder::default())
     }
 
-    fn jvp_vjp(
+    fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        [direction, bar]: [&[T]; 2],
+        (t_dot, direction): (T, &[T]),
+        bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],
         SecondOrderMemory(recorder): &mut Self::Memory,
@@ -57,7 +73,7 @@ impl<T: Real, F: VectorField> SecondOrder<T> for Generic<F> {
         inputs.resize(dim, Var::zero());
         let theta = at.theta.iter().enumerate();
         inputs.extend(theta.map(|(k, &p)| tape.leaf(1 + dim + k, Dual::constant(p))));
-        let t = tape.leaf(0, Dual::constant(at.t));
+        let t = tape.leaf(0, Dual::new(at.t, t_dot));
         let columns = at.y.chunks(dim).zip(direction.chunks(dim));
         let bars = bar.chunks(dim).zip(y_bar.chunks_mut(dim));
         for ((y, direction), (bar, y_bar)) in columns.zip(bars) {
@@ -92,7 +108,9 @@ mod tests {
     use super::super::{Tangent, gallery};
     use super::*;
 
-    /// Against central differences of barᵀ J direction in every entry of (t, y, θ).
+    const T_DOT: f64 = 0.7;
+
+    /// Against central differences of barᵀ (f_t ṫ + J direction) in every entry of (t, y, θ).
     struct Check;
     impl gallery::Visit for Check {
         fn visit<F: VectorField>(&mut self, name: &str, field: F, y0: &[f64], theta: &[f64]) {
@@ -103,14 +121,14 @@ mod tests {
             let mut scratch = Dynamics::<f64>::scratch(&f, 2);
             let mut phi = |t: f64, y: &[f64], theta: &[f64]| {
                 let mut out = vec![0.0; y.len()];
-                let dot = Tangent { t: 0.0, y: &direction, theta: &[] };
+                let dot = Tangent { t: T_DOT, y: &direction, theta: &[] };
                 f.jvp(Point { t, y, theta }, dot, &mut out, &mut scratch);
                 out.iter().zip(&bar).map(|(a, b)| a * b).sum::<f64>()
             };
             let (mut y_bar, mut theta_bar) = (vec![0.25; y.len()], vec![0.5; theta.len()]);
             let mut memory = SecondOrder::<f64>::memory(&f, 2);
             let at = Point { t: 0.4, y: &y, theta };
-            let t_bar = f.jvp_vjp(at, [&direction, &bar], &mut y_bar, &mut theta_bar, &mut memory);
+            let t_bar = f.tangent_vjp(at, (T_DOT, &direction), &bar, &mut y_bar, &mut theta_bar, &mut memory);
             let size = phi(0.4, &y, theta).abs().max(1.0);
             let close = |got: f64, want: f64, what: String| {
                 assert!((got - want).abs() < 1e-6 * (size + want.abs()), "{name} {what}: {got} {want}");

@@ -390,6 +390,16 @@ pub trait Reverse<T: Real>: Stepper<T> {
         theta_bar: &mut [T],
     );
 
+    /// The reverse of what [`prepare`](Stepper::prepare) did to the initial state: `y_bar` from the
+    /// cotangent of the consistent state `y0` to that of the given one; ACCUMULATES into `theta_bar`.
+    ///
+    /// # Errors
+    /// Equations that cannot be solved.
+    fn prepare_pullback(&mut self, t: T, y0: &[T], y_bar: &mut [T], theta_bar: &mut [T]) -> Result<()> {
+        let _ = (t, y0, y_bar, theta_bar);
+        Ok(())
+    }
+
     /// Vector–Jacobian products so far.
     fn nvjp(&self) -> usize;
 }

@@ -158,7 +158,7 @@ fn face(grid: &Grid, a: &[f64], point: [usize; 3], axis: usize, side: usize) -> 
     }
     beyond.map_or(own, |p| {
         let other = a[grid.index(p)];
-        2.0 * own / (own + other) * other
+        2.0 * (own * other) / (own + other)
     })
 }
 

@@ -159,6 +159,14 @@ impl Monitor {
         self.pending.is_some() || norm <= self.target() || k.is_multiple_of(self.settings.check_every)
     }
 
+    /// Takes over the iterations of an inner solve for a correction whose residual is that of this one.
+    pub(crate) fn absorb(&mut self, inner: &Report) {
+        self.report.iterations += inner.iterations;
+        self.report.residuals.extend(inner.residuals.iter().skip(1));
+        self.report.applications += inner.applications;
+        self.report.preconditions += inner.preconditions;
+    }
+
     /// Ends the solve for this reason at the next [`verify`](Self::verify), unless the true residual
     /// turns out to meet the tolerance.
     pub fn stop(&mut self, outcome: Outcome) {

@@ -13,15 +13,16 @@ impl<T: Real> SecondOrder<T> for NeuralOde {
         self.network().second_order_scratch(batch)
     }
 
-    fn jvp_vjp(
+    fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        products: [&[T]; 2],
+        dot: (T, &[T]),
+        bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],
         memory: &mut SecondOrderScratch<T>,
     ) -> T {
         let network = self.network();
-        network.jvp_vjp(input(at), products, y_bar, theta_bar, memory)
+        network.tangent_vjp(input(at), dot, bar, y_bar, theta_bar, memory)
     }
 }

@@ -62,7 +62,7 @@ impl Network {
         }
     }
 
-    /// ACCUMULATES the gradient of φ = uᵀ (∂N/∂x) v for \[v, u\] = `products` (of the input's and the
+    /// [`tangent_vjp`](Network::tangent_vjp) at ṫ = 0: ACCUMULATES the gradient of φ = uᵀ (∂N/∂x) v for \[v, u\] = `products` (of the input's and the
     /// output's shape) at constant v and u: `x_bar` += ∂φ/∂x, `theta_bar` += ∂φ/∂θ (summed over the
     /// batch); returns ∂φ/∂t. Lengths are the caller's to check, see [`at`](Network::at).
     pub fn jvp_vjp<T: Real>(
@@ -73,14 +73,30 @@ impl Network {
         theta_bar: &mut [T],
         scratch: &mut SecondOrderScratch<T>,
     ) -> T {
+        self.tangent_vjp(at, (T::of(0.0), direction), out_bar, x_bar, theta_bar, scratch)
+    }
+
+    /// ACCUMULATES the gradient of φ = uᵀ ((∂N/∂t) ṫ + (∂N/∂x) v) for (ṫ, v) = `dot` and u = `out_bar` (of
+    /// the input's and the output's shape), all three constants: `x_bar` += ∂φ/∂x, `theta_bar` += ∂φ/∂θ
+    /// (summed over the batch); returns ∂φ/∂t. Lengths are the caller's to check, see
+    /// [`at`](Network::at).
+    pub fn tangent_vjp<T: Real>(
+        &self,
+        at: Input<'_, T>,
+        (t_dot, direction): (T, &[T]),
+        out_bar: &[T],
+        x_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut SecondOrderScratch<T>,
+    ) -> T {
         self.pass(at, Purpose::Slopes, (None, &mut []), &mut scratch.inner);
         let values = std::mem::take(&mut scratch.inner.values);
         let kept = Kept { values: &values, out: &[] };
-        self.push_tangents(at, kept, direction, scratch);
+        self.push_tangents(at, kept, (t_dot, direction), scratch);
         let [bar, dot_bar] = [&mut scratch.pair[0], &mut scratch.inner.pair[0]];
         bar[..out_bar.len()].fill(T::of(0.0));
         dot_bar[..out_bar.len()].copy_from_slice(out_bar);
-        let t_bar = self.pull_tangents(at, kept, x_bar, theta_bar, scratch);
+        let t_bar = self.pull_tangents(at, (kept, t_dot), x_bar, theta_bar, scratch);
         scratch.inner.values = values;
         t_bar
     }
@@ -90,7 +106,7 @@ impl Network {
         &self,
         at: Input<'_, T>,
         kept: Kept<'_, T>,
-        direction: &[T],
+        (t_dot, direction): (T, &[T]),
         scratch: &mut SecondOrderScratch<T>,
     ) {
         let batch = at.x.len() / self.inputs;
@@ -104,7 +120,7 @@ impl Network {
             let x_dot = &earlier[end - ins..];
             match &step.op {
                 Op::Dense(dense) => {
-                    let along = Input { t: T::of(0.0), x: x_dot, theta: &[] };
+                    let along = Input { t: t_dot, x: x_dot, theta: &[] };
                     let (z_dot, out_dot) = later.split_at_mut(outs);
                     dense_tangent(dense, Input { x, ..at }, along, z_dot, &mut room);
                     if step.activation.is_some() {
@@ -136,7 +152,7 @@ impl Network {
     fn pull_tangents<T: Real>(
         &self,
         at: Input<'_, T>,
-        kept: Kept<'_, T>,
+        (kept, t_dot): (Kept<'_, T>, T),
         x_bar: &mut [T],
         theta_bar: &mut [T],
         scratch: &mut SecondOrderScratch<T>,
@@ -162,7 +178,7 @@ impl Network {
                         activation.reverse_tangent(saved, &later[..outs], bars.current(outs));
                     }
                     let theta = (at.theta, &mut *theta_bar);
-                    t_bar += dense_reverse(dense, (at.t, x, x_dot), theta, &mut bars, &mut room);
+                    t_bar += dense_reverse(dense, (at.t, t_dot), (x, x_dot), theta, &mut bars, &mut room);
                     bars.advance();
                 }
                 Op::Activate(activation) => {
@@ -198,7 +214,8 @@ impl Network {
 /// The reverse of z = W \[x; t\] + b and ż = Wẋ, from `bars.now` to `bars.next`; returns t's cotangent.
 fn dense_reverse<T: Real>(
     dense: &Dense,
-    (t, x, x_dot): (T, &[T], &[T]),
+    (t, t_dot): (T, T),
+    (x, x_dot): (&[T], &[T]),
     (theta, theta_bar): (&[T], &mut [T]),
     bars: &mut Bars<'_, T>,
     room: &mut Room<'_, T>,
@@ -206,9 +223,9 @@ fn dense_reverse<T: Real>(
     let outs = x.len() / dense.inputs * dense.outputs;
     let [bar, dot_bar] = bars.now.each_ref().map(|bar| &bar[..outs]);
     let [next, next_dot] = bars.next.each_mut().map(|bar| &mut bar[..x.len()]);
-    // ż has no bias and, as ṫ = 0, no share of the time column.
+    // ż has no bias.
     let linear = Dense { bias: None, weight: dense.weight.clone(), ..*dense };
-    let along = (T::of(0.0), x_dot);
+    let along = (t_dot, x_dot);
     let into = (next_dot, false);
     linear.reverse(along, (theta, &mut *theta_bar), dot_bar, into, room);
     dense.reverse((t, x), (theta, theta_bar), bar, (next, false), room)

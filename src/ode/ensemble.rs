@@ -2,6 +2,7 @@
 //! parameters). Small systems written generically run sixteen at a time in SIMD lanes; everything
 //! else runs one at a time; both are spread over threads. Each trajectory has the bits of solving it alone.
 
+use super::explicit::refuse_mass;
 use super::lanes::LaneSolver;
 use super::solve::{Solver, StepMethod, batch_of};
 use crate::dynamics::Dynamics;
@@ -108,6 +109,9 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
     Error::check_finite("theta", problem.theta)?;
     options.check(problem.span[0], problem.span[1], dim)?;
     check_estimate(options, method.has_error().then_some(1))?;
+    if method.explicit().is_some() {
+        refuse_mass(dynamics)?;
+    }
     let t = match &options.save {
         Save::End => vec![problem.span[1]],
         Save::At(times) => times.clone(),

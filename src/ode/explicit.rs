@@ -6,6 +6,7 @@
 use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
+use crate::error::{Error, Result};
 use crate::integrate::{Estimates, Stepper, error_square};
 use crate::num::{ErrorNorm, Real, Scalar, combine, combine_differences};
 
@@ -336,6 +337,18 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     }
 }
 
+/// Refuses a right-hand side with a mass matrix, which explicit methods would ignore.
+///
+/// # Errors
+/// There is one.
+pub(crate) fn refuse_mass<T: Real, D: Dynamics<T>>(dynamics: &D) -> Result<()> {
+    if dynamics.mass().is_none() {
+        return Ok(());
+    }
+    let needed = "explicit methods take none: use an implicit one (say Rodas5P)";
+    Err(Error::invalid("the mass matrix", "given", needed))
+}
+
 impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
     fn len(&self) -> usize {
         self.g.len()
@@ -375,6 +388,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
 
     fn dense_weights(&self) -> &[Vec<f64>] {
         &self.method.dense
+    }
+
+    fn prepare(&mut self, _: T, _: &mut [T], _: &ErrorNorm<T>) -> Result<()> {
+        refuse_mass(self.dynamics)
     }
 
     fn begin(&mut self, t: T, y: &[T]) {

@@ -96,7 +96,12 @@ impl Method {
 }
 
 /// ACCUMULATES the reverse of u = h Σ_{j≥1} w_j (k_j − k_0).
-fn differences_pullback<T: Real>(weights: &[f64], h: T, u_bar: &[T], bar: &mut StepCotangent<'_, T>) {
+pub(super) fn differences_pullback<T: Real>(
+    weights: &[f64],
+    h: T,
+    u_bar: &[T],
+    bar: &mut StepCotangent<'_, T>,
+) {
     for (j, &w) in weights.iter().enumerate().skip(1).filter(|(_, w)| **w != 0.0) {
         accumulate(bar.stage(j), h, &[w], u_bar);
         accumulate(bar.stage(0), h, &[-w], u_bar);

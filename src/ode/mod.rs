@@ -12,11 +12,14 @@ mod lanes;
 mod method;
 pub mod order;
 mod pullback;
+pub mod radau;
+pub mod rosenbrock;
 pub mod sdirk;
 mod solve;
 mod stability;
 pub mod tableau;
 pub mod tableaux;
+pub mod tableaux_rosenbrock;
 pub mod trees;
 
 pub use ensemble::{Ensemble, TrajectoryStatistics, solve_ensemble};

@@ -102,6 +102,11 @@ impl<T: Real> Cg<T> {
         })
     }
 
+    /// Other settings for the next solve; those in force must have been checked.
+    pub(crate) fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Solves A x = `b` from the guess in `x`.
     ///
     /// # Errors

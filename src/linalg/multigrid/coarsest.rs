@@ -1,16 +1,16 @@
-//! [`Coarsest`]: the dense direct solve at the bottom of a hierarchy.
+//! [`Coarsest`]: the direct solve at the bottom of a hierarchy.
 
 use crate::error::{Error, Result};
-use crate::linalg::{Claims, Csr, Preconditioner};
+use crate::linalg::{Claims, Csr, LinearOperator, Preconditioner};
 use crate::num::Real;
 
 /// The most unknowns a [`Coarsest`] takes: its dense factors then hold 128 MB in f64.
 pub const COARSEST_LIMIT: usize = 4000;
 
-/// Exact solve with a small matrix by a dense factorisation.
+/// Exact solve with a small symmetric positive (semi-)definite matrix by a dense factorisation.
 pub struct Coarsest<T> {
     n: usize,
-    /// Column major: L of A = L Lᵀ, with 1/Lᵢᵢ on the diagonal; or A⁺.
+    /// Column major: L of A = L Lᵀ, with 1/Lᵢᵢ on the diagonal; or A⁺; or 1/aᵢᵢ.
     factor: Vec<T>,
     kind: Kind,
 }
@@ -19,6 +19,7 @@ pub struct Coarsest<T> {
 enum Kind {
     Cholesky,
     Inverse,
+    Diagonal,
 }
 
 impl<T: Real> Coarsest<T> {
@@ -41,7 +42,7 @@ impl<T: Real> Coarsest<T> {
             }
             // A pivot that cancelled to rounding is a null vector, whatever its sign.
             let (pivot, of) = (column[k], a.get(k, k).abs());
-            if !pivot.is_finite() || pivot <= T::of(n as f64) * T::EPSILON * of {
+            if !pivot.is_finite() || pivot <= T::of(32.0 * n as f64) * T::EPSILON * of {
                 let needed = "it must be positive: the coarsest matrix is singular or indefinite (for a \
                               singular consistent system, as with pure Neumann conditions, ask for \
                               semi-definite coarse solves)";
@@ -52,6 +53,21 @@ impl<T: Real> Coarsest<T> {
             column[k + 1..].iter_mut().for_each(|c| *c *= scale);
         }
         Ok(Self { n, factor: l, kind: Kind::Cholesky })
+    }
+
+    /// Division by the diagonal, for any number of unknowns: exact where there is nothing else.
+    ///
+    /// # Errors
+    /// A matrix that is not square, is empty, or has a diagonal entry that is not positive.
+    pub fn diagonal(a: &Csr<T>) -> Result<Self> {
+        let n = a.square()?;
+        let diagonal = a.diagonal().unwrap_or_default();
+        if let Some(i) = diagonal.iter().position(|d| *d <= T::zero() || !d.is_finite()) {
+            let what = format!("the diagonal entry of row {i}");
+            return Err(Error::invalid(what, diagonal[i], "it must be positive"));
+        }
+        let factor = diagonal.iter().map(|d| T::one() / *d).collect();
+        Ok(Self { n, factor, kind: Kind::Diagonal })
     }
 
     /// The pseudo-inverse of a symmetric positive semi-definite matrix: eigenvalues below n ε λmax count
@@ -114,12 +130,16 @@ impl<T: Real> Preconditioner<T> for Coarsest<T> {
         self.n
     }
 
+    /// Of a pseudo-inverse, on the space where the matrix is definite.
     fn claims(&self) -> Claims {
         Claims::SPD
     }
 
     fn apply(&mut self, r: &[T], z: &mut [T]) {
         let (n, columns) = (self.n, self.factor.chunks(self.n));
+        if self.kind == Kind::Diagonal {
+            return z.iter_mut().zip(r).zip(&self.factor).for_each(|((z, r), d)| *z = *r * *d);
+        }
         if self.kind == Kind::Inverse {
             z.fill(T::zero());
             for (column, &r) in columns.zip(r) {

@@ -2,6 +2,7 @@
 
 use super::level::Level;
 use crate::error::{Error, Result};
+use crate::linalg::vector::{axpy, dot, norm_squared, scaled};
 use crate::linalg::{Claims, Preconditioner, Settings};
 use crate::num::Real;
 
@@ -250,31 +251,26 @@ impl<T: Real, L: Level<T>> Parts<'_, T, L> {
         let Work { b, x, krylov: Some([c, v, d, w]), .. } = work else { return };
         let Some(level) = self.levels.first() else { return };
         debug_assert_eq!(level.operator().rows(), b.len());
-        let norm = dot(b, b);
+        let norm = norm_squared(b);
         self.cycle(Cycle::K, b, c, true);
         self.levels[0].operator().apply(c, v);
         let (rho, alpha) = (dot(c, v), dot(c, b));
-        if !rho.is_finite() || rho <= T::zero() {
+        if !rho.is_finite() || rho <= 0.0 {
             // Not positive definite here: the plain correction.
             return x.copy_from_slice(c);
         }
-        let step = alpha / rho;
-        b.iter_mut().zip(v.iter()).for_each(|(b, v)| *b = (-step).mul_add(*v, *b));
-        x.iter_mut().zip(c.iter()).for_each(|(x, c)| *x = step * *c);
-        if dot(b, b) <= T::of(0.0625) * norm {
+        axpy(-alpha / rho, v, b);
+        scaled(alpha / rho, c, x);
+        if norm_squared(b) <= 0.0625 * norm {
             return;
         }
         self.cycle(Cycle::K, b, d, true);
         self.levels[0].operator().apply(d, w);
         let (gamma, beta, alpha) = (dot(d, v), dot(d, w), dot(d, b));
         let rho_second = beta - gamma * gamma / rho;
-        if !rho_second.is_finite() || rho_second <= T::zero() {
-            return;
-        }
-        let step = alpha / rho_second;
-        let back = -(gamma / rho) * step;
-        for ((x, c), d) in x.iter_mut().zip(c.iter()).zip(d.iter()) {
-            *x = step.mul_add(*d, back.mul_add(*c, *x));
+        if rho_second.is_finite() && rho_second > 0.0 {
+            axpy(alpha / rho_second, d, x);
+            axpy(-gamma * alpha / (rho * rho_second), c, x);
         }
     }
 
@@ -290,8 +286,4 @@ impl<T: Real, L: Level<T>> Parts<'_, T, L> {
             self.cycle(kind, b, x, false);
         }
     }
-}
-
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    a.iter().zip(b).fold(T::zero(), |sum, (a, b)| a.mul_add(*b, sum))
 }

@@ -4,7 +4,7 @@ use super::coarsest::Coarsest;
 use super::cycle::{Cycle, Multigrid};
 use super::geometric_coarsest::CoarsestLu;
 use super::geometric_operator::{galerkin, rediscretised};
-use super::geometric_transfer::{Interpolation, Thinning};
+use super::geometric_transfer::{GridInterpolation, Thinning};
 use super::level::Level;
 use crate::error::{Error, Result};
 use crate::linalg::grid::{Centring, Grid, RedBlack, StencilOperator};
@@ -154,7 +154,7 @@ impl Geometric {
         &self,
         mut a: StencilOperator<T>,
         kind: Thinning,
-        mut coarser: impl FnMut(&StencilOperator<T>, Grid, &Interpolation<T>) -> Result<StencilOperator<T>>,
+        mut coarser: impl FnMut(&StencilOperator<T>, Grid, &GridInterpolation<T>) -> Result<StencilOperator<T>>,
     ) -> Result<Multigrid<T, GridLevel<T>>> {
         let mut levels = Vec::new();
         while a.grid().len() > self.coarsest || levels.is_empty() {
@@ -162,7 +162,7 @@ impl Geometric {
             if thinning == [Thinning::Keep; 3] {
                 break;
             }
-            let (grid, p) = Interpolation::new(a.grid(), thinning);
+            let (grid, p) = GridInterpolation::new(a.grid(), thinning);
             let coarse = coarser(&a, grid, &p)?;
             levels.push(GridLevel::new(a, p, self)?);
             a = coarse;
@@ -229,7 +229,7 @@ fn can_thin(grid: &Grid, axis: usize, kind: Thinning) -> bool {
 pub struct GridLevel<T: Real> {
     a: StencilOperator<T>,
     smoother: Box<dyn Relaxation<T, StencilOperator<T>>>,
-    interpolation: Interpolation<T>,
+    interpolation: GridInterpolation<T>,
     /// Points without neighbours (solid ones): they take no part in the coarse correction.
     decoupled: Vec<u32>,
     /// Whether sweeps after the coarse correction are the adjoint ones.
@@ -238,7 +238,7 @@ pub struct GridLevel<T: Real> {
 }
 
 impl<T: Real> GridLevel<T> {
-    fn new(a: StencilOperator<T>, interpolation: Interpolation<T>, options: &Geometric) -> Result<Self> {
+    fn new(a: StencilOperator<T>, interpolation: GridInterpolation<T>, options: &Geometric) -> Result<Self> {
         let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match options.smoother {
             GridSmoother::RedBlack { omega } => {
                 let three = a.grid().dim() == 3 && !interpolation.is_nested();
@@ -267,7 +267,7 @@ impl<T: Real> GridLevel<T> {
     }
 
     /// P from the next coarser grid.
-    pub fn interpolation(&self) -> &Interpolation<T> {
+    pub fn interpolation(&self) -> &GridInterpolation<T> {
         &self.interpolation
     }
 }

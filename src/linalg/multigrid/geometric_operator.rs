@@ -1,6 +1,6 @@
 //! Coarse operators on grids: rediscretised stencils, and Galerkin's product by rows.
 
-use super::geometric_transfer::Interpolation;
+use super::geometric_transfer::GridInterpolation;
 use crate::error::Result;
 use crate::linalg::grid::{Centring, Grid, Stencil, StencilOperator};
 use crate::num::Real;
@@ -44,7 +44,7 @@ fn along(c: &mut [f64; 27], axis: usize, map: impl Fn([f64; 3]) -> [f64; 3]) {
 pub(super) fn galerkin<T: Real>(
     a: &StencilOperator<T>,
     grid: Grid,
-    p: &Interpolation<T>,
+    p: &GridInterpolation<T>,
 ) -> StencilOperator<T> {
     let mut skip = vec![false; a.grid().len()];
     a.decoupled().into_iter().for_each(|i| skip[i as usize] = true);
@@ -68,7 +68,7 @@ pub(super) fn galerkin<T: Real>(
 fn coarse_row<T: Real>(
     a: &StencilOperator<T>,
     grid: &Grid,
-    p: &Interpolation<T>,
+    p: &GridInterpolation<T>,
     skip: &[bool],
     point: [usize; 3],
 ) -> Stencil<T> {
@@ -93,7 +93,7 @@ fn coarse_row<T: Real>(
 /// Adds w times what a fine point interpolates from to the row of a coarse point.
 fn interpolated<T: Real>(
     grid: &Grid,
-    p: &Interpolation<T>,
+    p: &GridInterpolation<T>,
     row_point: [usize; 3],
     fine: [usize; 3],
     w: T,

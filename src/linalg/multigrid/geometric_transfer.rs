@@ -1,10 +1,10 @@
-//! Interpolation between grids: tensor products of one-dimensional ones.
+//! GridInterpolation between grids: tensor products of one-dimensional ones.
 
 use crate::linalg::LinearOperator;
 use crate::linalg::grid::{Boundary, Centring, Ghost, Grid};
 use crate::num::{Kernel, Real, dispatch};
 
-/// Interpolation along one axis, by rows and by columns.
+/// GridInterpolation along one axis, by rows and by columns.
 #[derive(Clone, Debug, PartialEq)]
 struct Axis<T> {
     /// For each fine point two coarse ones and their weights (0 where there is only one).
@@ -50,7 +50,7 @@ impl<T: Real> Axis<T> {
 /// P, (bi-, tri-)linear interpolation from a coarse grid to a fine one, and R = cPᵀ, full weighting,
 /// with c such that R keeps constants away from the sides. As a [`LinearOperator`] it is P.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Interpolation<T> {
+pub struct GridInterpolation<T> {
     axes: [Axis<T>; 3],
     /// R = `scale` Pᵀ.
     scale: T,
@@ -68,7 +68,7 @@ pub(super) enum Thinning {
     Nested,
 }
 
-impl<T: Real> Interpolation<T> {
+impl<T: Real> GridInterpolation<T> {
     /// The next coarser grid and the interpolation from it.
     pub(super) fn new(fine: &Grid, thinning: [Thinning; 3]) -> (Grid, Self) {
         let mut coarse = *fine;
@@ -212,7 +212,7 @@ fn nested(fine: &Grid, axis: usize) -> (usize, Vec<[(usize, f64); 2]>, f64) {
     (m, (0..n).map(row).collect(), 2.0)
 }
 
-impl<T: Real> LinearOperator<T> for Interpolation<T> {
+impl<T: Real> LinearOperator<T> for GridInterpolation<T> {
     fn rows(&self) -> usize {
         self.fine().iter().product()
     }

@@ -1,5 +1,5 @@
 //! Multigrid: one cycle over any pieces ([`Multigrid`], [`Level`], [`Cycle`]), and algebraic hierarchies
-//! made from the matrix alone ([`SmoothedAggregation`], giving an [`Amg`]).
+//! made from the matrix alone ([`SmoothedAggregation`], [`RugeStuben`], both giving an [`Amg`]).
 //!
 //! A hierarchy owns, for every level but the coarsest, an operator, smoothing sweeps and transfers
 //! ([`Level`]; [`Pieces`] puts one together from the crate's operators and relaxations), and a solver of
@@ -14,9 +14,12 @@ mod geometric;
 mod geometric_coarsest;
 mod geometric_operator;
 mod geometric_transfer;
+mod interpolation;
 mod level;
+mod ruge_stuben;
 mod smoothed;
 mod solve;
+mod splitting;
 mod strength;
 
 pub use aggregation::Aggregation;
@@ -24,6 +27,8 @@ pub use amg::{Amg, AmgLevel, AmgOptions, HierarchyReport, Smoother};
 pub use coarsest::{COARSEST_LIMIT, Coarsest};
 pub use cycle::{Cycle, Multigrid};
 pub use geometric::{CoarseOperators, Geometric, GridLevel, GridSmoother};
-pub use geometric_transfer::Interpolation;
+pub use geometric_transfer::GridInterpolation;
+pub use interpolation::Interpolation;
 pub use level::{Level, Pieces};
+pub use ruge_stuben::{RugeStuben, Splitting, Strength};
 pub use smoothed::SmoothedAggregation;

@@ -2,16 +2,30 @@
 
 use super::aggregation::{Aggregates, Aggregation, tentative};
 use super::amg::{Amg, AmgOptions, Coarsening};
-use super::strength::{Graph, Weak, without_weak};
+use super::strength::{Graph, Weak, dominated, without_weak};
 use crate::error::{Error, Result};
 use crate::linalg::{Csr, LinearOperator};
 use crate::num::{Kernel, Real, dispatch};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Smoothed aggregation (P. Vaněk, J. Mandel & M. Brezina, "Algebraic multigrid by smoothed aggregation
 /// for second and fourth order elliptic problems", Computing 56, 1996), for symmetric positive definite
 /// matrices: P = (I − ω/λ D⁻¹ A_F) T, where T is constant (or the given near-null vectors) on aggregates,
 /// A_F is A without its weak couplings, and λ bounds the eigenvalues of D⁻¹ A_F.
+///
+/// ```
+/// use odeon::linalg::krylov::Cg;
+/// use odeon::linalg::multigrid::SmoothedAggregation;
+/// use odeon::linalg::{Settings, model};
+///
+/// let a = model::poisson_2d::<f64>([100, 100])?;
+/// let mut amg = SmoothedAggregation::default().build(a)?;
+/// let (a, b, mut x) = (amg.matrix(), vec![1.0; 10_000], vec![0.0; 10_000]);
+/// let report = Cg::new(10_000, Settings::tol(1e-8))?.solve(&*a, &mut amg, &b, &mut x)?.ok()?;
+/// assert!(report.iterations <= 12 && amg.report().operator_complexity() < 1.5);
+/// # Ok::<(), odeon::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SmoothedAggregation {
     /// θ: coupling (i, j) is strong when |aᵢⱼ|² ≥ θ² |aᵢᵢ aⱼⱼ|.
@@ -40,7 +54,7 @@ impl Default for SmoothedAggregation {
             strength_decay: 0.5,
             aggregation: Aggregation::Standard,
             omega: 4.0 / 3.0,
-            filter: 0.08,
+            filter: 0.02,
             block: 1,
             options: AmgOptions::default(),
         }
@@ -120,12 +134,9 @@ impl<T: Real> Setup<T> {
     fn theta(&self, depth: usize) -> f64 {
         self.method.strength * self.method.strength_decay.powi(depth as i32)
     }
-}
 
-impl<T: Real> Coarsening<T> for Setup<T> {
-    fn plan(&mut self, a: &Csr<T>) -> Result<usize> {
-        let diagonal = positive_diagonal(a)?;
-        let strong = without_weak(a, &diagonal, Weak::Symmetric(self.theta(self.plans.len())));
+    fn aggregate(&self, a: &Csr<T>, diagonal: &[T], theta: f64) -> Aggregates {
+        let strong = without_weak(a, diagonal, Weak::Symmetric(theta));
         let graph = match &self.nodes {
             Some(nodes) => {
                 let count = nodes.last().map_or(0, |last| *last as usize + 1);
@@ -137,6 +148,23 @@ impl<T: Real> Coarsening<T> for Setup<T> {
         if self.nodes.is_none() {
             aggregates.keep_alone(|i| !dominated(a, i));
         }
+        aggregates
+    }
+}
+
+impl<T: Real> Coarsening<T> for Setup<T> {
+    fn plan(&mut self, a: &Csr<T>, diagonal: &[T]) -> Result<usize> {
+        check_positive(diagonal)?;
+        let mut theta = self.theta(self.plans.len());
+        let aggregates = loop {
+            let aggregates = self.aggregate(a, diagonal, theta);
+            let unknowns = aggregates.count * if self.nodes.is_some() { self.k } else { 1 };
+            // Too few strong couplings to coarsen by: with a lower θ more count.
+            if theta == 0.0 || 10 * unknowns <= 7 * a.rows() {
+                break aggregates;
+            }
+            theta = if theta > 0.01 { 0.5 * theta } else { 0.0 };
+        };
         let coarse = tentative(&aggregates, self.nodes.as_deref(), &self.near_null, self.k);
         let m = coarse.t.cols();
         if m > 0 && m < a.rows() {
@@ -147,42 +175,28 @@ impl<T: Real> Coarsening<T> for Setup<T> {
         Ok(m)
     }
 
-    fn prolongation(&self, a: &Csr<T>, depth: usize) -> Result<Csr<T>> {
+    fn prolongation(&self, a: &Csr<T>, diagonal: &[T], depth: usize) -> Result<Csr<T>> {
         let t = &self.plans[depth];
         if self.method.omega == 0.0 {
             return Ok(t.clone());
         }
-        let diagonal = positive_diagonal(a)?;
+        check_positive(diagonal)?;
         let theta = self.method.filter * self.method.strength_decay.powi(depth as i32);
-        let filtered = without_weak(a, &diagonal, Weak::InRow(theta));
-        let diagonal = positive_diagonal(&filtered)?;
+        let filtered = without_weak(a, diagonal, Weak::InRow(theta));
+        let diagonal = match &filtered {
+            Cow::Borrowed(_) => Cow::Borrowed(diagonal),
+            Cow::Owned(filtered) => Cow::Owned(filtered.diagonal().unwrap_or_default()),
+        };
         let bound = spectral_bound(&filtered, &diagonal);
         let weight = T::of(self.method.omega) / bound;
         Ok(dispatch(Smooth { a: &filtered, diagonal: &diagonal, weight, t }))
     }
-
-    fn symmetric(&self) -> bool {
-        true
-    }
 }
 
-/// Whether the diagonal of row i is so large that a sweep of relaxation all but solves it.
-fn dominated<T: Real>(a: &Csr<T>, i: usize) -> bool {
-    let (columns, values) = a.row(i);
-    let entries = columns.iter().zip(values);
-    let [mut own, mut others] = [T::zero(); 2];
-    for (&j, v) in entries {
-        let sum = if j as usize == i { &mut own } else { &mut others };
-        *sum += v.abs();
-    }
-    others < T::of(0.2) * own
-}
-
-/// The diagonal, every entry positive.
-fn positive_diagonal<T: Real>(a: &Csr<T>) -> Result<Vec<T>> {
-    let diagonal = a.diagonal().unwrap_or_default();
+/// Every entry of the diagonal is positive.
+fn check_positive<T: Real>(diagonal: &[T]) -> Result<()> {
     match diagonal.iter().position(|d| *d <= T::zero() || !d.is_finite()) {
-        None => Ok(diagonal),
+        None => Ok(()),
         Some(i) => {
             let needed = "it must be positive: smoothed aggregation is for symmetric positive definite \
                           matrices (Ruge–Stüben or a Krylov method for others)";

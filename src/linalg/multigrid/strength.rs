@@ -57,6 +57,18 @@ pub(super) fn without_weak<'a, T: Real>(a: &'a Csr<T>, diagonal: &[T], weak: Wea
     Cow::Owned(Csr::from_parts([a.rows(), a.cols()], starts, columns, values))
 }
 
+/// Whether the diagonal of row i is so large that a sweep of relaxation all but solves it.
+pub(super) fn dominated<T: Real>(a: &Csr<T>, i: usize) -> bool {
+    let (columns, values) = a.row(i);
+    let entries = columns.iter().zip(values);
+    let [mut own, mut others] = [T::zero(); 2];
+    for (&j, v) in entries {
+        let sum = if j as usize == i { &mut own } else { &mut others };
+        *sum += v.abs();
+    }
+    others < T::of(0.2) * own
+}
+
 /// Pattern of a square matrix's strong couplings, without the diagonal.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Graph {

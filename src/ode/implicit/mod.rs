@@ -1,11 +1,19 @@
 //! What all implicit methods share: the iteration matrix W = αM − J with its linear solver
 //! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
 
+mod consistent;
+mod linear;
 mod matrix;
 pub(crate) mod newton;
 mod options;
+mod slope;
 
+pub use consistent::Algebraic;
 pub use matrix::IterationMatrix;
 pub use newton::NewtonOptions;
 pub(crate) use options::step_methods;
-pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
+pub use options::{
+    Configured, ImplicitMethod, ImplicitOptions, KrylovChoice, KrylovMethod, LinearChoice,
+    PreconditionerFactory,
+};
+pub(crate) use slope::Slope;

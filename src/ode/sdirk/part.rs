@@ -1,7 +1,8 @@
 //! The implicit part of a right-hand side as a right-hand side.
 
-use crate::dynamics::{Dynamics, Part, Point, Tangent};
+use crate::dynamics::{Dynamics, Jacobian, Mass, Part, Point, Tangent};
 use crate::error::Result;
+use crate::linalg::Pattern;
 use crate::num::Real;
 
 /// f_I of f = f_E + f_I, with f's parameters and scratch; f itself where it is not split.
@@ -43,6 +44,23 @@ impl<T: Real, D: Dynamics<T>> Dynamics<T> for Implicit<'_, D> {
 
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut D::Scratch) {
         self.0.jvp_implicit(at, dot, dy_dot, scratch);
+    }
+
+    /// A part's pattern is within the whole's.
+    fn sparsity(&self) -> Option<Pattern> {
+        self.0.sparsity()
+    }
+
+    #[inline(always)]
+    fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut D::Scratch) {
+        match D::SPLIT {
+            true => j.by_products(self, at, scratch),
+            false => self.0.jacobian(at, j, scratch),
+        }
+    }
+
+    fn mass(&self) -> Option<&Mass<T>> {
+        self.0.mass()
     }
 
     fn validate(&self) -> Result<()> {

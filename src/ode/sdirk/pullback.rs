@@ -14,6 +14,7 @@
 
 use super::stepper::SdirkStepper;
 use crate::dynamics::{Dynamics, Part, Point};
+use crate::error::Result;
 use crate::integrate::{Backward, Reverse, StepInfo, Stepper, polynomial};
 use crate::num::{Real, accumulate, rms};
 
@@ -98,6 +99,10 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for SdirkStepper<'_, T, D> {
         accumulate(&mut back.y, T::one(), &back.weights[..columns], &back.grads);
     }
 
+    fn prepare_pullback(&mut self, t: T, y0: &[T], y_bar: &mut [T], theta_bar: &mut [T]) -> Result<()> {
+        self.consistent_pullback(t, y0, [y_bar, theta_bar])
+    }
+
     fn nvjp(&self) -> usize {
         self.nvjp
     }
@@ -152,6 +157,9 @@ impl<T: Real, D: Dynamics<T>> SdirkStepper<'_, T, D> {
         let n = y0.len();
         let g_bar = &mut back.grads[..n];
         g_bar.fill(T::zero());
+        if let Some(slope) = &self.slope {
+            slope.solve_transpose(self.dynamics, &mut back.k_bar);
+        }
         let at = Point { t: step.start(), y: y0, theta: &self.theta };
         self.dynamics.vjp(at, &back.k_bar, g_bar, theta_bar, &mut self.scratch);
         if self.layout.additive && D::SPLIT {

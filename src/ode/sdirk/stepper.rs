@@ -14,7 +14,7 @@ use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, polynomial}
 use crate::num::{ErrorNorm, Real, accumulate, combine, combine_differences};
 use crate::ode::explicit::ExplicitStepper;
 use crate::ode::implicit::newton::{Equations, Iteration, Newton};
-use crate::ode::implicit::{ImplicitOptions, IterationMatrix};
+use crate::ode::implicit::{Algebraic, ImplicitOptions, IterationMatrix, Slope};
 
 /// Factor on h after a stage that converged too slowly, and after one that broke down.
 const SLOW: f64 = 0.5;
@@ -29,6 +29,8 @@ pub struct SdirkStepper<'a, T: Real, D: Dynamics<T>> {
     pub(super) options: ImplicitOptions<T>,
     /// Made by [`prepare`](Stepper::prepare), which can refuse.
     pub(super) matrix: Option<IterationMatrix<T>>,
+    algebraic: Option<Algebraic<T>>,
+    pub(super) slope: Option<Slope<T>>,
     newton: Iteration<T>,
     /// α of the factors; 0 when there are none.
     pub(super) factored: T,
@@ -144,6 +146,8 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
             scratch: dynamics.scratch(batch),
             theta: zeros(dynamics.num_params()),
             matrix: None,
+            algebraic: None,
+            slope: None,
             newton: Iteration::new(&options.newton),
             options: options.clone(),
             factored: T::zero(),
@@ -190,7 +194,7 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
         };
         let at = Point { t, y, theta: &self.theta };
         self.factored = T::zero();
-        matrix.evaluate(&Implicit(self.dynamics), at, false, &mut self.scratch)
+        matrix.evaluate(&Implicit(self.dynamics), at, &mut self.scratch)
     }
 
     /// Factors W for α; false when it is singular.
@@ -312,13 +316,16 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
     /// The derivative at (t, y), with its explicit part, into the record's first stage.
     fn first_stage(&mut self, t: T, y: &[T]) {
         let n = y.len();
-        let Self { dynamics, theta, scratch, k, layout, .. } = self;
+        let Self { dynamics, theta, scratch, k, layout, slope, .. } = self;
         let at = Point { t, y, theta };
         dynamics.eval(at, &mut k[..n], scratch);
         self.nfe += 1;
         if layout.additive && D::SPLIT {
             let from = layout.stages * n;
             dynamics.eval_part(Part::Explicit, at, &mut k[from..from + n], scratch);
+        }
+        if let Some(slope) = slope {
+            slope.solve(*dynamics, &mut k[..n]);
         }
     }
 }
@@ -366,14 +373,21 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
         &self.layout.dense
     }
 
-    fn prepare(&mut self, _: T, _: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
+    fn prepare(&mut self, t: T, y: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
+        let part = Implicit(self.dynamics);
         if self.matrix.is_none() {
-            let part = Implicit(self.dynamics);
             self.matrix = Some(IterationMatrix::new(&part, self.batch, &self.options)?);
+            self.algebraic = Algebraic::of(&part)?;
+            if self.dynamics.mass().is_some() {
+                self.slope = Some(Slope::of(&part, self.options.budget)?);
+            }
         }
         self.newton.prepare(&self.options.newton, norm);
         self.stale = true;
-        Ok(())
+        match &mut self.algebraic {
+            Some(algebraic) => algebraic.solve(&part, (t, &self.theta), y, norm, &mut self.scratch),
+            None => Ok(()),
+        }
     }
 
     fn begin(&mut self, t: T, y: &[T]) {
@@ -388,6 +402,9 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
     fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]) {
         self.dynamics.eval(Point { t, y, theta: &self.theta }, dy, &mut self.scratch);
         self.nfe += 1;
+        if let Some(slope) = &self.slope {
+            slope.solve(self.dynamics, dy);
+        }
     }
 
     #[inline(always)]
@@ -463,6 +480,15 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
 }
 
 impl<T: Real, D: Dynamics<T>> SdirkStepper<'_, T, D> {
+    /// The reverse of the consistent initial values ([`Reverse::prepare_pullback`](crate::integrate::Reverse)).
+    pub(super) fn consistent_pullback(&mut self, t: T, y0: &[T], bars: [&mut [T]; 2]) -> Result<()> {
+        let Self { algebraic, dynamics, theta, scratch, .. } = self;
+        match algebraic {
+            Some(algebraic) => algebraic.pullback(&Implicit(*dynamics), (t, theta), y0, bars, scratch),
+            None => Ok(()),
+        }
+    }
+
     /// Counts the right-hand side's scratch, for memory budgets.
     pub(super) fn measure_scratch(&mut self) {
         self.scratch_bytes = self.dynamics.scratch_bytes(self.batch);
