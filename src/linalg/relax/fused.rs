@@ -36,10 +36,10 @@ impl<T: Real> Kernel for Fused<'_, T> {
             let (mut columns, mut values) = (&columns[..place], &values[..place]);
             // The unknown that was just computed enters last, from a register.
             let mut coupling = T::zero();
-            if let ([rest @ .., j], [before @ .., v]) = (columns, values) {
-                if *j as usize + 1 == i {
-                    (columns, values, coupling) = (rest, before, *v);
-                }
+            if let ([rest @ .., j], [before @ .., v]) = (columns, values)
+                && *j as usize + 1 == i
+            {
+                (columns, values, coupling) = (rest, before, *v);
             }
             let mut sum = b[i];
             for (&j, &v) in columns.iter().zip(values) {
