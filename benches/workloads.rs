@@ -117,6 +117,7 @@ const WORKLOADS: &[Workload] = &[
         variants: &[""],
         run: |_, _, clock| stiff::robertson_gradient(clock),
     },
+    Workload { name: "brusselator", variants: &[""], run: |_, _, clock| stiff::brusselator(clock) },
     Workload {
         name: "poisson-2d-512",
         variants: POISSON,
@@ -135,7 +136,7 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 /// Ways of solving W6.
-const POISSON: &[&str] = &["amg", "cg", "cg-csr"];
+const POISSON: &[&str] = &["amg", "geometric", "cg", "cg-csr"];
 
 fn main() -> ExitCode {
     let started = std::time::Instant::now();

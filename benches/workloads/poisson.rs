@@ -5,7 +5,7 @@ use crate::Failure;
 use crate::measure::{Clock, Facts};
 use odeon::linalg::grid::{Grid, StencilOperator};
 use odeon::linalg::krylov::Cg;
-use odeon::linalg::multigrid::SmoothedAggregation;
+use odeon::linalg::multigrid::{Geometric, SmoothedAggregation};
 use odeon::linalg::{Csr, Identity, LinearOperator, Report, Settings, model};
 
 const RTOL: f64 = 1e-6;
@@ -42,6 +42,11 @@ fn amg(_: &StencilOperator<f64>, a: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeo
     Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut amg, b, x)
 }
 
+fn geometric(a: &StencilOperator<f64>, _: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
+    let mut multigrid = Geometric::default().build(a.clone())?;
+    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut multigrid, b, x)
+}
+
 fn cg(a: &StencilOperator<f64>, _: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
     Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut Identity(b.len()), b, x)
 }
@@ -60,6 +65,7 @@ pub fn solve(name: &str, variant: &str, clock: &Clock) -> Result<(Vec<f64>, Fact
     let b: Vec<f64> = (0..n).map(normal).collect();
     let solve: Solve = match variant {
         "amg" => amg,
+        "geometric" => geometric,
         "cg" => cg,
         _ => cg_csr,
     };

@@ -249,6 +249,16 @@ impl<T: Real> Jacobian<T> {
         }
     }
 
+    /// The entries and ∂f/∂t.
+    #[inline(always)]
+    pub(super) fn parts_mut(&mut self) -> (&mut [T], Option<&mut [T]>) {
+        let values = match &mut self.form {
+            Form::Dense(values) => &mut values[..],
+            Form::Sparse(s) => s.matrix.values_mut(),
+        };
+        (values, self.time.as_deref_mut())
+    }
+
     /// Number of directions that a pass over all of them takes: columns or colours, and t.
     #[inline(always)]
     pub(super) fn directions(&self) -> usize {

@@ -54,6 +54,7 @@ pub mod gallery;
 pub mod generic;
 pub mod jacobian;
 mod mass;
+pub mod pde;
 mod second_order;
 pub mod sparsity;
 pub mod tape;

@@ -84,7 +84,8 @@ impl<T: Real> StencilOperator<T> {
         Error::check_len("the mask", mask.solid.len(), grid.len(), "one for each point of the grid")?;
         let ghost: T = mask.ghost(grid.centring());
         let stencils: Vec<_> = (0..grid.len()).map(|index| self.masked_row(mask, ghost, index)).collect();
-        let data = self.data.iter().filter(|d| !mask.solid[d.0 as usize]).copied().collect();
+        let fluid = |d: &(u32, u8, u8, T)| !mask.solid[d.0 as usize];
+        let data = self.boundary_data().into_iter().filter(fluid).collect();
         Ok(Self::from_folded(grid, &stencils, data))
     }
 

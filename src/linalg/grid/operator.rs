@@ -24,7 +24,8 @@ pub struct StencilOperator<T> {
     pub(crate) rows: Rows<T>,
     /// The slots that hold a coefficient somewhere.
     pub(crate) terms: Vec<usize>,
-    /// (row, axis, side, c): c·g of that side belongs to (A u)(row).
+    /// (row, axis, side, c): c·g of that side belongs to (A u)(row). Empty for a constant stencil, whose
+    /// contributions follow from it.
     pub(crate) data: Vec<(u32, u8, u8, T)>,
 }
 
@@ -39,11 +40,7 @@ impl<T: Real> StencilOperator<T> {
         let folded: Vec<_> = (0..64).map(|place| stencil.fold(&ghosts, sides(place))).collect();
         let used = |s: &usize| *s == CENTRE || folded.iter().any(|f| f.coefficients[*s] != T::zero());
         let terms = (0..27).filter(used).collect();
-        let mut data = Vec::new();
-        for index in boundary_points(&grid) {
-            boundary_data(&grid, &ghosts, index, &stencil, &mut data);
-        }
-        Ok(Self { grid, rows: Rows::Constant(folded), terms, data })
+        Ok(Self { grid, rows: Rows::Constant(folded), terms, data: Vec::new() })
     }
 
     /// The stencil `at(point)` at each point (i, j, k).
@@ -191,7 +188,7 @@ impl<T: Real> StencilOperator<T> {
     /// `b` of another length than the grid.
     pub fn add_boundary_data(&self, g: impl Fn(usize, usize, [usize; 3]) -> T, b: &mut [T]) -> Result<()> {
         Error::check_len("b", b.len(), self.grid.len(), "one for each unknown")?;
-        for &(row, axis, side, c) in &self.data {
+        for (row, axis, side, c) in self.boundary_data() {
             let point = self.grid.point(row as usize);
             b[row as usize] -= c * g(axis as usize, side as usize, point);
         }
@@ -201,14 +198,46 @@ impl<T: Real> StencilOperator<T> {
     /// Whether A = Aᵀ, entry by entry of the stencils: exactly, but on a periodic axis of one or two
     /// points, where different offsets meet, it may be missed.
     pub fn is_symmetric(&self) -> bool {
-        let constant = self.is_constant();
-        (0..self.grid.len()).all(|index| {
-            let point = self.grid.point(index);
-            // One stencil: only points near a side differ from their neighbours.
+        self.representatives().into_iter().all(|point| {
             let row = self.row(point);
-            constant && self.grid.place(point) == 0 && row.is_point_symmetric()
-                || self.terms.iter().all(|&s| self.entry_is_symmetric(point, &row, s))
+            self.terms.iter().all(|&s| self.entry_is_symmetric(point, &row, s))
         })
+    }
+
+    /// Points that show every kind of row and its neighbours: near the sides and one within for one
+    /// stencil, all for others.
+    pub(crate) fn representatives(&self) -> Vec<[usize; 3]> {
+        if !self.is_constant() {
+            return (0..self.grid.len()).map(|index| self.grid.point(index)).collect();
+        }
+        let near = |axis: usize| {
+            let n = self.grid.extents()[axis];
+            (0..n.min(3)).chain(n.saturating_sub(3).max(3)..n)
+        };
+        near(2).flat_map(|k| near(1).flat_map(move |j| near(0).map(move |i| [i, j, k]))).collect()
+    }
+
+    /// Whether every diagonal entry is positive.
+    pub(crate) fn has_positive_diagonal(&self) -> bool {
+        self.representatives().into_iter().all(|point| self.diagonal_entry(point) > T::zero())
+    }
+
+    fn diagonal_entry(&self, point: [usize; 3]) -> T {
+        let row = self.row(point);
+        // A periodic axis of one point is its own neighbour.
+        let own = |s: &&usize| self.grid.neighbour(point, offset(**s)) == Some(point);
+        self.terms.iter().filter(own).map(|&s| row.coefficients[s]).sum()
+    }
+
+    /// (row, axis, side, c) as [`data`](Self::data) has them, for one stencil too.
+    pub(crate) fn boundary_data(&self) -> Vec<(u32, u8, u8, T)> {
+        let Rows::Constant(folded) = &self.rows else { return self.data.clone() };
+        let stencil = &folded[0];
+        let (ghosts, mut data) = (self.grid.ghosts(), Vec::new());
+        for index in (0..self.grid.len()).filter(|&i| self.grid.place(self.grid.point(i)) != 0) {
+            boundary_data(&self.grid, &ghosts, index, stencil, &mut data);
+        }
+        data
     }
 
     fn entry_is_symmetric(&self, point: [usize; 3], row: &Stencil<T>, s: usize) -> bool {
@@ -216,11 +245,6 @@ impl<T: Real> StencilOperator<T> {
         let Some(to) = self.grid.neighbour(point, o) else { return row.coefficients[s] == T::zero() };
         self.row(to).get(o.map(|d| -d)) == row.coefficients[s]
     }
-}
-
-/// The points on the box's surface.
-fn boundary_points(grid: &Grid) -> impl Iterator<Item = usize> + '_ {
-    (0..grid.len()).filter(|&index| grid.place(grid.point(index)) != 0)
 }
 
 /// Appends what the boundary's data contribute to a row.
@@ -279,15 +303,7 @@ impl<T: Real> LinearOperator<T> for StencilOperator<T> {
     }
 
     fn diagonal(&self) -> Option<Vec<T>> {
-        let at = |index| {
-            let (point, mut sum) = (self.grid.point(index), T::zero());
-            let row = self.row(point);
-            // A periodic axis of one point is its own neighbour.
-            for &s in self.terms.iter().filter(|&&s| self.grid.neighbour(point, offset(s)) == Some(point)) {
-                sum += row.coefficients[s];
-            }
-            sum
-        };
+        let at = |index| self.diagonal_entry(self.grid.point(index));
         Some((0..self.grid.len()).map(at).collect())
     }
 }

@@ -52,10 +52,11 @@ impl<T: Real> RedBlack<T> {
                 ));
             }
         }
-        let diagonal = a.diagonal().unwrap_or_default();
-        if let Some(row) = diagonal.iter().position(|d| *d == T::zero() || !d.is_finite()) {
+        let entry = |point: &[usize; 3]| a.row(*point).coefficients[CENTRE];
+        let useless = |d: T| d == T::zero() || !d.is_finite();
+        if let Some(point) = a.representatives().iter().find(|p| useless(entry(p))) {
             let needed = "Gauss–Seidel divides by it: it must be finite and not 0";
-            return Err(Error::invalid(format!("the diagonal entry of row {row}"), diagonal[row], needed));
+            return Err(Error::invalid(format!("the diagonal entry of {point:?}"), entry(point), needed));
         }
         let omega = T::of(omega);
         let scale = match &a.rows {
@@ -63,7 +64,10 @@ impl<T: Real> RedBlack<T> {
                 let at = |f: &super::Stencil<T>| omega / f.coefficients[CENTRE];
                 Scale::Places(folded.iter().map(at).collect())
             }
-            Rows::PerPoint(..) => Scale::Points(diagonal.iter().map(|d| omega / *d).collect()),
+            Rows::PerPoint(..) => {
+                let diagonal = a.diagonal().unwrap_or_default();
+                Scale::Points(diagonal.iter().map(|d| omega / *d).collect())
+            }
         };
         let last = if grid.extents()[2] > 1 { 2 } else { 1 };
         let star = a.is_star();

@@ -140,10 +140,3 @@ impl Grid {
         place(self.dim, self.extents, point)
     }
 }
-
-impl<T: Real> Stencil<T> {
-    /// Whether c(o) = c(−o).
-    pub(crate) fn is_point_symmetric(&self) -> bool {
-        (0..CENTRE).all(|s| self.coefficients[s] == self.coefficients[26 - s])
-    }
-}

@@ -2,21 +2,23 @@
 
 use super::coarsest::Coarsest;
 use super::cycle::{Cycle, Multigrid};
+use super::geometric_coarsest::CoarsestLu;
 use super::geometric_operator::{galerkin, rediscretised};
 use super::geometric_transfer::{GridInterpolation, Thinning};
 use super::level::Level;
 use crate::error::{Error, Result};
 use crate::linalg::grid::{Centring, Grid, RedBlack, StencilOperator};
 use crate::linalg::relax::{Chebyshev, Jacobi};
-use crate::linalg::{Claims, LinearOperator, Relaxation, Settings};
+use crate::linalg::{Claims, LinearOperator, Preconditioner, Relaxation, Settings};
 use crate::num::Real;
 
 /// The relaxation of a grid's levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GridSmoother {
-    /// [`RedBlack`] Gauss–Seidel with ω, the colours in reverse order after the coarse correction.
+    /// [`RedBlack`] Gauss–Seidel with ω.
     RedBlack {
-        /// ω; `None` is 1, and 1.15 in three dimensions.
+        /// ω; `None` is 1.18, and 1.3 in three dimensions where coarse points are not fine ones (even
+        /// extents, cells), whose wider weighting takes less of the smooth error.
         omega: Option<f64>,
     },
     /// Weighted Jacobi with ω; `None` is 4/5, 6/7 in three dimensions and 2/3 in one.
@@ -42,8 +44,8 @@ pub enum CoarseOperators {
     /// extents other than 2ᵏ − 1 (vertices) and 2ᵏ (cells) give the same convergence.
     Rediscretised,
     /// R A P by rows, on every second vertex (the last interval may be half as long). On cells R and P are
-    /// constant on pairs and R A P is halved once per coarsened direction's second differences (D. Braess,
-    /// *Towards algebraic multigrid for elliptic problems of second order*, Computing 55, 1995).
+    /// constant on pairs and the differences in R A P are halved (D. Braess, *Towards algebraic multigrid for
+    /// elliptic problems of second order*, Computing 55, 1995).
     Galerkin,
 }
 
@@ -58,6 +60,10 @@ pub struct Geometric {
     pub smoother: GridSmoother,
     /// The coarse operators.
     pub coarse: CoarseOperators,
+    /// Whether the sweeps after the coarse correction are the adjoints of those before it (colours in
+    /// reverse order), which makes a cycle symmetric, for CG. Without, V(1,1) converges faster by itself:
+    /// two colours after two colours smooth as two sweeps, while the reversed ones repeat one colour.
+    pub symmetric: bool,
     /// The cycle.
     pub cycle: Cycle,
     /// Sweeps before and after the coarse correction.
@@ -81,6 +87,7 @@ impl Default for Geometric {
         Self {
             smoother: GridSmoother::RedBlack { omega: None },
             coarse: CoarseOperators::Automatic,
+            symmetric: false,
             cycle: Cycle::V,
             sweeps: [1, 1],
             full: None,
@@ -93,6 +100,11 @@ impl Default for Geometric {
 }
 
 impl Geometric {
+    /// With symmetric cycles, which CG needs.
+    pub fn symmetric() -> Self {
+        Self { symmetric: true, ..Self::default() }
+    }
+
     /// A hierarchy for `a`, its coarse operators made from it.
     ///
     /// # Errors
@@ -151,7 +163,7 @@ impl Geometric {
             }
             let (grid, p) = GridInterpolation::new(a.grid(), thinning);
             let coarse = coarser(&a, grid, &p)?;
-            levels.push(GridLevel::new(a, p, self.smoother)?);
+            levels.push(GridLevel::new(a, p, self)?);
             a = coarse;
         }
         if levels.is_empty() {
@@ -162,13 +174,29 @@ impl Geometric {
                 "no axis can be coarsened: solve directly",
             ));
         }
-        let coarsest: Box<dyn crate::linalg::Preconditioner<T>> = match self.semidefinite {
-            true => Box::new(Coarsest::semidefinite(&a.to_csr())?),
-            false => Box::new(Coarsest::cholesky(&a.to_csr())?),
-        };
+        let coarsest = self.coarsest_solver(&a)?;
         let [before, after] = self.sweeps;
         let multigrid = Multigrid::new(levels, coarsest)?.cycle(self.cycle)?.sweeps(before, after)?;
         Ok(multigrid.settings(self.settings)?.full(self.full))
+    }
+
+    /// Cholesky for a positive definite coarsest operator, LU for others.
+    fn coarsest_solver<T: Real>(&self, a: &StencilOperator<T>) -> Result<Box<dyn Preconditioner<T>>> {
+        let matrix = a.to_csr();
+        if self.semidefinite {
+            return Ok(Box::new(Coarsest::semidefinite(&matrix)?));
+        }
+        if !a.is_symmetric() {
+            return Ok(Box::new(CoarsestLu::new(&matrix)?));
+        }
+        match Coarsest::cholesky(&matrix) {
+            Ok(solver) => Ok(Box::new(solver)),
+            // Indefinite is well with LU; singular is not.
+            Err(reason) => match CoarsestLu::new(&matrix) {
+                Ok(solver) => Ok(Box::new(solver)),
+                Err(_) => Err(reason),
+            },
+        }
     }
 
     /// The axes to thin: those that couple strongly and can be thinned.
@@ -203,19 +231,17 @@ pub struct GridLevel<T: Real> {
     interpolation: GridInterpolation<T>,
     /// Points without neighbours (solid ones): they take no part in the coarse correction.
     decoupled: Vec<u32>,
+    /// Whether sweeps after the coarse correction are the adjoint ones.
+    symmetric: bool,
     claims: Claims,
 }
 
 impl<T: Real> GridLevel<T> {
-    fn new(
-        a: StencilOperator<T>,
-        interpolation: GridInterpolation<T>,
-        smoother: GridSmoother,
-    ) -> Result<Self> {
-        let three = a.grid().dim() == 3;
-        let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match smoother {
+    fn new(a: StencilOperator<T>, interpolation: GridInterpolation<T>, options: &Geometric) -> Result<Self> {
+        let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match options.smoother {
             GridSmoother::RedBlack { omega } => {
-                Box::new(RedBlack::new(&a, omega.unwrap_or(if three { 1.15 } else { 1.0 }))?)
+                let three = a.grid().dim() == 3 && !interpolation.is_nested();
+                Box::new(RedBlack::new(&a, omega.unwrap_or(if three { 1.3 } else { 1.18 }))?)
             }
             GridSmoother::Jacobi { omega } => {
                 let best = [2.0 / 3.0, 0.8, 6.0 / 7.0][a.grid().dim() - 1];
@@ -223,10 +249,11 @@ impl<T: Real> GridLevel<T> {
             }
             GridSmoother::Chebyshev { degree } => Box::new(Chebyshev::smoother(&a, degree)?),
         };
-        let positive = a.diagonal().is_some_and(|d| d.iter().all(|d| *d > T::zero()));
-        let claims = if positive && a.is_symmetric() { Claims::SPD } else { Claims::LINEAR };
+        let positive = a.has_positive_diagonal();
+        let symmetric = options.symmetric || !matches!(options.smoother, GridSmoother::RedBlack { .. });
+        let claims = if symmetric && positive && a.is_symmetric() { Claims::SPD } else { Claims::LINEAR };
         let decoupled = a.decoupled();
-        Ok(Self { a, smoother, interpolation, decoupled, claims })
+        Ok(Self { a, smoother, interpolation, decoupled, symmetric, claims })
     }
 
     /// A.
@@ -254,7 +281,10 @@ impl<T: Real> Level<T> for GridLevel<T> {
         self.smoother.sweep_from_zero(&self.a, b, x);
     }
     fn sweep_after(&mut self, b: &[T], x: &mut [T]) {
-        self.smoother.sweep_adjoint(&self.a, b, x);
+        match self.symmetric {
+            true => self.smoother.sweep_adjoint(&self.a, b, x),
+            false => self.smoother.sweep(&self.a, b, x),
+        }
     }
     fn restrict(&mut self, fine: &[T], coarse: &mut [T]) {
         self.interpolation.restrict(fine, coarse);

@@ -31,7 +31,7 @@ pub(super) fn rediscretised<T: Real>(a: &StencilOperator<T>, grid: Grid) -> Resu
 /// Transforms the triples along an axis.
 fn along(c: &mut [f64; 27], axis: usize, map: impl Fn([f64; 3]) -> [f64; 3]) {
     let stride = 3usize.pow(axis as u32);
-    for s in (0..27).filter(|s| s / stride % 3 == 0) {
+    for s in (0..27).filter(|s| (s / stride).is_multiple_of(3)) {
         let at = [s, s + stride, s + 2 * stride];
         let new = map(at.map(|i| c[i]));
         for (i, new) in at.into_iter().zip(new) {
@@ -49,9 +49,14 @@ pub(super) fn galerkin<T: Real>(
     let mut skip = vec![false; a.grid().len()];
     a.decoupled().into_iter().for_each(|i| skip[i as usize] = true);
     // Piecewise constant interpolation doubles second differences along each thinned axis.
-    let factor = T::of(if grid.centring() == Centring::Cell { 0.5 } else { 1.0 });
+    let thinned = (0..3).all(|axis| a.grid().extents()[axis] == 1 || p.thins(axis));
+    let halve = grid.centring() == Centring::Cell && thinned;
     let row = |index| {
-        let row = coarse_row(a, &grid, p, &skip, grid.point(index)).affine(factor, T::zero());
+        let mut row = coarse_row(a, &grid, p, &skip, grid.point(index));
+        if halve {
+            let sum: T = row.coefficients.iter().copied().sum();
+            row = row.affine(T::of(0.5), T::of(0.5) * sum);
+        }
         // Nothing but solid below: a row of the identity.
         let empty = row.coefficients.iter().all(|c| *c == T::zero());
         if empty { row.affine(T::zero(), T::one()) } else { row }

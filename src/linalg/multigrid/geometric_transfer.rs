@@ -108,6 +108,24 @@ impl<T: Real> GridInterpolation<T> {
         dispatch(Prolong { axes: &self.axes, line: &mut self.line, coarse, fine });
     }
 
+    /// Whether every coarse point is a fine one.
+    pub(super) fn is_nested(&self) -> bool {
+        self.axes.iter().all(|axis| {
+            let whole = |c: &usize| {
+                axis.weights
+                    .iter()
+                    .zip(&axis.from)
+                    .any(|(w, f)| (0..2).any(|e| f[e] as usize == *c && w[e] == T::one()))
+            };
+            axis.from.len() == axis.coarse() || (0..axis.coarse().min(3)).all(|c| whole(&c))
+        })
+    }
+
+    /// Whether the coarse grid has fewer points along an axis.
+    pub(super) fn thins(&self, axis: usize) -> bool {
+        self.axes[axis].coarse() < self.axes[axis].from.len()
+    }
+
     /// The coarse points that point p of an axis interpolates from.
     pub(super) fn from(&self, axis: usize, p: usize) -> impl Iterator<Item = (usize, T)> + '_ {
         let own = &self.axes[axis];
@@ -181,7 +199,7 @@ fn nested(fine: &Grid, axis: usize) -> (usize, Vec<[(usize, f64); 2]>, f64) {
         if i % 2 == shift {
             return [(i / 2, 1.0), (0, 0.0)];
         }
-        let right = (i + 1) / 2;
+        let right = i.div_ceil(2);
         let [left, right] = [(i + 1).checked_sub(2).map(|i| i / 2), (right < m).then_some(right)];
         match (left, right) {
             (Some(left), Some(right)) => [(left, 0.5), (right, 0.5)],

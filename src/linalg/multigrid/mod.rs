@@ -11,6 +11,7 @@ mod amg;
 mod coarsest;
 mod cycle;
 mod geometric;
+mod geometric_coarsest;
 mod geometric_operator;
 mod geometric_transfer;
 mod interpolation;
