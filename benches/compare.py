@@ -34,6 +34,7 @@ def neural(workload, variants, torch=True):
     return [Row(workload, v, peer, f"{v}-{method}") for v in variants for peer, method in peers]
 
 
+POISSON = ("poisson-2d-512", "poisson-3d-64", "poisson-3d-128")
 ROWS = [
     Row("lorenz-single", "", "diffrax", "tsit5"),
     Row("lorenz-single", "", "torchdiffeq", "dopri5"),
@@ -46,6 +47,13 @@ ROWS = [
     *neural("mlp-gradient", ["1e-5", "1.4e-8"]),
     *neural("mlp-forward", ["1e-5", "1.4e-8"]),
     *(Row(w, "", peer, "") for w in ("mlp-rhs", "mlp-vjp") for peer in ("diffrax", "torchdiffeq")),
+    Row("robertson", "", "sundials", "cvode"),
+    Row("robertson", "", "scipy", "lsoda"),
+    *(Row("robertson-gradient", "", "sundials", f"cvodes-{how}") for how in ("forward", "adjoint")),
+    *(Row("brusselator", "", "sundials", f"cvode-{solver}") for solver in ("klu", "kluamd")),
+    Row("brusselator", "", "scipy", "bdf"),
+    *(Row(p, v, "pyamg", t) for p in POISSON for v in ("amg", "geometric") for t in ("rs", "rs-cg", "sa", "sa-cg")),
+    *(Row(p, "cg", "scipy", "cg") for p in POISSON),
 ]
 
 
@@ -62,6 +70,12 @@ FIGURES = [
     figure("W3 784-100-784, batch 512, f32, tol 1e-5, gradient", 0.4, "mlp-gradient", "1e-5"),
     figure("W3 forward, tol 1e-5", 0.8, "mlp-forward", "1e-5", DIFFRAX),
     figure("W3 one right-hand side", 0.8, "mlp-rhs", "", DIFFRAX),
+    figure("W4 Robertson, one solve", 0.5, "robertson", "", ("sundials",)),
+    figure("W4 Robertson, gradient", 0.7, "robertson-gradient", "", ("sundials",)),
+    figure("W4 Brusselator 35 x 35 x 2", 0.6, "brusselator", "", ("sundials",)),
+    *(figure(f"W6 {p}, algebraic multigrid", 0.5, p, "amg", ("pyamg",)) for p in POISSON),
+    *(figure(f"W6 {p}, geometric multigrid", 0.15, p, "geometric", ("pyamg",)) for p in POISSON),
+    *(figure(f"W6 {p}, plain CG", 0.5, p, "cg", ("scipy",)) for p in POISSON),
 ]
 
 
@@ -166,10 +180,12 @@ def median(runs):
 
 
 def error(runs):
-    """The error either side reports: of the gradient (relative, 2-norm) or of the solution (largest, absolute)."""
+    """The error either side reports: of the gradient (relative, 2-norm), else relative (W4: the worst component or the
+    2-norm; W6: the true residual), else the largest absolute one of the solution."""
     if not runs:
         return "–"
-    value = runs[-1].get("grad_rel_err", runs[-1].get("err_max"))
+    last = runs[-1]
+    value = last.get("grad_rel_err", last.get("err_rel", last.get("err_max")))
     return "–" if value is None else f"{value:.1e}"
 
 
@@ -183,7 +199,7 @@ def seconds(value):
 
 
 def work(runs):
-    nfe = runs[-1].get("nfe") if runs else None
+    nfe = runs[-1].get("nfe", runs[-1].get("iterations")) if runs else None
     return "–" if nfe is None else f"{nfe:.0f}"
 
 
@@ -219,7 +235,7 @@ def rows_table(runs):
             label(row.workload, row.variant), label(row.peer, row.theirs),
             seconds(median(theirs)), seconds(median(ours)), "–" if got is None else f"{got:.3g}",
             error(theirs), error(ours), work(theirs), work(ours)])
-    return table(["workload", "peer", "peer", "ours", "ratio", "error, peer", "error, ours", "NFE, peer", "NFE, ours"], lines)
+    return table(["workload", "peer", "peer", "ours", "ratio", "error, peer", "error, ours", "NFE or iterations, peer", "ours"], lines)
 
 
 def conditions(runs, a):

@@ -1,4 +1,4 @@
-//! Workloads W1–W3, ours: the problems, data and tolerances of `benches/peers`, timed.
+//! Workloads W1–W4 and W6, ours: the problems, data and tolerances of `benches/peers`, timed.
 //!
 //!     cargo bench --bench workloads -- [NAME …] [--variant V] [--json] [--threads N] [--repeats R]
 //!     cargo bench --bench workloads -- mlp-gradient --variant 1e-5 --budget-mib 64
@@ -6,7 +6,8 @@
 //!
 //! Without names every workload runs. `--json` prints one line for each workload and variant: `workload, variant, wall_s`
 //! (median of the repeats, each an inner loop of at least 0.1 s), `wall_min_s, repeats, threads, nfe,
-//! accepted, rejected` (means over trajectories), `err_max` (largest absolute difference from the reference) or, for
+//! accepted, rejected` (means over trajectories), `iterations` of a linear solve, `err_max` (largest absolute difference
+//! from the reference), `err_rel` (relative; the true residual of a linear solve) or, for
 //! gradients, `grad_rel_err` (relative, 2-norm) with `peak_bytes` (most memory allocated during the first call, set-up
 //! included). One process times one call at a time; everything but the ensemble runs on one thread.
 
@@ -18,8 +19,12 @@ mod lorenz;
 mod measure;
 #[path = "workloads/mlp.rs"]
 mod mlp;
+#[path = "workloads/poisson.rs"]
+mod poisson;
 #[path = "workloads/spiral.rs"]
 mod spiral;
+#[path = "workloads/stiff.rs"]
+mod stiff;
 
 use clap::Parser;
 use measure::{Clock, Facts, Row};
@@ -30,7 +35,7 @@ type Failure = Box<dyn std::error::Error>;
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
 
-/// Times workloads W1–W3.
+/// Times workloads W1–W4 and W6.
 #[derive(Parser)]
 struct Arguments {
     /// Workloads; all without.
@@ -74,7 +79,7 @@ struct Workload {
     run: Run,
 }
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: &[Workload] = &[
     Workload { name: "lorenz-single", variants: &[""], run: |_, a, clock| lorenz::single(a.t10, clock) },
     Workload {
         name: "lorenz-ensemble",
@@ -106,7 +111,32 @@ const WORKLOADS: [Workload; 8] = [
         variants: &["1e-5", "1.4e-8"],
         run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
     },
+    Workload { name: "robertson", variants: &[""], run: |_, _, clock| stiff::robertson(clock) },
+    Workload {
+        name: "robertson-gradient",
+        variants: &[""],
+        run: |_, _, clock| stiff::robertson_gradient(clock),
+    },
+    Workload { name: "brusselator", variants: &[""], run: |_, _, clock| stiff::brusselator(clock) },
+    Workload {
+        name: "poisson-2d-512",
+        variants: POISSON,
+        run: |v, _, clock| poisson::solve("poisson-2d-512", v, clock),
+    },
+    Workload {
+        name: "poisson-3d-64",
+        variants: POISSON,
+        run: |v, _, clock| poisson::solve("poisson-3d-64", v, clock),
+    },
+    Workload {
+        name: "poisson-3d-128",
+        variants: POISSON,
+        run: |v, _, clock| poisson::solve("poisson-3d-128", v, clock),
+    },
 ];
+
+/// Ways of solving W6.
+const POISSON: &[&str] = &["amg", "geometric", "cg", "cg-csr"];
 
 fn main() -> ExitCode {
     let started = std::time::Instant::now();
@@ -121,7 +151,7 @@ fn main() -> ExitCode {
 
 fn run(a: &Arguments, started: std::time::Instant) -> Result<(), Failure> {
     if a.list {
-        for w in &WORKLOADS {
+        for w in WORKLOADS {
             println!("{} {}", w.name, w.variants.join(" "));
         }
         return Ok(());

@@ -4,16 +4,18 @@
 
 use odeon::Result;
 use odeon::adjoint::{DiscreteAdjoint, Memory};
-use odeon::dynamics::Dynamics;
+use odeon::dynamics::compose::WithMass;
 use odeon::dynamics::gallery::{Arenstorf, Pleiades, VanDerPol};
-use odeon::dynamics::generic::Generic;
-use odeon::integrate::{Options, Problem, Save, Solution, StepInfo};
+use odeon::dynamics::generic::{Generic, VectorField};
+use odeon::dynamics::{Dynamics, Mass};
+use odeon::integrate::{Options, Problem, Reverse, Save, Solution, StepInfo};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Initializer, Network};
-use odeon::num::parallel;
-use odeon::ode::tableau::{ExplicitRk, Tableau};
+use odeon::num::{Scalar, parallel};
+use odeon::ode::tableau::ExplicitRk;
 use odeon::ode::tableaux::{self, Dop853, Tsit5};
-use odeon::ode::{ExplicitStepper, Solver, solve_ensemble};
+use odeon::ode::tableaux_rosenbrock;
+use odeon::ode::{ExplicitStepper, Solver, StepMethod, solve_ensemble};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -81,6 +83,7 @@ fn steps_allocate_nothing_and_budgets_hold() -> Result<()> {
     assert_eq!(bytes, 72, "the peak is seen");
     let neural = neural()?;
     solves_allocate_nothing_per_step(&neural)?;
+    rosenbrock_steps_allocate_nothing()?;
     gradients_allocate_nothing_per_step(&neural)?;
     ensembles_allocate_nothing_per_step()?;
     budgets_hold_in_bytes(&neural)
@@ -118,7 +121,7 @@ impl<'a, D: Dynamics<f64>> Case<'a, D> {
 
     /// A solver used once for the longer solve allocates as often for it as for the shorter, and
     /// that is a constant.
-    fn solve(&self, method: &Tableau, options: &Options<f64>) -> Result<()> {
+    fn solve(&self, method: &impl StepMethod<f64, D>, options: &Options<f64>) -> Result<()> {
         let mut solver = Solver::new(self.dynamics, method, self.y0.len() / self.dynamics.dim());
         let mut run = |times: f64| -> Result<(usize, usize)> {
             let (count, solution) = calls(|| {
@@ -140,9 +143,17 @@ impl<'a, D: Dynamics<f64>> Case<'a, D> {
         DiscreteAdjoint::new(ExplicitStepper::new(self.dynamics, &Tsit5, batch), memory)
     }
 
-    /// As [`solve`](Self::solve), for a solve and its reverse.
     fn gradient(&self, memory: Memory, options: &Options<f64>) -> Result<()> {
-        let mut adjoint = self.adjoint(memory);
+        self.reverse(self.adjoint(memory), memory, options)
+    }
+
+    /// As [`solve`](Self::solve), for a solve and its reverse.
+    fn reverse<S: Reverse<f64>>(
+        &self,
+        mut adjoint: DiscreteAdjoint<f64, S>,
+        memory: Memory,
+        options: &Options<f64>,
+    ) -> Result<()> {
         let y_bar = vec![1.0; self.y0.len()];
         let mut run = |times: f64| -> Result<(usize, usize)> {
             let (count, steps) = calls(|| -> Result<usize> {
@@ -226,6 +237,47 @@ fn solves_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
             .solve(Tsit5.tableau(), &Options::tol(1e-8, 1e-8).save(save))?;
     }
     Ok(())
+}
+
+/// Dense and sparse matrices, one system and a batch, ordinary and differential-algebraic; gradients too.
+fn rosenbrock_steps_allocate_nothing() -> Result<()> {
+    let options = Options::tol(1e-6, 1e-6);
+    let dae = WithMass { inner: Generic(VanDerPol), mass: Mass::Diagonal(vec![1.0, 0.5]) };
+    let diffusion = Generic(Diffusion);
+    for method in tableaux_rosenbrock::all() {
+        let (y0, theta) = (&VanDerPol::Y0, &VanDerPol::THETA);
+        for y0 in [&y0[..], &y0.repeat(3)] {
+            let case = Case { dynamics: &Generic(VanDerPol), y0, theta, span: 10.0 };
+            case.solve(method, &options)?;
+            let adjoint =
+                DiscreteAdjoint::new(method.stepper(case.dynamics, y0.len() / 2), Memory::Unlimited);
+            case.reverse(adjoint, Memory::Unlimited, &options)?;
+        }
+        Case { dynamics: &dae, y0, theta, span: 10.0 }.solve(method, &options)?;
+        let y0: Vec<f64> = (0..40).map(|i| f64::from(i).sin()).collect();
+        let options = Options { dt_max: Some(0.1), ..options.clone() };
+        Case { dynamics: &diffusion, y0: &y0, theta: &[], span: 2.0 }.solve(method, &options)?;
+    }
+    Ok(())
+}
+
+/// y_i' = 20 (y_{i−1} − 2y_i + y_{i+1}) − y_i³, sparse.
+struct Diffusion;
+
+impl VectorField for Diffusion {
+    fn dim(&self) -> usize {
+        40
+    }
+    fn num_params(&self) -> usize {
+        0
+    }
+    #[inline(always)]
+    fn eval<S: Scalar>(&self, _: S, y: &[S], _: &[S], dy: &mut [S]) {
+        for i in 0..40 {
+            let (left, right) = (y[i.max(1) - 1], y[(i + 1).min(39)]);
+            dy[i] = S::of(20.0) * (left - S::of(2.0) * y[i] + right) - y[i] * y[i] * y[i];
+        }
+    }
 }
 
 fn gradients_allocate_nothing_per_step(neural: &Neural) -> Result<()> {

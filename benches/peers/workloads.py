@@ -149,3 +149,115 @@ class Mlp:
     def in_f64(cls):
         """(x0, parameters) in f64, for references."""
         return cls.x0().astype(np.float64), [w.astype(np.float64) for w in cls.parameters()]
+
+
+class Robertson:
+    """W4: Robertson's kinetics to t = 1e5; the gradient is of 1/2 sum w_c^2 (y_c(t_i) - d_ic)^2 with respect to log k."""
+
+    Y0, T1, RTOL, ATOL = (1.0, 0.0, 0.0), 1e5, 1e-6, 1e-10
+    K, K_GUESS = (0.04, 3e7, 1e4), (0.05, 2.5e7, 1.2e4)
+    TIMES, WEIGHTS = np.logspace(-4, 5, 20), np.array([1.0, 1e4, 1.0])
+
+    @staticmethod
+    def end():
+        return load("robertson_end")
+
+    @staticmethod
+    def data():
+        return load("robertson_data")
+
+    @staticmethod
+    def gradient():
+        return load("robertson_gradient")
+
+    @staticmethod
+    def rhs(t, y, k=K):
+        r1, r2, r3 = k[0] * y[0], k[1] * y[1] * y[1], k[2] * y[1] * y[2]
+        return np.array([-r1 + r3, r1 - r2 - r3, r2])
+
+    @staticmethod
+    def jacobian(t, y, k=K):
+        c, b = y[2], y[1]
+        return np.array([[-k[0], k[2] * c, k[2] * b], [k[0], -k[2] * c - 2 * k[1] * b, -k[2] * b], [0, 2 * k[1] * b, 0]])
+
+
+class Brusselator:
+    """W4: 2-D Brusselator, periodic, 35 x 35 x 2, alpha = 10 (N - 1)^2, forcing from t = 1.1, t in [0, 11.5]."""
+
+    N, A, B, T1, RTOL, ATOL = 35, 3.4, 1.0, 11.5, 1e-6, 1e-8
+    ALPHA = 10.0 * (N - 1) ** 2
+
+    @staticmethod
+    def end():
+        return load("brusselator_end")
+
+    @classmethod
+    def start(cls):
+        x = np.linspace(0, 1, cls.N)
+        X, Z = np.meshgrid(x, x, indexing="ij")
+        return np.stack([22 * (Z * np.abs(1 - Z)) ** 1.5, 27 * (X * np.abs(1 - X)) ** 1.5], -1).ravel()
+
+    @classmethod
+    def rhs(cls, t, state):
+        x = np.linspace(0, 1, cls.N)
+        X, Z = np.meshgrid(x, x, indexing="ij")
+        forcing = 5.0 * (((X - 0.3) ** 2 + (Z - 0.6) ** 2) <= 0.01) if t >= 1.1 else 0.0
+        y = state.reshape(cls.N, cls.N, 2)
+        u, v = y[..., 0], y[..., 1]
+        laplacian = lambda w: np.roll(w, 1, 0) + np.roll(w, -1, 0) + np.roll(w, 1, 1) + np.roll(w, -1, 1) - 4 * w
+        out = np.empty_like(y)
+        out[..., 0] = cls.B + u * u * v - (cls.A + 1) * u + cls.ALPHA * laplacian(u) + forcing
+        out[..., 1] = cls.A * u - u * u * v + cls.ALPHA * laplacian(v)
+        return out.ravel()
+
+    @classmethod
+    def jacobian(cls):
+        """A function (t, y) -> sparse Jacobian."""
+        import scipy.sparse as sp
+
+        n = cls.N
+        ring = sp.diags([np.ones(n - 1), np.ones(n - 1)], [1, -1]).tolil()
+        ring[0, -1] = ring[-1, 0] = 1
+        flat = cls.ALPHA * (sp.kron(ring, sp.eye(n)) + sp.kron(sp.eye(n), ring) - 4 * sp.eye(n * n))
+        both = sp.kron(flat, sp.eye(2)).tocsc()
+        e = np.arange(n * n) * 2
+        rows, cols = np.concatenate([e, e, e + 1, e + 1]), np.concatenate([e, e + 1, e, e + 1])
+
+        def at(t, y):
+            u, v = y[0::2], y[1::2]
+            local = np.concatenate([2 * u * v - (cls.A + 1), u * u, cls.A - 2 * u * v, -u * u])
+            return (both + sp.csc_matrix((local, (rows, cols)), shape=both.shape)).tocsc()
+
+        return at
+
+
+class Poisson:
+    """W6: -Laplacian with unit spacing and Dirichlet ends, b ~ N(0, 1), x0 = 0, to a true relative residual of 1e-6."""
+
+    RTOL = 1e-6
+    SIZES = {"poisson-2d-512": (2, 512), "poisson-3d-64": (3, 64), "poisson-3d-128": (3, 128)}
+
+    @classmethod
+    def matrix(cls, name):
+        import scipy.sparse as sp
+
+        dims, n = cls.SIZES[name]
+        line, eye = sp.diags([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], [-1, 0, 1]), sp.eye(n)
+        if dims == 2:
+            a = sp.kron(line, eye) + sp.kron(eye, line)
+        else:
+            a = sp.kron(sp.kron(line, eye), eye) + sp.kron(sp.kron(eye, line), eye) + sp.kron(sp.kron(eye, eye), line)
+        a = a.tocsr()
+        return sp.csr_matrix((a.data, a.indices.astype(np.int32), a.indptr.astype(np.int32)), shape=a.shape)
+
+    @classmethod
+    def rhs(cls, name):
+        """b_i by Box and Muller from SplitMix64 at 2i and 2i + 1, as benches/workloads/poisson.rs draws it."""
+        dims, n = cls.SIZES[name]
+        with np.errstate(over="ignore"):
+            z = (np.arange(1, 2 * n**dims + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+        u = ((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        return np.sqrt(-2 * np.log(u[0::2])) * np.cos(2 * np.pi * u[1::2])

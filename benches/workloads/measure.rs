@@ -48,6 +48,12 @@ pub struct Facts {
     pub rejected: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub err_max: Option<f64>,
+    /// Relative error of the solution, or relative true residual of a linear solve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub err_rel: Option<f64>,
+    /// Iterations of a linear solve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grad_rel_err: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +108,7 @@ impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |c: Option<f64>| c.map_or("–".into(), |c| format!("{c:.0}"));
         let facts = &self.facts;
-        let error = facts.grad_rel_err.or(facts.err_max);
+        let error = facts.grad_rel_err.or(facts.err_rel).or(facts.err_max);
         write!(
             f,
             "{:<16} {:<8} {} {} {:>8} {:>9} {:>9} {:>9} {:>9}",
@@ -110,7 +116,7 @@ impl fmt::Display for Row<'_> {
             self.variant,
             Seconds(self.wall_s),
             Seconds(self.wall_min_s),
-            count(facts.nfe),
+            count(facts.nfe.or(facts.iterations)),
             count(facts.accepted),
             count(facts.rejected),
             error.map_or("–".into(), |e| format!("{e:.1e}")),

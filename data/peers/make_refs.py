@@ -1,4 +1,4 @@
-"""Makes the data of workloads W1-W3: initial values, weights, reference solutions and gradients, as .npy files here.
+"""Makes the data of workloads W1-W4: initial values, weights, reference solutions and gradients, as .npy files here.
 
     pip install numpy scipy mpmath gmpy2 && python data/peers/make_refs.py [--out DIR] [--train] [--check DIR]
 
@@ -17,7 +17,7 @@ from scipy.integrate import solve_ivp
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "reference"), str(HERE.parents[1] / "benches" / "peers")]
-from workloads import Lorenz, Mlp, Spiral, join, split  # noqa: E402
+from workloads import Brusselator, Lorenz, Mlp, Robertson, Spiral, join, split  # noqa: E402
 
 TIGHT = dict(method="DOP853", rtol=1e-13, atol=1e-13)
 LIMIT = 2_000_000
@@ -160,6 +160,40 @@ def save(folder, name, values):
     part.replace(path)
 
 
+def robertson(rtol=1e-12):
+    """(end, states at the observation times, gradient with respect to log k): Radau with analytic Jacobian, restarted at
+    every observation because dense output is less accurate than the steps; sensitivities in the state for the gradient."""
+    p = Robertson
+
+    def legs(f, start, rtol, atol, jac=None):
+        out, t, y = [], 0.0, np.array(start, float)
+        for end in p.TIMES:
+            y = solve_ivp(f, (t, end), y, method="Radau", jac=jac, rtol=rtol, atol=atol).y[:, -1]
+            out.append(y)
+            t = end
+        return np.array(out)
+
+    def augmented(t, state):
+        y, s, k = state[:3], state[3:].reshape(3, 3), p.K_GUESS
+        r1, r2, r3 = k[0] * y[0], k[1] * y[1] * y[1], k[2] * y[1] * y[2]
+        direct = np.array([[-r1, 0, r3], [r1, -r2, -r3], [0, r2, 0]])
+        return np.concatenate([p.rhs(t, y, k), (p.jacobian(t, y, k) @ s + direct).ravel()])
+
+    end = solve_ivp(p.rhs, (0, p.T1), p.Y0, method="Radau", jac=p.jacobian, rtol=rtol, atol=1e-6 * rtol).y[:, -1]
+    data = legs(p.rhs, p.Y0, rtol, 1e-6 * rtol, p.jacobian)
+    states = legs(augmented, np.r_[p.Y0, np.zeros(9)], 100 * rtol, 1e-4 * rtol)
+    y, s = states[:, :3], states[:, 3:].reshape(-1, 3, 3)
+    return end, data, np.einsum("tc,tcp->p", p.WEIGHTS**2 * (y - data), s)
+
+
+def brusselator(rtol=1e-10):
+    """Radau in two legs, before and after the forcing sets in."""
+    p, jac = Brusselator, Brusselator.jacobian()
+    options = dict(method="Radau", jac=jac, rtol=rtol, atol=0.1 * rtol)
+    before = solve_ivp(p.rhs, (0, 1.1 - 1e-13), p.start(), **options).y[:, -1]
+    return solve_ivp(p.rhs, (1.1, p.T1), before, **options).y[:, -1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=HERE)
@@ -175,6 +209,8 @@ def main():
         [spiral_references(made, truth, flat, w) for w, flat in zip(Spiral.WEIGHTS, (init, trained))]
     )
     mlp_references(made)
+    made["robertson_end"], made["robertson_data"], made["robertson_gradient"] = robertson()
+    made["brusselator_end"] = brusselator()
     for name, values in made.items():
         save(a.out, name, values)
         note = ""

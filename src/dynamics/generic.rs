@@ -64,8 +64,7 @@ pub struct Scratch<T> {
     lanes: Buffers<Lanes<T>>,
     dual: Buffers<Dual<T>>,
     dual_lanes: Buffers<Dual<Lanes<T>>>,
-    duals4: Buffers<Duals<T, 4>>,
-    duals8: Buffers<Duals<T, 8>>,
+    duals: Buffers<Duals<T, 8>>,
     tape: Recorder<T>,
     tape_lanes: Recorder<Lanes<T>>,
 }
@@ -76,8 +75,7 @@ impl<T: Real> Default for Scratch<T> {
             lanes: Buffers::default(),
             dual: Buffers::default(),
             dual_lanes: Buffers::default(),
-            duals4: Buffers::default(),
-            duals8: Buffers::default(),
+            duals: Buffers::default(),
             tape: Recorder::default(),
             tape_lanes: Recorder::default(),
         }
@@ -263,6 +261,54 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Jvp<'_, T, F, S> {
     }
 }
 
+/// The dense Jacobian of one column with at most `N` directions, in registers.
+struct SmallColumns<'a, T, F, const N: usize> {
+    field: &'a F,
+    at: Point<'a, T>,
+    values: &'a mut [T],
+    time: Option<&'a mut [T]>,
+}
+
+impl<T: Real, F: VectorField, const N: usize> SmallColumns<'_, T, F, N> {
+    /// `theta` are constants.
+    #[inline(always)]
+    fn evaluate(self, theta: &[Duals<T, N>]) {
+        let Self { field, at, values, time } = self;
+        let dim = field.dim().min(N);
+        let (mut y, mut dy) = ([Duals::constant(T::zero()); N], [Duals::constant(T::zero()); N]);
+        for (row, (dual, &y)) in y.iter_mut().zip(at.y).enumerate() {
+            *dual = Duals::variable(y, row);
+        }
+        let t = if time.is_some() { Duals::variable(at.t, dim) } else { Duals::constant(at.t) };
+        field.eval(t, &y[..dim], theta, &mut dy[..dim]);
+        for (column, values) in values.chunks_exact_mut(dim).enumerate() {
+            for (v, dual) in values.iter_mut().zip(&dy) {
+                *v = dual.dots[column % N];
+            }
+        }
+        for (v, dual) in time.into_iter().flatten().zip(&dy) {
+            *v = dual.dots[dim % N];
+        }
+    }
+}
+
+/// Parameters up to this many are kept on the stack.
+const FEW: usize = 8;
+
+impl<T: Real, F: VectorField, const N: usize> Kernel for SmallColumns<'_, T, F, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let theta = self.at.theta;
+        let mut few = [Duals::constant(T::zero()); FEW];
+        let few = &mut few[..theta.len().min(FEW)];
+        for (dual, &p) in few.iter_mut().zip(theta) {
+            *dual = Duals::constant(p);
+        }
+        self.evaluate(few);
+    }
+}
+
 /// The Jacobian of one column, `N` directions a pass.
 struct Columns<'a, T, F, const N: usize> {
     field: &'a F,
@@ -431,10 +477,14 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
     #[inline(always)]
     fn jacobian(&self, at: Point<'_, T>, j: &mut Jacobian<T>, scratch: &mut Scratch<T>) {
         let field = &self.0;
-        if j.directions() <= 4 {
-            dispatch(Columns { field, at, j, buffers: &mut scratch.duals4 });
-        } else {
-            dispatch(Columns { field, at, j, buffers: &mut scratch.duals8 });
+        match (j.directions(), j.dense_mut()) {
+            (0..=4, Some((values, time))) if at.theta.len() <= FEW => {
+                dispatch(SmallColumns::<T, F, 4> { field, at, values, time });
+            }
+            (0..=8, Some((values, time))) if at.theta.len() <= FEW => {
+                dispatch(SmallColumns::<T, F, 8> { field, at, values, time });
+            }
+            _ => dispatch(Columns { field, at, j, buffers: &mut scratch.duals }),
         }
     }
 

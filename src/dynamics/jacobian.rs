@@ -240,7 +240,27 @@ impl<T: Real> Jacobian<T> {
         }
     }
 
+    /// The column-major entries and ∂f/∂t when dense.
+    #[inline(always)]
+    pub(super) fn dense_mut(&mut self) -> Option<(&mut [T], Option<&mut [T]>)> {
+        match &mut self.form {
+            Form::Dense(values) => Some((values, self.time.as_deref_mut())),
+            Form::Sparse(_) => None,
+        }
+    }
+
+    /// The entries and ∂f/∂t.
+    #[inline(always)]
+    pub(super) fn parts_mut(&mut self) -> (&mut [T], Option<&mut [T]>) {
+        let values = match &mut self.form {
+            Form::Dense(values) => &mut values[..],
+            Form::Sparse(s) => s.matrix.values_mut(),
+        };
+        (values, self.time.as_deref_mut())
+    }
+
     /// Number of directions that a pass over all of them takes: columns or colours, and t.
+    #[inline(always)]
     pub(super) fn directions(&self) -> usize {
         let columns = match &self.form {
             Form::Dense(_) => self.dim,

@@ -54,6 +54,7 @@ pub mod gallery;
 pub mod generic;
 pub mod jacobian;
 mod mass;
+pub mod pde;
 mod second_order;
 pub mod sparsity;
 pub mod tape;
@@ -64,7 +65,7 @@ pub use second_order::{SecondOrder, SecondOrderMemory};
 use crate::error::{Error, Result};
 use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
-use jacobian::Jacobian;
+pub use jacobian::Jacobian;
 
 /// Where a right-hand side is evaluated.
 #[derive(Clone, Copy, Debug)]

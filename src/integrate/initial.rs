@@ -1,7 +1,7 @@
 //! The automatic first step (Hairer, Nørsett & Wanner I, II.4).
 
 use super::step::Stepper;
-use crate::num::{ErrorNorm, Over, Real};
+use crate::num::{ErrorNorm, Kernel, Over, Real, dispatch};
 
 /// A first step size h > 0 for the derivative k_1 that `stepper` holds at (t, y).
 ///
@@ -15,10 +15,38 @@ pub fn initial_step<T: Real>(
     norm: &ErrorNorm<T>,
     work: &mut [T],
 ) -> T {
+    let norm = &ErrorNorm { over: Over::Batch, ..norm.clone() };
+    dispatch(First { stepper, at, span, norm, work })
+}
+
+struct First<'a, T, S> {
+    stepper: &'a mut S,
+    at: (T, &'a [T]),
+    span: T,
+    norm: &'a ErrorNorm<T>,
+    work: &'a mut [T],
+}
+
+impl<T: Real, S: Stepper<T>> Kernel for First<'_, T, S> {
+    type Output = T;
+    #[inline(always)]
+    fn run(self) -> T {
+        let Self { stepper, at, span, norm, work } = self;
+        first_step(stepper, at, span, norm, work)
+    }
+}
+
+#[inline(always)]
+fn first_step<T: Real>(
+    stepper: &mut impl Stepper<T>,
+    at: (T, &[T]),
+    span: T,
+    norm: &ErrorNorm<T>,
+    work: &mut [T],
+) -> T {
     let (t, y) = at;
     let n = y.len();
     let dim = stepper.dim();
-    let norm = ErrorNorm { over: Over::Batch, ..norm.clone() };
     let (y1, f1) = work.split_at_mut(n);
     let f1 = &mut f1[..n];
     let size = span.abs();

@@ -5,6 +5,7 @@
 //! Vectors are slices. Lengths are checked where a solve begins; the methods here trust them.
 
 use super::report::Report;
+use super::vector::dot;
 use crate::error::{Error, Result};
 use crate::num::Real;
 
@@ -31,6 +32,12 @@ pub trait LinearOperator<T: Real> {
         for (r, b) in r.iter_mut().zip(b) {
             *r = *b - *r;
         }
+    }
+
+    /// `y` ← A `x` of a square operator; returns x·y, which operators may take in the same pass.
+    fn apply_dot(&self, x: &[T], y: &mut [T]) -> f64 {
+        self.apply(x, y);
+        dot(x, y)
     }
 
     /// ACCUMULATES: `y` += A `x`. `scratch` is free memory of y's length.
@@ -62,6 +69,9 @@ impl<T: Real, A: LinearOperator<T> + ?Sized> LinearOperator<T> for &A {
     }
     fn residual(&self, b: &[T], x: &[T], r: &mut [T]) {
         (**self).residual(b, x, r);
+    }
+    fn apply_dot(&self, x: &[T], y: &mut [T]) -> f64 {
+        (**self).apply_dot(x, y)
     }
     fn apply_add(&self, x: &[T], y: &mut [T], scratch: &mut [T]) {
         (**self).apply_add(x, y, scratch);
@@ -104,6 +114,11 @@ pub trait Preconditioner<T: Real> {
     /// What it promises.
     fn claims(&self) -> Claims;
 
+    /// Whether M = I, so that methods skip it.
+    fn is_identity(&self) -> bool {
+        false
+    }
+
     /// `z` ← M⁻¹ `r`.
     fn apply(&mut self, r: &[T], z: &mut [T]);
 
@@ -128,6 +143,9 @@ impl<T: Real, P: Preconditioner<T> + ?Sized> Preconditioner<T> for &mut P {
     fn claims(&self) -> Claims {
         (**self).claims()
     }
+    fn is_identity(&self) -> bool {
+        (**self).is_identity()
+    }
     fn apply(&mut self, r: &[T], z: &mut [T]) {
         (**self).apply(r, z);
     }
@@ -142,6 +160,9 @@ impl<T: Real, P: Preconditioner<T> + ?Sized> Preconditioner<T> for Box<P> {
     }
     fn claims(&self) -> Claims {
         (**self).claims()
+    }
+    fn is_identity(&self) -> bool {
+        (**self).is_identity()
     }
     fn apply(&mut self, r: &[T], z: &mut [T]) {
         (**self).apply(r, z);
@@ -164,6 +185,9 @@ impl<T: Real> Preconditioner<T> for Identity {
     }
     fn claims(&self) -> Claims {
         Claims::SPD
+    }
+    fn is_identity(&self) -> bool {
+        true
     }
     fn apply(&mut self, r: &[T], z: &mut [T]) {
         z.copy_from_slice(r);
@@ -188,9 +212,29 @@ pub trait Relaxation<T: Real, A: ?Sized> {
         self.sweep(a, b, x);
     }
 
+    /// One step of the transposed iteration from zero: `x` ← M⁻ᵀ `b`, for any A (symmetric or not).
+    ///
+    /// # Errors
+    /// A method without a transpose.
+    fn transpose_from_zero(&mut self, a: &A, b: &[T], x: &mut [T]) -> Result<()> {
+        if !self.is_spd() {
+            let needed = "a transposed solve needs transpose_from_zero, or a symmetric method";
+            return Err(Error::invalid("the relaxation", "without a transpose", needed));
+        }
+        self.sweep_from_zero(a, b, x);
+        Ok(())
+    }
+
     /// Whether M = Mᵀ > 0, so that one sweep from zero is an SPD preconditioner.
     fn is_spd(&self) -> bool {
         false
+    }
+
+    /// Whether k sweeps from zero, Σ_{i<k} (I − M⁻¹A)ⁱ M⁻¹, are an SPD preconditioner. One sweep is
+    /// when M is. For more, A must be symmetric too; then an odd k is, and an even k is where
+    /// λmax(M⁻¹A) < 2. Methods that know so override it.
+    fn sweeps_are_spd(&self, sweeps: usize) -> bool {
+        sweeps == 1 && self.is_spd()
     }
 }
 

@@ -9,6 +9,12 @@ use std::time::Duration;
 pub enum Outcome {
     /// The true residual meets the tolerance.
     Converged,
+    /// The residual cannot be made smaller: Aᵀ(b − A x) vanishes to the tolerance and b − A x does not,
+    /// x is a least-squares solution (LSQR and LSMR).
+    LeastSquares {
+        /// ‖Aᵀr‖/(‖A‖_F ‖r‖).
+        optimality: f64,
+    },
     /// The budget of iterations is spent.
     MaxIterations,
     /// The residual no longer falls: no progress over the stagnation window.
@@ -32,7 +38,7 @@ impl Outcome {
     /// One sentence on what it means and what to try; empty when converged.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Converged => "",
+            Self::Converged | Self::LeastSquares { .. } => "",
             Self::MaxIterations => "raise max_iterations, loosen rtol, or use a better preconditioner",
             Self::Stagnated => {
                 "the attainable accuracy is reached or the system is singular: loosen rtol, use f64, or a \
@@ -75,9 +81,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the true residual meets the tolerance.
+    /// Whether the true residual meets the tolerance, or that of the normal equations in least squares.
     pub fn converged(&self) -> bool {
-        self.outcome == Outcome::Converged
+        matches!(self.outcome, Outcome::Converged | Outcome::LeastSquares { .. })
     }
 
     /// The last true residual norm ‖b − A x‖₂; NaN when none was computed.

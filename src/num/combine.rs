@@ -26,6 +26,17 @@ impl<E: Scalar, const J: usize> Combine<'_, E, J> {
         acc
     }
 
+    /// Σ_{j<J−1} w_j terms_j[i]. The last term joins the base by one fused operation: in a step of a
+    /// small system it is what the others wait for (`small_stage` in `ode::explicit` has the same bits).
+    #[inline(always)]
+    fn earlier(w: &[E; J], terms: &[&[E]; J], i: usize) -> E {
+        let mut acc = E::zero();
+        for j in 0..J - 1 {
+            acc = w[j].mul_add(terms[j][i], acc);
+        }
+        acc
+    }
+
     /// Σ_j w_j (terms_j[i] − x).
     #[inline(always)]
     fn dot_minus(w: &[E; J], terms: &[&[E]; J], x: E, i: usize) -> E {
@@ -50,8 +61,10 @@ impl<E: Scalar, const J: usize> Kernel for Combine<'_, E, J> {
         match (self.base, self.minus) {
             (Some(base), None) => {
                 let base = &base[..n];
+                let last = scale * w[J - 1];
                 for i in 0..n {
-                    out[i] = scale.mul_add(Self::dot(&w, &terms, i), base[i]);
+                    out[i] =
+                        last.mul_add(terms[J - 1][i], scale.mul_add(Self::earlier(&w, &terms, i), base[i]));
                 }
             }
             (None, None) => {

@@ -66,6 +66,19 @@ fn row_sum<E: Scalar, const N: usize>(row: &[f64], k: &[E]) -> [E; N] {
     acc
 }
 
+/// y + h Σ_j row_j k_j. The latest stage is what a step waits for: it joins last, by one fused operation.
+#[inline(always)]
+fn advance<E: Scalar, const N: usize>(y: &[E; N], h: E, row: &[f64], k: &[E]) -> [E; N] {
+    let last = row.len() - 1;
+    let (earlier, latest) = k.split_at(last * N);
+    let mut g = row_sum::<E, N>(&row[..last], earlier);
+    let weight = h * E::of(row[last]);
+    for c in 0..N {
+        g[c] = weight.mul_add(latest[c], h.mul_add(g[c], y[c]));
+    }
+    g
+}
+
 impl<E: Scalar> Step<'_, E> {
     #[inline(always)]
     fn time(&self, i: usize) -> E {
@@ -84,10 +97,7 @@ impl<E: Scalar> Step<'_, E> {
     ) -> [E; N] {
         let t = self.time(i);
         let (done, next) = self.k.split_at_mut(i * N);
-        let mut g = row_sum::<E, N>(row, done);
-        for c in 0..N {
-            g[c] = self.h.mul_add(g[c], y[c]);
-        }
+        let g = advance::<E, N>(y, self.h, row, done);
         f.eval(t, &g, &mut next[..N]);
         g
     }
@@ -117,10 +127,7 @@ impl<E: Scalar> Step<'_, E> {
             }
         }
         if !method.fsal {
-            let sum = row_sum::<E, N>(&method.b, self.k);
-            for c in 0..N {
-                self.y1[c] = self.h.mul_add(sum[c], y[c]);
-            }
+            self.y1[..N].copy_from_slice(&advance::<E, N>(&y, self.h, &method.b, self.k));
         }
     }
 

@@ -188,12 +188,16 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             let Some(job) = &mut self.jobs[lane] else {
                 continue;
             };
+            let spent = self.lanes.attempts[lane] as usize >= options.max_steps;
+            if verdict.accepted[lane] && !verdict.ended[lane] && !spent {
+                job.non_finite = 0;
+                continue;
+            }
             let finite = verdict.error[lane].is_finite();
             job.non_finite = if finite { 0 } else { job.non_finite + 1 };
             self.troubled |= !finite;
             let (t, h) = (self.lanes.t[lane], self.lanes.h[lane].abs());
             let small = !verdict.accepted[lane] && h < smallest_step(t, self.task.problem.span[1], options);
-            let spent = self.lanes.attempts[lane] as usize >= options.max_steps;
             let job = *job;
             if verdict.accepted[lane] && verdict.ended[lane] {
                 self.finish(lane, &job);

@@ -1,7 +1,7 @@
 //! [`WithMass`]: M y' = f.
 
 use crate::dynamics::jacobian::Jacobian;
-use crate::dynamics::{Dynamics, Mass, Point, Tangent};
+use crate::dynamics::{Dynamics, Mass, Point, SecondOrder, Tangent};
 use crate::error::Result;
 use crate::linalg::Pattern;
 use crate::num::{Lanes, Real};
@@ -94,5 +94,26 @@ impl<T: Real, A: Dynamics<T>> Dynamics<T> for WithMass<A, T> {
     }
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
         self.inner.locate_non_finite(at)
+    }
+}
+
+/// M is constant: the products are those of f.
+impl<T: Real, A: SecondOrder<T>> SecondOrder<T> for WithMass<A, T> {
+    type Memory = A::Memory;
+
+    fn memory(&self, batch: usize) -> Self::Memory {
+        self.inner.memory(batch)
+    }
+
+    fn tangent_vjp(
+        &self,
+        at: Point<'_, T>,
+        dot: (T, &[T]),
+        bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        memory: &mut Self::Memory,
+    ) -> T {
+        self.inner.tangent_vjp(at, dot, bar, y_bar, theta_bar, memory)
     }
 }

@@ -287,9 +287,17 @@ impl<T: Real> Kernel for SolveTranspose<'_, T> {
     }
 }
 
+/// `y` ← y + a x.
+#[inline(always)]
+pub(in crate::linalg) fn axpy<T: Real>(a: T, x: &[T], y: &mut [T]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = a.mul_add(*x, *y);
+    }
+}
+
 /// Σ aᵢ bᵢ in eight partial sums.
 #[inline(always)]
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+pub(in crate::linalg) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     const WAYS: usize = 8;
     let mut sums = [T::zero(); WAYS];
     let (a_heads, b_heads) = (a.chunks_exact(WAYS), b.chunks_exact(WAYS));

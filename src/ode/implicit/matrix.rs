@@ -4,16 +4,16 @@
 //! stage g = … + hγ f(g) solves W δ = residual/(hγ). Columns of a batch are independent, so that W is
 //! block-diagonal with one block for each column, which are factored one by one.
 
+use super::linear::{BlockSolver, Krylov};
 use super::options::{ImplicitOptions, LinearChoice};
 use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Point};
 use crate::error::Result;
 use crate::integrate::ImplicitWork;
-use crate::linalg::DenseLu;
+use crate::linalg::{Budget, DenseLu, Pattern, SparseLu};
 use crate::num::Real;
 
 /// J = ∂f/∂y and ∂f/∂t at a point, W = αM − J and its factors.
-#[derive(Clone, Debug)]
 pub struct IterationMatrix<T: Real> {
     dim: usize,
     mass: Option<Mass<T>>,
@@ -29,10 +29,60 @@ pub struct IterationMatrix<T: Real> {
 }
 
 /// One column of the batch.
-#[derive(Clone, Debug)]
 struct Block<T: Real> {
     jacobian: Jacobian<T>,
-    factors: DenseLu<T>,
+    solver: BlockSolver<T>,
+}
+
+impl<T: Real> Block<T> {
+    fn new<D: Dynamics<T>>(dynamics: &D, options: &ImplicitOptions<T>, batch: usize) -> Result<Self> {
+        match &options.linear {
+            LinearChoice::Auto => {
+                let jacobian = Jacobian::of(dynamics)?.and_time();
+                match jacobian.pattern() {
+                    Some(_) => Self::sparse(jacobian, options.budget),
+                    None => Self::dense(jacobian, options.budget, batch),
+                }
+            }
+            LinearChoice::DenseLu => {
+                Self::dense(Jacobian::dense(dynamics.dim()).and_time(), options.budget, batch)
+            }
+            LinearChoice::SparseLu => {
+                let pattern = dynamics.sparsity().unwrap_or_else(|| Pattern::full(dynamics.dim()));
+                let pattern = match dynamics.mass() {
+                    Some(mass) => pattern.union(&mass.pattern())?,
+                    None => pattern,
+                };
+                Self::sparse(Jacobian::sparse(&pattern)?.and_time(), options.budget)
+            }
+            LinearChoice::Krylov(choice) => {
+                let jacobian = Jacobian::of(dynamics)?.and_time();
+                if jacobian.pattern().is_none() {
+                    dense_fits::<T>(dynamics.dim(), batch, options.budget)?;
+                }
+                let solver = BlockSolver::Krylov(Box::new(Krylov::new(&jacobian, choice)?));
+                Ok(Self { jacobian, solver })
+            }
+        }
+    }
+
+    fn dense(jacobian: Jacobian<T>, budget: Budget, batch: usize) -> Result<Self> {
+        dense_fits::<T>(jacobian.dim(), batch, budget)?;
+        Ok(Self { solver: BlockSolver::Dense(DenseLu::new(jacobian.dim())), jacobian })
+    }
+
+    fn sparse(jacobian: Jacobian<T>, budget: Budget) -> Result<Self> {
+        let pattern = jacobian.pattern().cloned().unwrap_or_else(|| Pattern::full(jacobian.dim()));
+        let solver = BlockSolver::Sparse(Box::new(SparseLu::new(&pattern, budget)?));
+        Ok(Self { jacobian, solver })
+    }
+}
+
+/// Checks what dense Jacobians, one matrix and factors take.
+fn dense_fits<T>(dim: usize, batch: usize, budget: Budget) -> Result<()> {
+    let numbers = (dim as u128 * dim as u128).saturating_mul(2 * batch as u128 + 1);
+    let bytes = numbers.saturating_mul(size_of::<T>() as u128);
+    budget.check(&format!("a dense iteration matrix of {batch} × {dim} unknowns"), bytes)
 }
 
 impl<T: Real> IterationMatrix<T> {
@@ -44,18 +94,14 @@ impl<T: Real> IterationMatrix<T> {
     pub fn new<D: Dynamics<T>>(dynamics: &D, batch: usize, options: &ImplicitOptions<T>) -> Result<Self> {
         dynamics.validate()?;
         let dim = dynamics.dim();
-        let jacobian = match options.linear {
-            LinearChoice::Auto | LinearChoice::DenseLu => Jacobian::dense(dim).and_time(),
-        };
-        let numbers = (dim as u128 * dim as u128).saturating_mul(2 * batch as u128 + 1);
-        let bytes = numbers.saturating_mul(size_of::<T>() as u128);
-        options.budget.check(&format!("a dense iteration matrix of {batch} × {dim} unknowns"), bytes)?;
-        let entries = vec![T::zero(); jacobian.values().len()];
+        let blocks: Vec<Block<T>> =
+            (0..batch).map(|_| Block::new(dynamics, options, batch)).collect::<Result<_>>()?;
+        let entries = blocks.first().map_or(0, |b| b.jacobian.values().len());
         Ok(Self {
             dim,
             mass: dynamics.mass().cloned(),
-            blocks: vec![Block { jacobian, factors: DenseLu::new(dim) }; batch],
-            entries,
+            blocks,
+            entries: vec![T::zero(); entries],
             time: vec![T::zero(); dim * batch],
             counts: ImplicitWork::default(),
             linear: 0,
@@ -64,7 +110,7 @@ impl<T: Real> IterationMatrix<T> {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let block = |b: &Block<T>| b.jacobian.values().len() + 3 * self.dim + (self.dim + 2) * self.dim;
+        let block = |b: &Block<T>| b.jacobian.values().len() + 3 * self.dim + b.solver.numbers();
         let numbers = self.entries.len() + self.time.len() + self.blocks.iter().map(block).sum::<usize>();
         numbers * size_of::<T>()
     }
@@ -113,7 +159,7 @@ impl<T: Real> IterationMatrix<T> {
         let Self { blocks, entries, mass, .. } = self;
         for block in blocks {
             block.jacobian.shifted(alpha, mass.as_ref(), -T::one(), entries);
-            if block.factors.factor(entries).is_err() {
+            if !block.solver.factor(&block.jacobian, entries) {
                 return false;
             }
         }
@@ -123,19 +169,24 @@ impl<T: Real> IterationMatrix<T> {
     /// `x` ← W⁻¹ `x`; false when the solver did not converge.
     #[inline(always)]
     pub fn solve(&mut self, x: &mut [T]) -> bool {
-        self.counts.linear_solves += 1;
-        for (x, block) in x.chunks_exact_mut(self.dim).zip(&self.blocks) {
-            block.factors.solve(x);
-        }
-        true
+        self.solve_blocks(x, false)
     }
 
     /// `x` ← W⁻ᵀ `x`; false when the solver did not converge.
     #[inline(always)]
     pub fn solve_transpose(&mut self, x: &mut [T]) -> bool {
+        self.solve_blocks(x, true)
+    }
+
+    #[inline(always)]
+    fn solve_blocks(&mut self, x: &mut [T], transposed: bool) -> bool {
         self.counts.linear_solves += 1;
-        for (x, block) in x.chunks_exact_mut(self.dim).zip(&self.blocks) {
-            block.factors.solve_transpose(x);
+        for (x, block) in x.chunks_exact_mut(self.dim).zip(&mut self.blocks) {
+            let Some(iterations) = block.solver.solve(x, transposed) else {
+                return false;
+            };
+            self.counts.linear_iterations += iterations;
+            self.linear += iterations as u32;
         }
         true
     }

@@ -2,6 +2,7 @@
 //! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
 
 mod consistent;
+mod linear;
 mod matrix;
 pub(crate) mod newton;
 mod options;
@@ -11,5 +12,8 @@ pub use consistent::Algebraic;
 pub use matrix::IterationMatrix;
 pub use newton::NewtonOptions;
 pub(crate) use options::step_methods;
-pub use options::{Configured, ImplicitMethod, ImplicitOptions, LinearChoice};
+pub use options::{
+    Configured, ImplicitMethod, ImplicitOptions, KrylovChoice, KrylovMethod, LinearChoice,
+    PreconditionerFactory,
+};
 pub(crate) use slope::Slope;

@@ -2,46 +2,104 @@
 
 use super::newton::NewtonOptions;
 use crate::dynamics::Dynamics;
+use crate::error::Result;
 use crate::integrate::Stepper;
-use crate::linalg::Budget;
+use crate::linalg::{Budget, Csr, Preconditioner, Settings};
 use crate::num::Real;
 use crate::ode::solve::StepMethod;
-use std::marker::PhantomData;
+use std::fmt;
+use std::sync::Arc;
 
 /// How the linear systems (αM − J) x = b of implicit steps are solved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub enum LinearChoice {
+pub enum LinearChoice<T = f64> {
     /// By size and structure: dense LU for systems without known sparsity and for small ones, sparse
     /// or banded LU otherwise.
     #[default]
     Auto,
     /// Dense LU, one for each column of a batch.
     DenseLu,
+    /// Sparse LU, one for each column of a batch, analysed once.
+    SparseLu,
+    /// An iteration on the assembled matrix, with any preconditioner (Newton–Krylov for methods with
+    /// Newton's iteration).
+    Krylov(KrylovChoice<T>),
+}
+
+/// Builds a preconditioner from the assembled matrix of one column, anew for every factorisation.
+pub type PreconditionerFactory<T> =
+    dyn Fn(&Csr<T>) -> Result<Box<dyn Preconditioner<T> + Send>> + Send + Sync;
+
+/// A Krylov method for the linear systems, with its preconditioner.
+#[derive(Clone)]
+pub struct KrylovChoice<T = f64> {
+    /// The iteration.
+    pub method: KrylovMethod,
+    /// Tolerances and limits. The tolerance is relative to the right-hand side; the error of a step
+    /// cannot be smaller than what it leaves, nor a gradient more exact.
+    pub settings: Settings,
+    /// What preconditions it; `None` for ILU(0).
+    pub preconditioner: Option<Arc<PreconditionerFactory<T>>>,
+}
+
+/// Which Krylov method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KrylovMethod {
+    /// GMRES, restarted after so many iterations.
+    Gmres {
+        /// Vectors kept.
+        restart: usize,
+    },
+    /// BiCGStab.
+    BiCgStab,
+}
+
+impl<T: Real> Default for KrylovChoice<T> {
+    /// GMRES(30) to 1e-10, at most 300 iterations, ILU(0).
+    fn default() -> Self {
+        Self {
+            method: KrylovMethod::Gmres { restart: 30 },
+            settings: Settings::tol(1e-10).max_iterations(300),
+            preconditioner: None,
+        }
+    }
+}
+
+impl<T: Real> KrylovChoice<T> {
+    /// With another preconditioner: a closure from the assembled matrix (multigrid, say, or a learned one).
+    pub fn preconditioned(
+        self,
+        factory: impl Fn(&Csr<T>) -> Result<Box<dyn Preconditioner<T> + Send>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { preconditioner: Some(Arc::new(factory)), ..self }
+    }
+}
+
+impl<T> fmt::Debug for KrylovChoice<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let preconditioner = if self.preconditioner.is_some() { "given" } else { "ILU(0)" };
+        write!(f, "{:?} to {:e}, preconditioner {preconditioner}", self.method, self.settings.rtol)
+    }
 }
 
 /// What a user may choose about the equations of implicit steps in `T`.
 #[derive(Clone, Debug)]
 pub struct ImplicitOptions<T = f64> {
     /// The linear solver.
-    pub linear: LinearChoice,
+    pub linear: LinearChoice<T>,
     /// The nonlinear equations, for methods that have some.
     pub newton: NewtonOptions,
     /// Memory that Jacobian and factors may take; a solve that needs more is refused before anything is
     /// allocated.
     pub budget: Budget,
-    #[doc(hidden)]
-    pub scalar: PhantomData<T>,
 }
 
 impl<T: Real> Default for ImplicitOptions<T> {
     fn default() -> Self {
-        Self {
-            linear: LinearChoice::Auto,
-            newton: NewtonOptions::default(),
-            budget: Budget::default(),
-            scalar: PhantomData,
-        }
+        let (newton, budget) = (NewtonOptions::default(), Budget::default());
+        Self { linear: LinearChoice::Auto, newton, budget }
     }
 }
 

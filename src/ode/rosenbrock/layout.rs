@@ -16,6 +16,9 @@ pub struct Layout {
     /// Rows of a and of C.
     pub(super) a: Vec<Vec<f64>>,
     pub(super) coupling: Vec<Vec<f64>>,
+    /// (a_ij, C_ij) for j < i, row after row, and the rows of Γ⁻¹ the same way: for small systems.
+    pub(super) pairs: Vec<[f64; 2]>,
+    pub(super) to_k_flat: Vec<f64>,
     pub(super) m: Vec<f64>,
     pub(super) e: Vec<f64>,
     /// Rows of Γ and Γ⁻¹ up to the diagonal.
@@ -33,7 +36,8 @@ impl Layout {
     /// Lays out `tableau`.
     pub fn new(tableau: &RosenbrockTableau) -> Self {
         let (s, k) = (tableau.stages(), tableau.coefficients());
-        let lower = |full: &[Vec<f64>]| (0..s).map(|i| full[i][..=i].to_vec()).collect();
+        let lower = |full: &[Vec<f64>]| -> Vec<Vec<f64>> { (0..s).map(|i| full[i][..=i].to_vec()).collect() };
+        let below = (0..s).flat_map(|i| (0..i).map(move |j| (i, j)));
         let beta = |i: usize, j: usize| k.alpha[i][j] + k.gamma[i][j];
         let stiffness =
             tableau.stiffness.map(|(i, j)| (i, j, (0..s).map(|l| beta(j, l) - beta(i, l)).collect()));
@@ -45,6 +49,8 @@ impl Layout {
             d: tableau.d.to_vec(),
             a: tableau.a.iter().map(|r| r.to_vec()).collect(),
             coupling: tableau.coupling.iter().map(|r| r.to_vec()).collect(),
+            pairs: below.map(|(i, j)| [tableau.a[i][j], tableau.coupling[i][j]]).collect(),
+            to_k_flat: lower(&k.inverse).concat(),
             m: tableau.m.to_vec(),
             e: tableau.error.to_vec(),
             to_u: lower(&k.gamma),

@@ -19,6 +19,8 @@ pub struct RosenbrockStepper<'a, T: Real, D: Dynamics<T>> {
     pub(super) dynamics: &'a D,
     pub(super) theta: Vec<T>,
     pub(super) scratch: D::Scratch,
+    /// Bytes of `scratch`; found when a reverse, which budgets memory, is prepared.
+    pub(super) scratch_bytes: usize,
     pub(super) options: ImplicitOptions<T>,
     /// `None` until the first solve, or when the options refuse the problem.
     pub(super) matrix: Option<IterationMatrix<T>>,
@@ -59,6 +61,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         let zeros = |n| vec![T::zero(); n];
         Self {
             scratch: dynamics.scratch(batch),
+            scratch_bytes: 0,
             theta: zeros(dynamics.num_params()),
             options: options.clone(),
             matrix: None,
@@ -171,6 +174,87 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         true
     }
 
+    /// Counts an attempt whose systems could not be solved.
+    #[cold]
+    fn failed(&mut self) -> T {
+        self.unsolved = true;
+        if let Some(matrix) = &mut self.matrix {
+            matrix.counts.failures += 1;
+        }
+        T::NAN
+    }
+
+    /// The step of one system of `N` rows with M = I, W being factored, all inlined; returns E².
+    #[inline(always)]
+    fn small<const N: usize>(
+        &mut self,
+        (t, h): (T, T),
+        to_stop: bool,
+        y: &[T],
+        y1: &mut [T],
+        norm: &ErrorNorm<T>,
+    ) -> T {
+        let Self { layout, dynamics, theta, scratch, matrix: Some(matrix), u, k, f0, .. } = self else {
+            return T::NAN;
+        };
+        let mut start = [T::zero(); N];
+        start.copy_from_slice(&y[..N]);
+        let (s, inverse, t_end) =
+            (layout.stages(), T::one() / h, ExplicitStepper::<T, D>::end_time(t, h, to_stop));
+        let u = &mut u[..s * N];
+        let mut pairs = &layout.pairs[..];
+        for i in 0..s {
+            let (done, own) = u.split_at_mut(i * N);
+            let (row, rest) = pairs.split_at(i);
+            pairs = rest;
+            let (mut g, mut right, mut coupled) = (start, [T::zero(); N], [T::zero(); N]);
+            for ([a, c], u) in row.iter().zip(done.chunks_exact(N)) {
+                let (a, c) = (T::of(*a), T::of(*c));
+                for r in 0..N {
+                    g[r] = a.mul_add(u[r], g[r]);
+                    coupled[r] = c.mul_add(u[r], coupled[r]);
+                }
+            }
+            if i == 0 {
+                right.copy_from_slice(&f0[..N]);
+            } else {
+                let c = layout.c[i];
+                let time = if c == 1.0 { t_end } else { h.mul_add(T::of(c), t) };
+                dynamics.eval(Point { t: time, y: &g, theta }, &mut right, scratch);
+            }
+            let d = h * T::of(layout.d[i]);
+            for ((right, coupled), f_t) in right.iter_mut().zip(&coupled).zip(matrix.time_derivative()) {
+                *right = d.mul_add(*f_t, coupled.mul_add(inverse, *right));
+            }
+            matrix.solve(&mut right);
+            own[..N].copy_from_slice(&right);
+        }
+        self.nfe += s - 1;
+        let (mut end, mut error) = (start, [T::zero(); N]);
+        for ((u, m), e) in u.chunks_exact(N).zip(&layout.m).zip(&layout.e) {
+            for r in 0..N {
+                end[r] = T::of(*m).mul_add(u[r], end[r]);
+                error[r] = T::of(*e).mul_add(u[r], error[r]);
+            }
+        }
+        y1[..N].copy_from_slice(&end);
+        let mut weights = &layout.to_k_flat[..];
+        for (i, k) in k.chunks_exact_mut(N).enumerate() {
+            let (row, rest) = weights.split_at(i + 1);
+            weights = rest;
+            let mut sum = [T::zero(); N];
+            for (w, u) in row.iter().zip(u.chunks_exact(N)) {
+                for r in 0..N {
+                    sum[r] = T::of(*w).mul_add(u[r], sum[r]);
+                }
+            }
+            for r in 0..N {
+                k[r] = inverse * sum[r];
+            }
+        }
+        norm.mean_square_inline(&error, &start, &end)
+    }
+
     /// k = Γ⁻¹ u/h.
     fn derivatives(&mut self, h: T) {
         let n = self.g.len();
@@ -178,13 +262,6 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         for (k, row) in self.k.chunks_exact_mut(n).zip(&self.layout.to_k) {
             accumulate(k, T::one() / h, row, &self.u);
         }
-    }
-}
-
-#[cold]
-fn matrix_failed<T: Real>(matrix: &mut Option<IterationMatrix<T>>) {
-    if let Some(matrix) = matrix {
-        matrix.counts.failures += 1;
     }
 }
 
@@ -209,11 +286,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RosenbrockStepper<'_, T, D> {
 
     fn bytes(&self) -> usize {
         let numbers = self.theta.len() + self.f0.len() + self.u.len() + self.k.len() + 2 * self.g.len();
-        let batch = self.g.len() / self.dynamics.dim().max(1);
         numbers * size_of::<T>()
             + self.matrix.as_ref().map_or(0, IterationMatrix::bytes)
             + self.reverse.bytes()
-            + self.dynamics.scratch_bytes(batch)
+            + self.scratch_bytes
     }
 
     fn order(&self) -> usize {
@@ -267,10 +343,20 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RosenbrockStepper<'_, T, D> {
         };
         matrix.start_step();
         let alpha = T::one() / (h * T::of(self.layout.gamma));
-        if !matrix.factor(alpha) || !self.stages_of((t, h), to_stop, y, y1) {
-            self.unsolved = true;
-            matrix_failed(&mut self.matrix);
-            return T::NAN;
+        if !matrix.factor(alpha) {
+            return self.failed();
+        }
+        if y.len() == self.dynamics.dim() && matrix.mass().is_none() {
+            match y.len() {
+                1 => return self.small::<1>((t, h), to_stop, y, y1, norm),
+                2 => return self.small::<2>((t, h), to_stop, y, y1, norm),
+                3 => return self.small::<3>((t, h), to_stop, y, y1, norm),
+                4 => return self.small::<4>((t, h), to_stop, y, y1, norm),
+                _ => {}
+            }
+        }
+        if !self.stages_of((t, h), to_stop, y, y1) {
+            return self.failed();
         }
         self.derivatives(h);
         self.f.fill(T::zero());

@@ -1,7 +1,6 @@
 //! The implicit part of a right-hand side as a right-hand side.
 
-use crate::dynamics::jacobian::Jacobian;
-use crate::dynamics::{Dynamics, Mass, Part, Point, Tangent};
+use crate::dynamics::{Dynamics, Jacobian, Mass, Part, Point, Tangent};
 use crate::error::Result;
 use crate::linalg::Pattern;
 use crate::num::Real;
@@ -47,6 +46,7 @@ impl<T: Real, D: Dynamics<T>> Dynamics<T> for Implicit<'_, D> {
         self.0.jvp_implicit(at, dot, dy_dot, scratch);
     }
 
+    /// A part's pattern is within the whole's.
     fn sparsity(&self) -> Option<Pattern> {
         self.0.sparsity()
     }

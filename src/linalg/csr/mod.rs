@@ -1,9 +1,17 @@
-//! [`Csr`]: the sparse matrix, compressed by rows; sprs matrices at the boundary.
+//! [`Csr`]: the sparse matrix, compressed by rows.
+//!
+//! Here is what it holds and how it is built; `kernels` multiplies it with vectors, `product` with
+//! sparse matrices, `algebra` adds, scales and measures, `structure` takes it apart and reorders it,
+//! `convert` knows other libraries' matrices.
 
-use super::op::LinearOperator;
+mod algebra;
+mod convert;
+mod kernels;
+mod product;
+mod structure;
+
 use crate::error::{Error, Result};
 use crate::num::Real;
-use sprs::CsMatI;
 
 /// A sparse matrix, compressed by rows: row i holds the entries `row_starts[i]..row_starts[i + 1]`,
 /// its columns strictly increasing. Column indices have 32 bits, which is a third less to read in products.
@@ -20,16 +28,14 @@ impl<T: Real> Csr<T> {
     ///
     /// # Errors
     /// Arrays that do not fit together, columns out of range or not strictly increasing in a row,
-    /// values that are not finite, more columns than 32 bits count.
+    /// values that are not finite, more rows or columns than 32 bits count.
     pub fn new(
         [rows, cols]: [usize; 2],
         row_starts: Vec<usize>,
         columns: Vec<u32>,
         values: Vec<T>,
     ) -> Result<Self> {
-        if u32::try_from(cols).is_err() {
-            return Err(Error::invalid("the number of columns", cols, "at most 2³² − 1 are supported"));
-        }
+        check_extents([rows, cols])?;
         Error::check_len("row_starts", row_starts.len(), rows + 1, "rows + 1")?;
         Error::check_len("values", values.len(), columns.len(), "one for each column index")?;
         let ends = [row_starts[0], row_starts[rows]];
@@ -68,11 +74,13 @@ impl<T: Real> Csr<T> {
         Self { shape: [rows, cols], row_starts, columns, values }
     }
 
-    /// A `rows × cols` matrix from (row, column, value) triplets in any order; duplicates are added.
+    /// A `rows × cols` matrix from (row, column, value) triplets in any order; duplicates are added in
+    /// the order they come in.
     ///
     /// # Errors
-    /// Indices out of range, values that are not finite.
+    /// Indices out of range, values or sums that are not finite, more rows or columns than 32 bits count.
     pub fn from_triplets([rows, cols]: [usize; 2], triplets: &[(usize, usize, T)]) -> Result<Self> {
+        check_extents([rows, cols])?;
         for &(i, j, value) in triplets {
             if i >= rows || j >= cols {
                 let needed = format!("rows must be below {rows} and columns below {cols}");
@@ -82,27 +90,43 @@ impl<T: Real> Csr<T> {
                 return Err(Error::invalid(format!("the entry ({i}, {j})"), value, "it must be finite"));
             }
         }
-        let mut order: Vec<usize> = (0..triplets.len()).collect();
-        order.sort_by_key(|&k| (triplets[k].0, triplets[k].1));
-        let mut row_starts = vec![0; rows + 1];
-        let (mut columns, mut values): (Vec<u32>, Vec<T>) = (Vec::new(), Vec::new());
-        let mut last = None;
-        for (i, j, value) in order.into_iter().map(|k| triplets[k]) {
-            if last == Some((i, j)) {
-                if let Some(sum) = values.last_mut() {
-                    *sum += value;
+        let starts = starts_of(rows, triplets.iter().map(|t| t.0));
+        let mut next = starts.clone();
+        let mut entries = vec![(0u32, T::zero()); triplets.len()];
+        for &(i, j, value) in triplets {
+            entries[next[i]] = (j as u32, value);
+            next[i] += 1;
+        }
+        let mut row_starts = Vec::with_capacity(rows + 1);
+        row_starts.push(0);
+        let (mut columns, mut values) =
+            (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        for (i, w) in starts.windows(2).enumerate() {
+            let row = &mut entries[w[0]..w[1]];
+            row.sort_by_key(|entry| entry.0);
+            for same in row.chunk_by(|a, b| a.0 == b.0) {
+                let sum = same[1..].iter().fold(same[0].1, |sum, entry| sum + entry.1);
+                if !sum.is_finite() {
+                    let what = format!("the sum of the entries ({i}, {})", same[0].0);
+                    return Err(Error::invalid(what, sum, "it must be finite"));
                 }
-                continue;
+                columns.push(same[0].0);
+                values.push(sum);
             }
-            last = Some((i, j));
-            columns.push(j as u32);
-            values.push(value);
-            row_starts[i + 1] = columns.len();
+            row_starts.push(columns.len());
         }
-        for i in 0..rows {
-            row_starts[i + 1] = row_starts[i + 1].max(row_starts[i]);
-        }
-        Self::new([rows, cols], row_starts, columns, values)
+        Ok(Self::from_parts([rows, cols], row_starts, columns, values))
+    }
+
+    /// The square matrix with this diagonal.
+    ///
+    /// # Errors
+    /// Entries that are not finite.
+    pub fn from_diagonal(diagonal: &[T]) -> Result<Self> {
+        let n = diagonal.len();
+        check_extents([n, n])?;
+        Error::check_finite("the diagonal", diagonal)?;
+        Ok(Self::from_parts([n, n], (0..=n).collect(), (0..n as u32).collect(), diagonal.to_vec()))
     }
 
     /// The `n × n` identity.
@@ -159,39 +183,6 @@ impl<T: Real> Csr<T> {
         columns.binary_search(&(j as u32)).map_or(T::zero(), |k| values[k])
     }
 
-    /// The matrix as an sprs one; its three arrays are moved, not copied.
-    ///
-    /// # Panics
-    /// Never: the arrays satisfy what sprs checks.
-    pub fn into_sprs(self) -> CsMatI<T, u32, usize> {
-        CsMatI::new((self.shape[0], self.shape[1]), self.row_starts, self.columns, self.values)
-    }
-
-    /// Aᵀ.
-    pub fn transpose(&self) -> Self {
-        let (rows, cols) = (self.rows(), self.cols());
-        let mut starts = vec![0; cols + 1];
-        for &j in self.columns() {
-            starts[j as usize + 1] += 1;
-        }
-        for j in 0..cols {
-            starts[j + 1] += starts[j];
-        }
-        let mut next = starts.clone();
-        let mut columns = vec![0u32; self.nnz()];
-        let mut values = vec![T::zero(); self.nnz()];
-        for i in 0..rows {
-            let (row, entries) = self.row(i);
-            for (&j, &v) in row.iter().zip(entries) {
-                let k = &mut next[j as usize];
-                columns[*k] = i as u32;
-                values[*k] = v;
-                *k += 1;
-            }
-        }
-        Self::from_parts([cols, rows], starts, columns, values)
-    }
-
     /// Checks that the matrix is square and not empty; returns n.
     ///
     /// # Errors
@@ -205,34 +196,24 @@ impl<T: Real> Csr<T> {
     }
 }
 
-impl<T: Real> LinearOperator<T> for Csr<T> {
-    fn rows(&self) -> usize {
-        self.shape[0]
-    }
-
-    fn cols(&self) -> usize {
-        self.shape[1]
-    }
-
-    fn apply(&self, x: &[T], y: &mut [T]) {
-        for (i, y) in y.iter_mut().enumerate() {
-            let (columns, values) = self.row(i);
-            let products = columns.iter().zip(values);
-            *y = products.fold(T::zero(), |sum, (&j, &v)| v.mul_add(x[j as usize], sum));
+/// Refuses extents whose indices do not fit into 32 bits (those of the transpose neither).
+fn check_extents(shape: [usize; 2]) -> Result<()> {
+    for (what, n) in ["the number of rows", "the number of columns"].into_iter().zip(shape) {
+        if u32::try_from(n).is_err() {
+            return Err(Error::invalid(what, n, "at most 2³² − 1 are supported"));
         }
     }
+    Ok(())
+}
 
-    fn apply_transpose(&self, y: &[T], x: &mut [T]) {
-        x.fill(T::zero());
-        for (i, &y) in y.iter().enumerate() {
-            let (columns, values) = self.row(i);
-            for (&j, &v) in columns.iter().zip(values) {
-                x[j as usize] = v.mul_add(y, x[j as usize]);
-            }
-        }
+/// Where each of `n` groups starts when members with these group numbers are sorted by group.
+fn starts_of(n: usize, groups: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut starts = vec![0; n + 1];
+    for group in groups {
+        starts[group + 1] += 1;
     }
-
-    fn diagonal(&self) -> Option<Vec<T>> {
-        (self.rows() == self.cols()).then(|| (0..self.rows()).map(|i| self.get(i, i)).collect())
+    for i in 0..n {
+        starts[i + 1] += starts[i];
     }
+    starts
 }

@@ -1,0 +1,68 @@
+//! A solve allocates its report and nothing per iteration. Counted by the global allocator of this
+//! test alone, so there is one test function.
+
+mod linalg_support;
+
+use linalg_support::*;
+use odeon::linalg::krylov::{BiCgStab, Cg, Gmres, Lsmr, Lsqr, MinRes, Narrow, Normalised};
+use odeon::linalg::{Claims, Identity, Settings};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches an atomic alone.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn iterations_allocate_nothing() {
+    let a = poisson::<f64>(10);
+    let n = a.rows();
+    let b: Vec<f64> = random(n, 1);
+    let mut x = vec![0.0; n];
+    let jacobi = || Jacobi::new(&a);
+    macro_rules! each {
+        ($($name:literal $method:expr, $m:expr;)*) => {$(
+            let counts = [2, 40].map(|k| {
+                let s = Settings { check_every: 3, ..Settings::tol(1e-15) }.max_iterations(k);
+                let mut method = $method(s).unwrap();
+                let mut m = $m;
+                x.fill(0.0);
+                let before = CALLS.load(Relaxed);
+                let report = method.solve(&a, &mut m, &b, &mut x).unwrap();
+                let calls = CALLS.load(Relaxed) - before;
+                assert!(report.iterations >= k.min(10), "{}: {:?}", $name, report.outcome);
+                calls
+            });
+            assert_eq!(counts, [2, 2], "{}: the two histories", $name);
+        )*};
+    }
+    let copy = || Map(n, Claims::SPD, |r: &[f32], z: &mut [f32]| z.copy_from_slice(r));
+    each! {
+        "cg" |s| Cg::new(n, s), Identity(n);
+        "pcg" |s| Cg::new(n, s), jacobi();
+        "mixed" |s| Cg::new(n, s), Narrow::new(copy());
+        "fcg" |s| Cg::flexible(n, s, 4), Normalised::new(jacobi());
+        "minres" |s| MinRes::new(n, s), jacobi();
+        "gmres" |s| Gmres::new(n, 7, s), jacobi();
+        "fgmres" |s| Gmres::flexible(n, 7, s), jacobi();
+        "bicgstab" |s| BiCgStab::new(n, s), jacobi();
+        "lsqr" |s| Lsqr::new([n, n], s), jacobi();
+        "lsmr" |s| Lsmr::new([n, n], s), Identity(n);
+    }
+}
