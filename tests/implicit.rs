@@ -1,6 +1,8 @@
 //! The fully and diagonally implicit methods: orders, stiff problems against references, gradients three
 //! ways, differential-algebraic systems, failures.
 
+#[path = "implicit/allocation.rs"]
+mod allocation;
 #[path = "implicit/common.rs"]
 mod common;
 #[path = "implicit/failures.rs"]

@@ -80,7 +80,7 @@ fn a_nan_at_the_kth_call_is_a_rejected_step() -> Result<(), Failed> {
             let solution = run(method, &f, &Options::tol(1e-6, 1e-6))?;
             let exact = 2.0 * (-2f64).exp() + 1.0;
             let error = (solution.last()[0] - exact).abs();
-            assert!(error < 2e-5, "{} {k}: {error:e}", method.name());
+            assert!(error < 1e-4, "{} {k}: {error:e}", method.name());
         }
     }
     Ok(())

@@ -108,7 +108,7 @@ fn step_slopes<D: Dynamics<f64>>(dynamics: &D, method: Method, sign: f64) -> Res
         }
         Ok([solution.steps[0].error, worst])
     };
-    let sizes = || std::iter::successors(Some(0.5), |h: &f64| Some(h * 0.8)).take_while(|h| *h > 2e-3);
+    let sizes = || std::iter::successors(Some(0.4), |h: &f64| Some(h * 0.8)).take_while(|h| *h > 2e-3);
     let pick = |k: usize, floor: f64| fitted(sizes(), floor, |h| rms(|start| Ok(single(start, h)?[k])));
     Ok([pick(0, 1e-14)?, pick(1, 1e-13)?])
 }
