@@ -31,7 +31,6 @@ pub use budget::Budget;
 pub use color::Coloring;
 pub use csr::Csr;
 pub use deflation::Deflation;
-pub use dense::DenseLu;
 pub use dense::{DenseCholesky, DenseLu, DenseQr};
 pub use direct::{Direct, Factors};
 pub use monitor::Monitor;
