@@ -1,4 +1,6 @@
 //! [`BandedLu`]: P A = L U of a banded matrix.
+// Indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
 
 use super::direct::{Factors, singular};
 use super::{Budget, Pattern};

@@ -3,7 +3,8 @@
 //! Stage i is solved for z = hγ k^I_i:  α M z = f_I(t_i, g + z),  α = 1/(hγ),  g = y + h Σ row_ij K_j, by
 //! simplified Newton iteration with W = αM − J: W δ = f_I(t_i, g + z) − αM z. The Jacobian is that of an
 //! earlier step's start until the iterations slow down; a stage that does not converge with an old
-//! Jacobian is tried again with a new one, and only then the step fails.
+//! Jacobian is tried again with a new one, then with one at the stage itself, and only then the step
+//! fails.
 
 use super::method::SdirkLayout;
 use super::part::Implicit;
@@ -298,6 +299,11 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
                 }
                 outcome = self.stage((t, h), i, alpha, y, norm);
             }
+            // The last resort before the step fails: the Jacobian where the iteration has led.
+            if outcome == Newton::Slow && self.own_factors(self.stage_time((t, h), i), alpha) {
+                self.current = false;
+                outcome = self.stage((t, h), i, alpha, y, norm);
+            }
             match outcome {
                 Newton::Converged => self.record((t, h), i, alpha),
                 Newton::Slow => return Some(SLOW),
@@ -418,6 +424,8 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
         let failed = self.stages_of((t, h), y, y1, norm);
         self.newton_iterations += self.newton.count as usize;
         if let Some(factor) = failed {
+            // A replay, which cannot take a smaller step, must see it.
+            y1.fill(T::NAN);
             return self.fail(factor);
         }
         let rate = self.options.newton.refresh_rate(self.dynamics.dim());

@@ -1,0 +1,15 @@
+//! The fully and diagonally implicit methods: orders, stiff problems against references, gradients three
+//! ways, differential-algebraic systems, failures.
+
+#[path = "implicit/allocation.rs"]
+mod allocation;
+#[path = "implicit/common.rs"]
+mod common;
+#[path = "implicit/failures.rs"]
+mod failures;
+#[path = "implicit/gradients.rs"]
+mod gradients;
+#[path = "implicit/orders.rs"]
+mod orders;
+#[path = "implicit/stiff.rs"]
+mod stiff;
