@@ -1,5 +1,7 @@
 //! Rosenbrock methods: convergence orders, mass matrices and algebraic equations, failures, and gradients
 //! three ways.
+// Matrices are indexed by row and column.
+#![allow(clippy::needless_range_loop)]
 
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::compose::WithMass;
