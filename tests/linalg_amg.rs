@@ -4,6 +4,7 @@
 use odeon::Error;
 use odeon::linalg::grid::{Boundary, Grid};
 use odeon::linalg::krylov::{Cg, Narrow};
+use odeon::linalg::model::Convection;
 use odeon::linalg::multigrid::{
     Aggregation, Amg, AmgOptions, Coarsest, Cycle, Interpolation, Level, Multigrid, Pieces, RugeStuben,
     SmoothedAggregation, Smoother, Splitting, Strength,
@@ -563,8 +564,10 @@ fn bad_input_is_named() {
     for (a, says) in [(wide, "2 × 3"), (empty, "0 × 0"), (zero.clone(), "row 1")] {
         assert!(sa(&a).contains(says) && rs(&a).contains(says), "{} {}", sa(&a), rs(&a));
     }
-    let negative = triplets([2, 2], &[(0, 0, 1.0), (1, 1, -1.0)]);
-    assert!(sa(&negative).contains("pivot 1") && rs(&negative).contains("pivot 1"));
+    let indefinite = triplets([2, 2], &[(0, 0, 1.0), (0, 1, 2.0), (1, 0, 2.0), (1, 1, 1.0)]);
+    assert!(sa(&indefinite).contains("pivot 1") && rs(&indefinite).contains("pivot 1"));
+    let singular = triplets([2, 2], &[(0, 0, 1.0), (0, 1, 2.0), (1, 0, 1.0), (1, 1, 2.0)]);
+    assert!(rs(&singular).contains("singular"), "{}", rs(&singular));
     let mut negative = model::poisson_2d::<f64>([20, 20]).unwrap();
     let at = negative.row_starts()[33] + negative.row(33).0.iter().position(|&j| j == 33).unwrap();
     negative.values_mut()[at] = -4.0;
@@ -598,6 +601,29 @@ fn bad_input_is_named() {
     let mut mg = hierarchy(3, 1.0);
     assert!(message(mg.solve(&[1.0; 30], &mut [0.0; 31])).contains("length 30"));
     assert!(message(mg.solve(&[f64::NAN; 31], &mut [0.0; 31])).contains("finite"));
+}
+
+/// Upwind convection–diffusion: an M-matrix that is not symmetric, on which R = Pᵀ still serves.
+#[test]
+fn ruge_stuben_solves_what_is_not_symmetric() {
+    let flow = model::convection_diffusion(cells(48), 0.05, [1.0, 0.4, 0.0], Convection::Upwind);
+    let a: Arc<Csr<f64>> = Arc::new(flow.unwrap().to_csr());
+    assert!(!a.is_symmetric(1e-8));
+    let settings = Settings { check_every: 1, ..Settings::tol(1e-8) };
+    let options = AmgOptions { settings, coarsest: 50, ..AmgOptions::default() };
+    let mut rs = RugeStuben { options, ..RugeStuben::default() }.build(a.clone()).unwrap();
+    let (b, mut x) = (noise(a.rows(), 18), vec![0.0; a.rows()]);
+    let report = rs.solve(&b, &mut x).unwrap().ok().unwrap();
+    assert!(report.iterations <= 40, "{}", report.iterations);
+    let refused = rs.solve_transpose(&b, &mut x).unwrap_err().to_string();
+    assert!(refused.contains("SPD"), "{refused}");
+    // A cycle on a matrix that is its own coarsest problem is an exact solve.
+    let entries = [(0, 0, 2.0), (0, 1, -1.0), (1, 1, 3.0), (2, 0, -1.5), (2, 2, 2.0)];
+    let small = Csr::from_triplets([3, 3], &entries).unwrap();
+    let mut exact = RugeStuben::default().build(small.clone()).unwrap();
+    let mut x = vec![0.0; 3];
+    exact.apply(&product(&small, &[1.0, -2.0, 3.0]), &mut x);
+    near(&x, &[1.0, -2.0, 3.0], 1e-14);
 }
 
 /// Small, diagonal and stubborn matrices have hierarchies too.

@@ -1,5 +1,6 @@
 //! Direct solvers: exact identities, transposes, pivoting, refactorisation, refusals.
 
+use odeon::linalg::{BandedLu, DenseCholesky, DenseQr, SparseCholesky, SparseQr};
 use odeon::linalg::{Budget, Csr, DenseLu, Direct, Factors, LinearOperator, LinearSolver, Pattern, SparseLu};
 use odeon::num::Real;
 use rand::{RngExt, SeedableRng};
@@ -296,4 +297,157 @@ fn sparse_lu_fills_in_as_nested_orders_do() {
     let a = coupled(35, 1.0, 1);
     let lu = SparseLu::<f64>::new(&Pattern::of(&a), Budget::default()).unwrap();
     assert!(lu.nnz_factors() < 300_000, "{}", lu.nnz_factors());
+}
+
+#[test]
+fn banded_lu_is_backward_stable_with_and_without_exchanges() {
+    for (n, lower, upper) in
+        [(1, 0, 0), (2, 1, 1), (9, 0, 2), (9, 2, 0), (40, 1, 1), (40, 3, 2), (40, 2, 5), (12, 11, 11)]
+    {
+        let width = lower + upper + 1;
+        for dominant in [0.0, 8.0] {
+            let mut band = random::<f64>(width * n, n as u64);
+            (0..n).for_each(|j| band[j * width + upper] += dominant);
+            let mut entries = Vec::new();
+            for j in 0..n {
+                for i in j.saturating_sub(upper)..(j + lower + 1).min(n) {
+                    entries.push((i, j, band[j * width + upper + i - j]));
+                }
+            }
+            let a = Csr::from_triplets([n, n], &entries).unwrap();
+            assert_eq!(Pattern::of(&a).bandwidth(), [lower, upper]);
+            let mut lu = BandedLu::new(n, [lower, upper], Budget::default()).unwrap();
+            lu.factor(&band).unwrap();
+            let first = backward_errors(&a, &mut lu, 5);
+            lu.factor_sparse(&Pattern::of(&a), a.values()).unwrap();
+            assert_eq!(backward_errors(&a, &mut lu, 5), first);
+            for error in first {
+                assert!(error < 2e-15, "n = {n}, {lower}, {upper}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn banded_lu_refuses_what_it_cannot_factor() {
+    assert!(BandedLu::<f64>::new(0, [0, 0], Budget::default()).is_err());
+    assert!(BandedLu::<f64>::new(3, [3, 0], Budget::default()).is_err());
+    assert!(BandedLu::<f64>::new(1000, [10, 10], Budget::bytes(1000 * 31 * 8 - 1)).is_err());
+    let mut lu = BandedLu::new(3, [1, 1], Budget::default()).unwrap();
+    assert!(lu.factor(&[1.0; 8]).is_err());
+    let message = lu.factor(&[9.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 9.0]).unwrap_err().to_string();
+    assert!(message.starts_with("the pivot of column 1 in the banded LU is 0"), "{message}");
+    assert!(lu.factor(&[9.0, 1.0, f64::NAN, 0.0, 1.0, 0.0, 0.0, 1.0, 9.0]).is_err());
+    let wide = Csr::from_triplets([3, 3], &[(0, 2, 1.0)]).unwrap();
+    assert!(
+        lu.factor_sparse(&Pattern::of(&wide), wide.values()).unwrap_err().to_string().contains("bandwidths")
+    );
+}
+
+/// M Mᵀ + I, column-major.
+fn spd(n: usize) -> Vec<f64> {
+    let m = random::<f64>(n * n, 3);
+    let entry = |i: usize, j: usize| (0..n).map(|k| m[k * n + i] * m[k * n + j]).sum::<f64>();
+    (0..n * n).map(|k| entry(k % n, k / n) + if k % n == k / n { 1.0 } else { 0.0 }).collect()
+}
+
+#[test]
+fn dense_cholesky_solves_spd_and_names_the_pivot_of_others() {
+    for n in [1, 2, 3, 8, 17, 60] {
+        let a = Dense(n, spd(n));
+        let mut f = DenseCholesky::new(n);
+        f.factor(&a.1).unwrap();
+        for error in backward_errors(&a, &mut f, 4) {
+            assert!(error < 4e-15 * n as f64, "n = {n}: {error:e}");
+        }
+    }
+    // The leading 2 × 2 block is indefinite: its second pivot is 1 − 4.
+    let message = DenseCholesky::new(2).factor(&[1.0, 2.0, 2.0, 1.0]).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the pivot of column 1 in the dense Cholesky is -3, but it must be positive: the matrix is not SPD (use LU)"
+    );
+    assert!(DenseCholesky::new(2).factor(&[1.0, f64::NAN, 0.0, 1.0]).is_err());
+    assert!(DenseCholesky::new(2).factor(&[1.0; 3]).is_err());
+    assert!(DenseCholesky::<f64>::within(1000, Budget::bytes(7_999_999)).is_err());
+}
+
+#[test]
+fn sparse_cholesky_solves_spd_and_refuses_others() {
+    let n = 12;
+    let at = |i: usize, j: usize| i * n + j;
+    let mut entries = Vec::new();
+    for i in 0..n {
+        for j in 0..n {
+            entries.push((at(i, j), at(i, j), 4.0));
+            if i + 1 < n {
+                entries.extend([(at(i, j), at(i + 1, j), -1.0), (at(i + 1, j), at(i, j), -1.0)]);
+            }
+            if j + 1 < n {
+                entries.extend([(at(i, j), at(i, j + 1), -1.0), (at(i, j + 1), at(i, j), -1.0)]);
+            }
+        }
+    }
+    let mut a = Csr::from_triplets([n * n, n * n], &entries).unwrap();
+    let mut f = SparseCholesky::of(&a, Budget::default()).unwrap();
+    for scale in [1.0, 3.0] {
+        a.values_mut().iter_mut().for_each(|v| *v *= scale);
+        f.factor(a.values()).unwrap();
+        for error in backward_errors(&a, &mut f, 4) {
+            assert!(error < 1e-15, "{error:e}");
+        }
+    }
+    let diagonal = Pattern::of(&a).find(5, 5).unwrap();
+    a.values_mut()[diagonal] = -4.0;
+    assert!(f.factor(a.values()).unwrap_err().to_string().contains("not SPD"));
+    let lopsided = Csr::from_triplets([2, 2], &[(0, 0, 1.0), (0, 1, 0.5), (1, 1, 1.0)]).unwrap();
+    let message = SparseCholesky::of(&lopsided, Budget::default()).unwrap_err().to_string();
+    assert!(message.contains("the entry (0, 1)") && message.contains("symmetric"), "{message}");
+    assert!(SparseCholesky::<f64>::new(&Pattern::of(&a), Budget::bytes(100)).is_err());
+}
+
+#[test]
+fn least_squares_residuals_are_orthogonal_to_the_columns() {
+    let (m, n) = (20, 6);
+    let dense = Dense(m, random::<f64>(m * n, 8));
+    let mut qr = DenseQr::new([m, n], Budget::default()).unwrap();
+    qr.factor(&dense.1).unwrap();
+    let tall = {
+        let mut entries: Vec<_> = (0..n).map(|j| (j, j, 2.0)).collect();
+        entries.extend((0..m).map(|i| (i, (3 * i) % n, 0.3 + i as f64 / 7.0)));
+        Csr::from_triplets([m, n], &entries).unwrap()
+    };
+    let mut sparse = SparseQr::of(&tall, Budget::default()).unwrap();
+    sparse.factor(tall.values()).unwrap();
+    let b = random::<f64>(m, 2);
+    let check = |a: &dyn LinearOperator<f64>, x: &[f64], norm: Option<f64>| {
+        let (mut r, mut normal) = (vec![0.0; m], vec![0.0; n]);
+        a.residual(&b, x, &mut r);
+        a.apply_transpose(&r, &mut normal);
+        assert!(largest(&normal) < 1e-13, "{normal:?}");
+        let size = r.iter().map(|v| v * v).sum::<f64>().sqrt();
+        assert!(size > 0.1 && norm.is_none_or(|n| (n - size).abs() < 1e-13));
+    };
+    let mut work = b.clone();
+    let x = qr.solve(&mut work).to_vec();
+    check(&dense, &x, Some(work[n..].iter().map(|v| v * v).sum::<f64>().sqrt()));
+    let mut work = b.clone();
+    check(&tall, sparse.solve(&mut work), None);
+}
+
+#[test]
+fn least_squares_refuses_dependent_columns_and_wrong_shapes() {
+    let mut qr = DenseQr::new([3, 2], Budget::default()).unwrap();
+    let message = qr.factor(&[1.0, 2.0, 3.0, 2.0, 4.0, 6.0]).unwrap_err().to_string();
+    assert!(message.contains("the diagonal entry 1 of R") && message.contains("depends"), "{message}");
+    assert!(qr.factor(&[0.0; 6]).is_err());
+    assert!(qr.factor(&[1.0, 2.0, f64::NAN, 2.0, 4.0, 6.0]).unwrap_err().to_string().contains("finite"));
+    assert!(qr.factor(&[1.0; 5]).is_err());
+    assert!(DenseQr::<f64>::new([2, 3], Budget::default()).is_err());
+    assert!(DenseQr::<f64>::new([3, 0], Budget::default()).is_err());
+    assert!(DenseQr::<f64>::new([300, 200], Budget::bytes(1)).is_err());
+    let wide = Csr::from_triplets([2, 3], &[(0, 0, 1.0)]).unwrap();
+    assert!(SparseQr::of(&wide, Budget::default()).is_err());
+    let empty_column = Csr::from_triplets([3, 2], &[(0, 0, 1.0), (1, 0, 2.0)]).unwrap();
+    assert!(SparseQr::of(&empty_column, Budget::default()).is_err());
 }

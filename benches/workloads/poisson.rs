@@ -6,7 +6,7 @@ use crate::measure::{Clock, Facts};
 use odeon::linalg::grid::{Grid, StencilOperator};
 use odeon::linalg::krylov::Cg;
 use odeon::linalg::multigrid::{Geometric, SmoothedAggregation};
-use odeon::linalg::{Csr, Identity, LinearOperator, Report, Settings, model};
+use odeon::linalg::{Csr, Identity, LinearOperator, LinearSolver, Report, Settings, model};
 
 const RTOL: f64 = 1e-6;
 
@@ -43,8 +43,9 @@ fn amg(_: &StencilOperator<f64>, a: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeo
 }
 
 fn geometric(a: &StencilOperator<f64>, _: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
-    let mut multigrid = Geometric::default().build(a.clone())?;
-    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut multigrid, b, x)
+    let defaults = Geometric::default();
+    let settings = Settings { rtol: RTOL, ..defaults.settings };
+    Geometric { settings, full: Some(1), ..defaults }.build(a.clone())?.solve(b, x)
 }
 
 fn cg(a: &StencilOperator<f64>, _: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {

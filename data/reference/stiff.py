@@ -1,6 +1,6 @@
 """Reference solutions of stiff problems by Radau IIA collocation in 40-digit arithmetic.
 
-    pip install mpmath && python data/reference/stiff.py [NAME ...]     # ten minutes for all
+    pip install mpmath && python data/reference/stiff.py [NAME ...]     # half an hour for all
 
 Every step is taken once whole and once in two halves; their difference controls the step. A file is
 written only if a second run with fewer stages and a looser tolerance agrees to 1e-15 (relative to the
@@ -27,15 +27,26 @@ def robertson(u):
     return f, jac
 
 
-def van_der_pol(u):
-    x, v = u
-    mu = 1000
-    return [v, mu * (1 - x * x) * v - x], [[0, 1], [-2 * mu * x * v - 1, mu * (1 - x * x)]]
+def van_der_pol(mu):
+    def rhs(u):
+        x, v = u
+        return [v, mu * (1 - x * x) * v - x], [[0, 1], [-2 * mu * x * v - 1, mu * (1 - x * x)]]
+    return rhs
+
+
+def orego(u):
+    a, b, c = u
+    s, w, q = mp.mpf("77.27"), mp.mpf("0.161"), mp.mpf("8.375e-6")
+    f = [s * (b + a * (1 - q * a - b)), (c - (1 + a) * b) / s, w * (a - c)]
+    jac = [[s * (1 - 2 * q * a - b), s * (1 - a), 0], [-b / s, -(1 + a) / s, 1 / s], [w, 0, -w]]
+    return f, jac
 
 
 PROBLEMS = {
     "robertson": ("Robertson; k = (0.04, 3e7, 1e4)", robertson, [1, 0, 0], ["0.4", "40", "4e3", "1e5", "4e7", "1e11"]),
-    "van_der_pol_1000": ("van der Pol; x' = y, y' = mu (1 - x^2) y - x; mu = 1000", van_der_pol, [2, 0], ["1", "500", "1000", "2000"]),
+    "van_der_pol_1000": ("van der Pol; x' = y, y' = mu (1 - x^2) y - x; mu = 1000", van_der_pol(1000), [2, 0], ["1", "500", "1000", "2000"]),
+    "van_der_pol_1e6": ("van der Pol; x' = y, y' = mu (1 - x^2) y - x; mu = 1e6", van_der_pol(1000000), [2, 0], ["1", "5e5", "1e6", "2e6"]),
+    "orego": ("OREGO (Hairer & Wanner II, IV.10)", orego, [1, 2, 3], ["30", "180", "360"]),
 }
 
 

@@ -1,4 +1,6 @@
 //! [`Duals`]: a value with derivatives along several directions at once.
+// Indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
 
 use super::dual::powi_slope;
 use crate::num::Scalar;

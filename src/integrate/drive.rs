@@ -146,8 +146,7 @@ impl<T: Real> Drive<T> {
         solution.attempts.clear();
         solution.dense.data.clear();
         if options.save == Save::Dense {
-            solution.dense.weights.clear();
-            solution.dense.weights.extend_from_slice(stepper.dense_weights());
+            stepper.dense_weights().clone_into(&mut solution.dense.weights);
         }
         solution.stats = Default::default();
         if let Save::At(times) = &options.save {

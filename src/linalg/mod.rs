@@ -3,6 +3,7 @@
 //! [`LinearOperator`], [`Preconditioner`] and [`LinearSolver`] are the seams; [`Csr`] is the sparse
 //! matrix. Whatever implements the seams (a stencil, a Jacobian, a network) works in every solver.
 
+mod banded;
 mod budget;
 mod color;
 pub mod compose;
@@ -25,14 +26,15 @@ mod report;
 mod sparse;
 pub mod vector;
 
+pub use banded::BandedLu;
 pub use budget::Budget;
 pub use color::Coloring;
 pub use csr::Csr;
 pub use deflation::Deflation;
-pub use dense::DenseLu;
+pub use dense::{DenseCholesky, DenseLu, DenseQr};
 pub use direct::{Direct, Factors};
 pub use monitor::Monitor;
 pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
 pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};
-pub use sparse::SparseLu;
+pub use sparse::{SparseCholesky, SparseLu, SparseQr};

@@ -100,6 +100,15 @@ impl Pattern {
         self.row(i).binary_search(&j).ok().map(|k| self.0.row_starts[i] + k)
     }
 
+    /// The largest i − j and j − i of its entries, at least 0.
+    pub fn bandwidth(&self) -> [usize; 2] {
+        (0..self.rows()).fold([0, 0], |[lower, upper], i| {
+            let first = self.row(i).first().map_or(i, |&j| j as usize);
+            let last = self.row(i).last().map_or(i, |&j| j as usize);
+            [lower.max(i.saturating_sub(first)), upper.max(last.saturating_sub(i))]
+        })
+    }
+
     /// The pattern of the transpose.
     pub fn transpose(&self) -> Self {
         let mut starts = vec![0; self.cols() + 1];

@@ -5,9 +5,13 @@ use crate::error::{Error, Result};
 use crate::linalg::budget::Budget;
 use crate::linalg::direct::{Factors, singular};
 use crate::num::{Kernel, Real, dispatch};
+use faer::Par;
+use faer::dyn_stack::MemStack;
+use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
+use std::mem::MaybeUninit;
 
 /// The size from which faer's recursive factorisation is faster than the one here.
-const LARGE: usize = 192;
+const LARGE: usize = 128;
 
 /// P A = L U of a dense `n × n` matrix with partial pivoting (LAPACK's `getrf`).
 ///
@@ -34,14 +38,17 @@ pub struct DenseLu<T> {
     /// Up to n = 8: the row each place was filled from. Above: the row exchanged in step k.
     pivots: Vec<u32>,
     permutation: Vec<u32>,
+    scratch: Vec<MaybeUninit<u8>>,
 }
 
 impl<T: Real> DenseLu<T> {
     /// Memory for n unknowns.
     pub fn new(n: usize) -> Self {
         let (zeros, indices) = (vec![T::zero(); n], vec![0; n]);
-        let permutation = vec![0; if n >= LARGE { 3 * n } else { 0 }];
-        Self { n, lu: vec![T::zero(); n * n], inverse: zeros, pivots: indices, permutation }
+        let (permutation, bytes) =
+            if n >= LARGE { (vec![0; 3 * n], scratch_bytes::<T>(n)) } else { (vec![], 0) };
+        let scratch = vec![MaybeUninit::uninit(); bytes];
+        Self { n, lu: vec![T::zero(); n * n], inverse: zeros, pivots: indices, permutation, scratch }
     }
 
     /// Memory for n unknowns, if that keeps the budget.
@@ -98,9 +105,9 @@ impl<T: Real> DenseLu<T> {
     #[inline(never)]
     fn factor_any(&mut self, a: &[T]) -> Option<(usize, T)> {
         self.lu.copy_from_slice(a);
-        let Self { n, lu, inverse, pivots, permutation } = self;
+        let Self { n, lu, inverse, pivots, permutation, scratch } = self;
         if *n >= LARGE {
-            factor_large(*n, lu, permutation, pivots)
+            factor_large(*n, lu, [permutation, pivots], scratch)
         } else {
             dispatch(Factor(*n, lu, pivots))
         };
@@ -287,9 +294,17 @@ impl<T: Real> Kernel for SolveTranspose<'_, T> {
     }
 }
 
+/// `y` ← y + a x.
+#[inline(always)]
+pub(in crate::linalg) fn axpy<T: Real>(a: T, x: &[T], y: &mut [T]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = a.mul_add(*x, *y);
+    }
+}
+
 /// Σ aᵢ bᵢ in eight partial sums.
 #[inline(always)]
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+pub(in crate::linalg) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     const WAYS: usize = 8;
     let mut sums = [T::zero(); WAYS];
     let (a_heads, b_heads) = (a.chunks_exact(WAYS), b.chunks_exact(WAYS));
@@ -305,16 +320,22 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     ((a + b) + (c + d)) + rest
 }
 
+/// Bytes that faer needs.
+fn scratch_bytes<T: Real>(n: usize) -> usize {
+    lu_in_place_scratch::<u32, T::Field>(n, n, Par::Seq, Default::default()).unaligned_bytes_required()
+}
+
 /// LU in place by faer (recursive, its products blocked), one thread; `pivots` as LAPACK's.
-fn factor_large<T: Real>(n: usize, lu: &mut [T], memory: &mut [u32], pivots: &mut [u32]) {
-    use faer::dyn_stack::{MemBuffer, MemStack};
-    use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
+fn factor_large<T: Real>(
+    n: usize,
+    lu: &mut [T],
+    [memory, pivots]: [&mut [u32]; 2],
+    scratch: &mut [MaybeUninit<u8>],
+) {
     let (forward, rest) = memory.split_at_mut(n);
     let (backward, place) = rest.split_at_mut(n);
     let a = faer::MatMut::from_column_major_slice_mut(T::field_mut(lu), n, n);
-    let (par, auto) = (faer::Par::Seq, Default::default());
-    let mut buffer = MemBuffer::new(lu_in_place_scratch::<u32, T::Field>(n, n, par, auto));
-    lu_in_place(a, forward, backward, par, MemStack::new(&mut buffer), Default::default());
+    lu_in_place(a, forward, backward, Par::Seq, MemStack::new(scratch), Default::default());
     // The permutation as exchanges: place[i] is where original row i stands now, backward[·] its inverse.
     for (i, (p, b)) in place.iter_mut().zip(backward.iter_mut()).enumerate() {
         (*p, *b) = (i as u32, i as u32);

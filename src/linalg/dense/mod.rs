@@ -5,7 +5,13 @@
 //! step compiled under [`dispatch`](crate::num::dispatch) contains them; larger ones are compiled for
 //! the CPU here, and large ones go to faer.
 
+mod cholesky;
 mod lu;
+mod qr;
 mod small;
 
+pub use cholesky::DenseCholesky;
+pub(super) use cholesky::not_positive;
 pub use lu::DenseLu;
+pub(super) use lu::{axpy, dot};
+pub use qr::DenseQr;

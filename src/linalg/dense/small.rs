@@ -1,4 +1,6 @@
 //! LU of matrices of a size known at compile time: everything is unrolled and stays in registers.
+// Indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
 
 use crate::num::Real;
 

@@ -262,7 +262,7 @@ impl<T: Real> Amg<T> {
         }
         let sizes = levels.iter().map(|l| l.a.as_ref()).chain([next.as_ref()]);
         let (unknowns, nnz) = sizes.map(|a| (a.rows(), a.nnz())).unzip();
-        let coarsest = coarsest(&next, options)?;
+        let coarsest = coarsest(&next, symmetric, options)?;
         let [before, after] = options.sweeps;
         let multigrid = Multigrid::new(levels, coarsest)?.cycle(options.cycle)?.sweeps(before, after)?;
         let multigrid = multigrid.settings(options.settings)?;
@@ -319,7 +319,7 @@ impl<T: Real> Amg<T> {
             next = Arc::new(galerkin(&level)?);
             levels.push(level);
         }
-        let coarsest = coarsest(&next, &self.options)?;
+        let coarsest = coarsest(&next, symmetric, &self.options)?;
         self.report.nnz = levels.iter().map(|l| l.a.nnz()).chain([next.nnz()]).collect();
         self.multigrid.levels_mut().swap_with_slice(&mut levels);
         self.multigrid.set_coarsest(coarsest)?;
@@ -338,13 +338,22 @@ fn galerkin<T: Real>(level: &AmgLevel<T>) -> Result<Csr<T>> {
     level.r.matmul(&level.a.matmul(&level.p)?)
 }
 
-fn coarsest<T: Real>(a: &Csr<T>, options: &AmgOptions) -> Result<Box<dyn Preconditioner<T>>> {
+fn coarsest<T: Real>(
+    a: &Csr<T>,
+    symmetric: bool,
+    options: &AmgOptions,
+) -> Result<Box<dyn Preconditioner<T>>> {
     let alone = a.rows() > COARSEST_LIMIT && (0..a.rows()).all(|i| dominated(a, i));
-    Ok(Box::new(match options.semidefinite {
+    Ok(Box::new(match (symmetric, options.semidefinite) {
         // Nothing was left to coarsen: a diagonal, or all but one.
-        _ if alone => Coarsest::diagonal(a)?,
-        true => Coarsest::semidefinite(a)?,
-        false => Coarsest::cholesky(a)?,
+        (true, _) if alone => Coarsest::diagonal(a)?,
+        (true, true) => Coarsest::semidefinite(a)?,
+        (true, false) => Coarsest::cholesky(a)?,
+        (false, false) => Coarsest::lu(a)?,
+        (false, true) => {
+            let needed = "semi-definite coarse solves need a symmetric matrix with a positive diagonal";
+            return Err(Error::invalid("the matrix", "not symmetric", needed));
+        }
     }))
 }
 

@@ -1,29 +1,30 @@
 //! [`Coarsest`]: the direct solve at the bottom of a hierarchy.
 
 use crate::error::{Error, Result};
-use crate::linalg::{Claims, Csr, LinearOperator, Preconditioner};
+use crate::linalg::{Claims, Csr, DenseLu, LinearOperator, Preconditioner};
 use crate::num::Real;
 
 /// The most unknowns a [`Coarsest`] takes: its dense factors then hold 128 MB in f64.
 pub const COARSEST_LIMIT: usize = 4000;
 
-/// Exact solve with a small symmetric positive (semi-)definite matrix by a dense factorisation.
+/// Exact solve with a small matrix by a dense factorisation.
 pub struct Coarsest<T> {
     n: usize,
     /// Column major: L of A = L Lᵀ, with 1/Lᵢᵢ on the diagonal; or A⁺; or 1/aᵢᵢ.
     factor: Vec<T>,
-    kind: Kind,
+    kind: Kind<T>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum Kind<T> {
     Cholesky,
     Inverse,
     Diagonal,
+    Lu(DenseLu<T>),
 }
 
 impl<T: Real> Coarsest<T> {
-    /// The Cholesky factorisation of a symmetric positive definite matrix.
+    /// The Cholesky factorisation of a symmetric positive definite matrix, of which the lower triangle
+    /// is read.
     ///
     /// # Errors
     /// A matrix that is not square, empty, above [`COARSEST_LIMIT`], or not positive definite (with the
@@ -53,6 +54,27 @@ impl<T: Real> Coarsest<T> {
             column[k + 1..].iter_mut().for_each(|c| *c *= scale);
         }
         Ok(Self { n, factor: l, kind: Kind::Cholesky })
+    }
+
+    /// The LU factorisation of a matrix that need not be symmetric.
+    ///
+    /// # Errors
+    /// A matrix that is not square, empty, above [`COARSEST_LIMIT`], or singular to the digits of `T` (by
+    /// a solve for a known vector).
+    pub fn lu(a: &Csr<T>) -> Result<Self> {
+        let n = size(a)?;
+        let mut lu = DenseLu::new(n);
+        lu.factor(&dense(a, n))?;
+        let known: Vec<T> = (0..n).map(|i| T::of(1.0 + ((i * 7919) % 101) as f64 / 101.0)).collect();
+        let mut x = vec![T::zero(); n];
+        a.apply(&known, &mut x);
+        lu.solve(&mut x);
+        let error = x.iter().zip(&known).fold(T::zero(), |m, (x, k)| m.max_number((*x - *k).abs()));
+        if error >= T::of(0.01) || x.iter().any(|x| !x.is_finite()) {
+            let needed = "it must not be singular: a solve for a known vector of size 1 errs by this";
+            return Err(Error::invalid("the coarsest matrix's error", error, needed));
+        }
+        Ok(Self { n, factor: Vec::new(), kind: Kind::Lu(lu) })
     }
 
     /// Division by the diagonal, for any number of unknowns: exact where there is nothing else.
@@ -132,20 +154,27 @@ impl<T: Real> Preconditioner<T> for Coarsest<T> {
 
     /// Of a pseudo-inverse, on the space where the matrix is definite.
     fn claims(&self) -> Claims {
-        Claims::SPD
+        if let Kind::Lu(_) = self.kind { Claims::LINEAR } else { Claims::SPD }
     }
 
     fn apply(&mut self, r: &[T], z: &mut [T]) {
         let (n, columns) = (self.n, self.factor.chunks(self.n));
-        if self.kind == Kind::Diagonal {
-            return z.iter_mut().zip(r).zip(&self.factor).for_each(|((z, r), d)| *z = *r * *d);
-        }
-        if self.kind == Kind::Inverse {
-            z.fill(T::zero());
-            for (column, &r) in columns.zip(r) {
-                z.iter_mut().zip(column).for_each(|(z, c)| *z = r.mul_add(*c, *z));
+        match &self.kind {
+            Kind::Cholesky => {}
+            Kind::Diagonal => {
+                return z.iter_mut().zip(r).zip(&self.factor).for_each(|((z, r), d)| *z = *r * *d);
             }
-            return;
+            Kind::Inverse => {
+                z.fill(T::zero());
+                for (column, &r) in columns.zip(r) {
+                    z.iter_mut().zip(column).for_each(|(z, c)| *z = r.mul_add(*c, *z));
+                }
+                return;
+            }
+            Kind::Lu(lu) => {
+                z.copy_from_slice(r);
+                return lu.solve(z);
+            }
         }
         z.copy_from_slice(r);
         for (k, column) in columns.enumerate() {

@@ -99,7 +99,7 @@ impl<T: Real, L: Level<T>> Multigrid<T, L> {
     /// With this many smoothing sweeps before and after the coarse correction.
     ///
     /// # Errors
-    /// None at all.
+    /// No sweep at all.
     pub fn sweeps(self, before: usize, after: usize) -> Result<Self> {
         if before + after == 0 {
             let needed = "the coarse correction alone does not converge: one must be positive";

@@ -26,7 +26,8 @@ pub enum GridSmoother {
         /// ω.
         omega: Option<f64>,
     },
-    /// A Chebyshev polynomial of this degree.
+    /// A Chebyshev polynomial of this degree on [λ/2d, λ], λ being the largest eigenvalue of D⁻¹A: in d
+    /// dimensions what a grid of half the points per axis does not see.
     Chebyshev {
         /// Its degree, the operator's applications a sweep.
         degree: usize,
@@ -247,7 +248,11 @@ impl<T: Real> GridLevel<T> {
                 let best = [2.0 / 3.0, 0.8, 6.0 / 7.0][a.grid().dim() - 1];
                 Box::new(Jacobi::new(&a, omega.unwrap_or(best))?)
             }
-            GridSmoother::Chebyshev { degree } => Box::new(Chebyshev::smoother(&a, degree)?),
+            GridSmoother::Chebyshev { degree } => {
+                let [_, most] = Chebyshev::smoother(&a, degree)?.bounds();
+                let least = most / (2 * a.grid().dim()) as f64;
+                Box::new(Chebyshev::with_bounds(&a, degree, [least, most])?)
+            }
         };
         let positive = a.has_positive_diagonal();
         let symmetric = options.symmetric || !matches!(options.smoother, GridSmoother::RedBlack { .. });

@@ -34,7 +34,8 @@ pub(super) fn interpolation<T: Real>(
         m += 1;
     }
     let (mut starts, mut columns, mut values) = (Vec::with_capacity(n + 1), Vec::new(), Vec::new());
-    (columns.reserve(2 * n), values.reserve(2 * n));
+    columns.reserve(2 * n);
+    values.reserve(2 * n);
     starts.push(0);
     let mut row =
         Row { a, strong, points, slots: vec![(u32::MAX, 0); n], kinds: Vec::new(), weights: Vec::new() };

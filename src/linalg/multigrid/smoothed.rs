@@ -248,13 +248,14 @@ impl<T: Real> Kernel for Smooth<'_, T> {
         let Self { a, diagonal, weight, t } = self;
         let (n, m) = (a.rows(), t.cols());
         let (mut starts, mut columns, mut values) = (Vec::with_capacity(n + 1), Vec::new(), Vec::new());
-        (columns.reserve(2 * n), values.reserve(2 * n));
+        columns.reserve(2 * n);
+        values.reserve(2 * n);
         starts.push(0);
         let mut sums = vec![T::zero(); m];
         let mut used = vec![u32::MAX; m];
-        for i in 0..n {
+        for (i, &own) in diagonal.iter().enumerate() {
             let first = columns.len();
-            let scale = -weight / diagonal[i];
+            let scale = -weight / own;
             let (js, vs) = a.row(i);
             for (&j, &v) in js.iter().zip(vs) {
                 let j = j as usize;

@@ -33,7 +33,8 @@ pub(super) fn without_weak<'a, T: Real>(a: &'a Csr<T>, diagonal: &[T], weak: Wea
         return Cow::Borrowed(a);
     }
     let (mut starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
-    (columns.reserve(a.nnz()), values.reserve(a.nnz()), starts.reserve(a.rows()));
+    columns.reserve(a.nnz());
+    values.reserve(a.nnz());
     for (i, &own) in diagonal.iter().enumerate() {
         let (js, vs) = a.row(i);
         let (mut lumped, mut place) = (T::zero(), None);

@@ -4,6 +4,7 @@ use super::front::{SmallPivot, eliminate, extend_add};
 use super::general::GeneralLu;
 use super::symbolic::{Supernode, Symbolic, analyse};
 use crate::error::{Error, Result};
+use crate::linalg::dense::{axpy, dot};
 use crate::linalg::{Budget, Csr, Factors, Pattern};
 use crate::num::{Kernel, Real, dispatch};
 
@@ -309,8 +310,8 @@ impl<T: Real> Front<'_, T> {
         let (f, k, first) = (self.s.size(), self.s.pivots, self.s.first);
         let part = self.gather(x, part);
         let own = &mut x[first..first + k];
-        for j in 0..k {
-            own[j] -= dot(&self.upper[j * (f - k)..(j + 1) * (f - k)], part);
+        for (own, row) in own.iter_mut().zip(self.upper.chunks_exact((f - k).max(1))) {
+            *own -= dot(row, part);
         }
         for j in (0..k).rev() {
             own[j] *= self.inverse[first + j];
@@ -359,32 +360,4 @@ impl<T: Real> Front<'_, T> {
         }
         part
     }
-}
-
-#[inline(always)]
-fn axpy<T: Real>(a: T, x: &[T], y: &mut [T]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = a.mul_add(*x, *y);
-    }
-}
-
-/// Σ aᵢ bᵢ in eight partial sums.
-#[inline(always)]
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    const WAYS: usize = 8;
-    let mut sums = [T::zero(); WAYS];
-    let (a_heads, b_heads) = (a.chunks_exact(WAYS), b.chunks_exact(WAYS));
-    let rest = a_heads.remainder().iter().zip(b_heads.remainder());
-    let mut total = rest.fold(T::zero(), |sum, (&a, &b)| a.mul_add(b, sum));
-    if a.len() >= WAYS {
-        for (a, b) in a_heads.zip(b_heads) {
-            for s in 0..WAYS {
-                sums[s] = a[s].mul_add(b[s], sums[s]);
-            }
-        }
-        let (even, odd) =
-            ((sums[0] + sums[4]) + (sums[2] + sums[6]), (sums[1] + sums[5]) + (sums[3] + sums[7]));
-        total += even + odd;
-    }
-    total
 }

@@ -36,7 +36,7 @@ impl Default for NewtonOptions {
 impl NewtonOptions {
     /// Iterates to rounding: what gradients that must agree with finite differences need.
     pub fn tight() -> Self {
-        Self { tolerance: Some(0.0), max_iterations: 20, refresh_rate: Some(0.0) }
+        Self { tolerance: Some(0.0), max_iterations: 60, refresh_rate: Some(0.0) }
     }
 
     /// The rate above which the Jacobian of a system of `dim` rows is evaluated anew: a small one costs

@@ -188,6 +188,16 @@ impl<'a, T: Real, D: Dynamics<T>> RadauStepper<'a, T, D> {
         self.evaluate_jacobian(t, y) && self.factor(h)
     }
 
+    /// Factors with the Jacobian where the iteration has led: the last resort before the step fails.
+    #[cold]
+    fn elsewhere(&mut self, (t, h): (T, T)) -> bool {
+        let g = std::mem::take(&mut self.g);
+        let finite = self.evaluate_jacobian(t + h, &g);
+        self.g = g;
+        self.current = false;
+        finite && self.factor(h)
+    }
+
     /// z by the last step's collocation polynomial: z_i = u(ϑ₀ + c_i h/h_last) − u(ϑ₀); zero without one.
     fn predict(&mut self, h: T) {
         let n = self.g.len();
@@ -270,6 +280,10 @@ impl<'a, T: Real, D: Dynamics<T>> RadauStepper<'a, T, D> {
             if !self.renew(step, y) {
                 return Some(BROKEN);
             }
+            self.z.fill(T::zero());
+            outcome = self.collocate(step, y, norm);
+        }
+        if outcome == Newton::Slow && self.elsewhere(step) {
             self.z.fill(T::zero());
             outcome = self.collocate(step, y, norm);
         }
@@ -385,6 +399,8 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RadauStepper<'_, T, D> {
         let failed = self.stages_of(step, y, y1, norm);
         self.newton_iterations += self.newton.count as usize;
         if let Some(factor) = failed {
+            // A replay, which cannot take a smaller step, must see it.
+            y1.fill(T::NAN);
             self.failed = Some(T::of(factor));
             self.failures += 1;
             self.stale = true;

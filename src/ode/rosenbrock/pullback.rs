@@ -66,7 +66,7 @@ impl<T: Real, D: SecondOrder<T>> RosenbrockStepper<'_, T, D> {
     fn prepare_reverse(&mut self) {
         let (n, s) = (self.g.len(), self.layout.stages());
         if self.reverse.products.is_none() {
-            let memory = self.dynamics.memory(n / self.dynamics.dim());
+            let memory = self.dynamics.memory(n / self.dynamics.dim().max(1));
             self.reverse.products = Some(Box::new(Bound { dynamics: self.dynamics, memory }));
             let zeros = |n| vec![T::zero(); n];
             self.reverse.u_bar = zeros(s * n);
@@ -159,6 +159,9 @@ impl<T: Real, D: SecondOrder<T>> Reverse<T> for RosenbrockStepper<'_, T, D> {
 
     fn keep_tape(&mut self) -> usize {
         self.prepare_reverse();
+        // What it refuses, the solve will.
+        let _ = self.make_matrix();
+        self.scratch_bytes = self.dynamics.scratch_bytes(self.g.len() / self.dynamics.dim().max(1));
         0
     }
 

@@ -19,6 +19,8 @@ pub struct RosenbrockStepper<'a, T: Real, D: Dynamics<T>> {
     pub(super) dynamics: &'a D,
     pub(super) theta: Vec<T>,
     pub(super) scratch: D::Scratch,
+    /// Bytes of `scratch`; found when a reverse, which budgets memory, is prepared.
+    pub(super) scratch_bytes: usize,
     pub(super) options: ImplicitOptions<T>,
     /// `None` until the first solve, or when the options refuse the problem.
     pub(super) matrix: Option<IterationMatrix<T>>,
@@ -59,6 +61,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         let zeros = |n| vec![T::zero(); n];
         Self {
             scratch: dynamics.scratch(batch),
+            scratch_bytes: 0,
             theta: zeros(dynamics.num_params()),
             options: options.clone(),
             matrix: None,
@@ -283,11 +286,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RosenbrockStepper<'_, T, D> {
 
     fn bytes(&self) -> usize {
         let numbers = self.theta.len() + self.f0.len() + self.u.len() + self.k.len() + 2 * self.g.len();
-        let batch = self.g.len() / self.dynamics.dim().max(1);
         numbers * size_of::<T>()
             + self.matrix.as_ref().map_or(0, IterationMatrix::bytes)
             + self.reverse.bytes()
-            + self.dynamics.scratch_bytes(batch)
+            + self.scratch_bytes
     }
 
     fn order(&self) -> usize {

@@ -42,7 +42,6 @@ pub use kvaerno3::Kvaerno3;
 pub use kvaerno5::Kvaerno5;
 pub use method::SdirkLayout;
 pub(crate) use method::differences_pullback;
-pub(crate) use part::Implicit;
 pub use stepper::SdirkStepper;
 pub(crate) use stepper::mean_square;
 pub use tableau::{CHECK_TOLERANCE, SdirkTableau};

@@ -256,7 +256,7 @@ impl<T: Real, D: Dynamics<T>> SdirkStepper<'_, T, D> {
     }
 
     /// Factors of αM − J with J at (t, g).
-    fn own_factors(&mut self, t: T, alpha: T) -> bool {
+    pub(super) fn own_factors(&mut self, t: T, alpha: T) -> bool {
         let g = std::mem::take(&mut self.g);
         let finite = self.evaluate_jacobian(t, &g);
         self.g = g;

@@ -3,7 +3,8 @@
 //! Stage i is solved for z = hγ k^I_i:  α M z = f_I(t_i, g + z),  α = 1/(hγ),  g = y + h Σ row_ij K_j, by
 //! simplified Newton iteration with W = αM − J: W δ = f_I(t_i, g + z) − αM z. The Jacobian is that of an
 //! earlier step's start until the iterations slow down; a stage that does not converge with an old
-//! Jacobian is tried again with a new one, and only then the step fails.
+//! Jacobian is tried again with a new one, then with one at the stage itself, and only then the step
+//! fails.
 
 use super::method::SdirkLayout;
 use super::part::Implicit;
@@ -15,6 +16,7 @@ use crate::num::{ErrorNorm, Real, accumulate, combine, combine_differences};
 use crate::ode::explicit::ExplicitStepper;
 use crate::ode::implicit::newton::{Equations, Iteration, Newton};
 use crate::ode::implicit::{Algebraic, ImplicitOptions, IterationMatrix, Slope};
+use std::borrow::Cow;
 
 /// Factor on h after a stage that converged too slowly, and after one that broke down.
 const SLOW: f64 = 0.5;
@@ -139,7 +141,12 @@ pub(crate) fn weighted<T: Real>(out: &mut [T], base: &[T], scale: T, row: &[f64]
 impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
     /// Steps of the method in `tableau` for `dynamics` on `batch` columns.
     pub fn new(dynamics: &'a D, tableau: &SdirkTableau, batch: usize, options: &ImplicitOptions<T>) -> Self {
-        let layout = SdirkLayout::new(tableau);
+        // Without explicit parts a pair is its implicit method: stiffly accurate, so that the last stage
+        // is carried and f is never evaluated at a rounded, stiff end.
+        let layout = match D::SPLIT {
+            true => SdirkLayout::new(tableau),
+            false => SdirkLayout::new(&SdirkTableau { explicit: Cow::Borrowed(&[]), ..tableau.clone() }),
+        };
         let n = dynamics.dim() * batch;
         let zeros = |n| vec![T::zero(); n];
         Self {
@@ -298,6 +305,11 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
                 }
                 outcome = self.stage((t, h), i, alpha, y, norm);
             }
+            // The last resort before the step fails: the Jacobian where the iteration has led.
+            if outcome == Newton::Slow && self.own_factors(self.stage_time((t, h), i), alpha) {
+                self.current = false;
+                outcome = self.stage((t, h), i, alpha, y, norm);
+            }
             match outcome {
                 Newton::Converged => self.record((t, h), i, alpha),
                 Newton::Slow => return Some(SLOW),
@@ -418,6 +430,8 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
         let failed = self.stages_of((t, h), y, y1, norm);
         self.newton_iterations += self.newton.count as usize;
         if let Some(factor) = failed {
+            // A replay, which cannot take a smaller step, must see it.
+            y1.fill(T::NAN);
             return self.fail(factor);
         }
         let rate = self.options.newton.refresh_rate(self.dynamics.dim());
