@@ -32,9 +32,12 @@ pub fn steps(setup: &Setup, runs: &[Named<'_>]) -> Result<Figure> {
     for ((name, solution, _), color) in runs.iter().zip([Color::Blue, Color::Vermillion]) {
         let (t, h): (Vec<f64>, Vec<f64>) = solution.steps.iter().map(|s| (s.t, s.h)).unzip();
         let label = format!("{name}: {} steps", t.len());
-        let size = if t.len() > 400 { 2.5 } else { 4.0 };
         let style = Style::new(label).color(color).marker(Marker::Circle);
-        panel.line(&t, &h, style.clone().size(1.0))?.points(&t, &h, style.size(size))?;
+        panel.line(&t, &h, style.clone().size(1.0))?;
+        // More would hide the line.
+        if t.len() <= 500 {
+            panel.points(&t, &h, style.size(4.0))?;
+        }
     }
     // Five points: −8 D/h² is the lowest eigenvalue of D Δ.
     let spacing = setup.side / setup.n() as f64;
