@@ -66,7 +66,7 @@ struct Arguments {
     rtol: f64,
 
     /// Relative tolerance of BiCGStab; Newton's iteration corrects what it leaves
-    #[arg(long, value_name = "TOL", default_value_t = 1e-3, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TOL", default_value_t = 0.1, allow_negative_numbers = true)]
     linear_rtol: f64,
 }
 
