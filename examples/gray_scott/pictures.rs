@@ -1,7 +1,7 @@
 //! The pictures: the pattern as it grows, and the step sizes.
 
 use crate::Named;
-use crate::simulation::{SIDE, Setup};
+use crate::simulation::Setup;
 use odeon::Result;
 use odeon::integrate::Solution;
 use odeon::plot::{Color, Dash, Figure, HeatMap, Marker, Panel, Style};
@@ -18,8 +18,8 @@ pub fn pattern(setup: &Setup, solution: &Solution<f64>) -> Result<Figure> {
     for (t, v) in &frames {
         let mut panel = Panel::new(format!("t = {t:.0}"));
         panel.x_label("x").y_label("y");
-        let map = HeatMap::new(setup.n(), v, (0.0, SIDE), (0.0, SIDE))?;
-        panel.heat_map(map.range(0.0, highest)?.label("v"))?;
+        let map = HeatMap::new(setup.n(), v, (0.0, setup.side), (0.0, setup.side))?;
+        panel.heat_map(map.range(0.0, highest)?.label("concentration v"))?;
         figure = figure.with(panel);
     }
     Ok(figure)
@@ -32,12 +32,15 @@ pub fn steps(setup: &Setup, runs: &[Named<'_>]) -> Result<Figure> {
     for ((name, solution, _), color) in runs.iter().zip([Color::Blue, Color::Vermillion]) {
         let (t, h): (Vec<f64>, Vec<f64>) = solution.steps.iter().map(|s| (s.t, s.h)).unzip();
         let label = format!("{name}: {} steps", t.len());
-        let size = if t.len() > 400 { 2.5 } else { 4.0 };
         let style = Style::new(label).color(color).marker(Marker::Circle);
-        panel.line(&t, &h, style.clone().size(1.0))?.points(&t, &h, style.size(size))?;
+        panel.line(&t, &h, style.clone().size(1.0))?;
+        // More would hide the line.
+        if t.len() <= 500 {
+            panel.points(&t, &h, style.size(4.0))?;
+        }
     }
     // Five points: −8 D/h² is the lowest eigenvalue of D Δ.
-    let spacing = SIDE / setup.n() as f64;
+    let spacing = setup.side / setup.n() as f64;
     let limit = odeon::ode::tableaux::by_name("Tsit5")?.real_stability()
         / (8.0 * setup.theta[0] / (spacing * spacing));
     let style = Style::new("stability limit of Tsit5 for the diffusion of u").color(Color::Black);

@@ -25,7 +25,8 @@ use std::process::ExitCode;
 /// the published solution; every time is the least of several solves on one thread. The published
 /// solutions are checked first by Radau IIA and Rodas5P at tight tolerances. The second table has, for
 /// every method, the fastest solve with an error of at most `--target`; `loss` in the last one is its
-/// error, `train (s)` does not apply. Pictures: work and precision of each problem, and how Rodas5P steps
+/// error, `train (s)` does not apply.
+/// `f` does not count what Jacobians cost. Pictures: work and precision of each problem, and how Rodas5P steps
 /// through van der Pol's oscillation.
 #[derive(Parser)]
 #[command(version)]
@@ -128,7 +129,7 @@ fn measure(session: &Session, kind: Kind, tolerances: &[f64], seconds: f64) -> R
                 Ok(run) => points.push(Point { rtol, error: kind.error(run.solution.last()), run }),
                 Err(error) => {
                     let reason = error.to_string();
-                    let first = reason.lines().next().unwrap_or_default();
+                    let first = reason.split(". ").next().unwrap_or_default();
                     session.say(format!("{} stops at rtol {rtol:.1e}: {first}", method.name()))?;
                     break;
                 }

@@ -27,16 +27,19 @@ fn style(method: Method) -> Style {
 /// Error against seconds, and against evaluations of f.
 pub fn work_precision(kind: Kind, curves: &[Curve]) -> Result<Figure> {
     let mut figure = Figure::new(1240, 640)?.titled(kind.title()).columns(2);
-    let works: [(&str, fn(&Point) -> f64); 2] = [
-        ("time of a solve (s)", |p| p.run.seconds),
-        ("evaluations of f", |p| p.run.solution.stats.nfe as f64),
+    let works: [(&str, bool, fn(&Point) -> f64); 2] = [
+        ("time of a solve (s)", true, |p| p.run.seconds),
+        ("evaluations of f", false, |p| p.run.solution.stats.nfe as f64),
     ];
-    for (label, work) in works {
+    for (label, legend, work) in works {
         let mut panel = Panel::new("");
         panel.x_label(label).y_label("largest relative error at the end").log_x().log_y();
         for Curve { method, points } in curves.iter().filter(|c| !c.points.is_empty()) {
             let (x, y): (Vec<f64>, Vec<f64>) = points.iter().map(|p| (work(p), p.error)).unzip();
-            panel.line(&x, &y, style(*method).size(1.4))?.points(&x, &y, style(*method).size(6.5))?;
+            let mut style = style(*method);
+            // One legend does for both.
+            style.label = style.label.filter(|_| legend);
+            panel.line(&x, &y, style.clone().size(1.4))?.points(&x, &y, style.size(6.5))?;
         }
         figure = figure.with(panel);
     }
