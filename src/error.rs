@@ -139,6 +139,17 @@ impl Failure {
     }
 }
 
+/// Which of its two methods takes a step of a switching method (`ode::switch`). A method that is one
+/// takes all steps as the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Member {
+    /// The first: the explicit one.
+    #[default]
+    First,
+    /// The second: the implicit one.
+    Second,
+}
+
 /// One attempted step, for histories and diagnostics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attempt {
@@ -152,6 +163,8 @@ pub struct Attempt {
     pub stiffness: f64,
     /// Whether the step was accepted.
     pub accepted: bool,
+    /// Which method of a switching method made the attempt.
+    pub member: Member,
 }
 
 /// Where and how a solve died.

@@ -1,7 +1,7 @@
 //! Every ready-made picture is drawn, decoded and looked at by machine: size, ink, labels.
 #![cfg(feature = "plot")]
 
-use odeon::error::Attempt;
+use odeon::error::{Attempt, Member};
 use odeon::plot::panels::{self, Trajectory};
 use odeon::plot::{Axis, Color, Dash, Figure, HeatMap, Marker, Panel, Style, viridis};
 use odeon::{Error, Result};
@@ -172,7 +172,14 @@ fn attempts(n: usize) -> Vec<Attempt> {
             let h = 0.02 * (1.0 + 0.9 * phase.sin());
             let accepted = i % 9 != 4;
             let error = if accepted { 0.3 + 0.25 * (3.0 * phase).cos() } else { 2.7 };
-            let a = Attempt { t, h, error, stiffness: 60.0 / (1.2 + phase.cos()), accepted };
+            let a = Attempt {
+                t,
+                h,
+                error,
+                stiffness: 60.0 / (1.2 + phase.cos()),
+                accepted,
+                member: Member::First,
+            };
             t += if accepted { h } else { 0.0 };
             a
         })

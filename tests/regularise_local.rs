@@ -186,6 +186,7 @@ fn published_form_holds_the_first_stage_constant() {
         from_stop: false,
         error: 0.0,
         iterations: Default::default(),
+        member: Default::default(),
     };
     let gradient = |first, fsal: bool| {
         let mut stepper = match fsal {

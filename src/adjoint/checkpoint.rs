@@ -93,8 +93,12 @@ impl<T: Real> Store<T> {
             Mode::Stages => {
                 self.reserve(record);
                 self.data.extend_from_slice(y0);
-                self.data.extend_from_slice(&stages[..self.stages]);
-                self.data.extend_from_slice(&tape[..self.tape]);
+                for (kept, length) in [(stages, self.stages), (tape, self.tape)] {
+                    // A step of the other of two methods may have fewer.
+                    let end = self.data.len() + length;
+                    self.data.extend_from_slice(&kept[..length.min(kept.len())]);
+                    self.data.resize(end, T::zero());
+                }
             }
             Mode::States => {
                 self.reserve(self.n);

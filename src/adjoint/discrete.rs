@@ -10,7 +10,7 @@ use super::checkpoint::{Memory, Store};
 use crate::error::{Error, Result};
 use crate::integrate::{
     AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem, Reverse,
-    Solution, StepInfo, StepView, check_step, take, view,
+    Solution, StepInfo, StepView, check_step, pass_on, take, view,
 };
 use crate::num::{ErrorNorm, Real};
 
@@ -286,7 +286,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                     p.penalty.pullback(&view, p.weight, &mut back.cotangent());
                 }
             }
-            let fresh = j == 0 || step.from_stop;
+            let fresh = j == 0 || step.from_stop || steps[j - 1].member != step.member;
             stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
             self.states.swap(0, 1);
         }
@@ -318,6 +318,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
 
     /// Makes step `j` the stepper's step in hand, its start in `states[0]`.
     fn bring_back(&mut self, j: usize) {
+        self.stepper.select(self.drive.solution.steps[j].member);
         let [y0, _] = &mut self.states;
         if let Some([y, stages, tape]) = self.store.stages(j) {
             y0.copy_from_slice(y);
@@ -330,6 +331,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             self.reach(j);
         }
         let step = self.drive.solution.steps[j];
+        self.stepper.select(step.member);
         self.stepper.begin(step.start(), &self.states[0]);
         self.take(&step);
     }
@@ -354,14 +356,12 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         while from < j {
             let target = self.store.next_checkpoint(from, j);
             let to = target.unwrap_or(j);
+            self.stepper.select(self.drive.solution.steps[from].member);
             self.stepper.begin(self.drive.solution.steps[from].start(), &self.states[0]);
             for i in from..to {
                 let step = self.drive.solution.steps[i];
                 self.take(&step);
-                match step.to_stop {
-                    true => self.stepper.begin(step.beyond(), &self.end),
-                    false => self.stepper.accept(step.t1, &self.end),
-                }
+                pass_on(&mut self.stepper, &step, self.drive.solution.steps.get(i + 1), &self.end);
                 self.states[0].copy_from_slice(&self.end);
             }
             if target.is_some() {
@@ -440,15 +440,14 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
         };
         out.copy_from_slice(y);
         if from < step {
+            self.stepper.select(self.drive.solution.steps[from].member);
             self.stepper.begin(self.drive.solution.steps[from].start(), out);
         }
-        for info in &self.drive.solution.steps[from..step] {
+        for i in from..step {
+            let info = &self.drive.solution.steps[i];
             let y1 = &mut self.states[1];
             take(&mut self.stepper, info, out, y1, &self.norm);
-            match info.to_stop {
-                true => self.stepper.begin(info.beyond(), y1),
-                false => self.stepper.accept(info.t1, y1),
-            }
+            pass_on(&mut self.stepper, info, self.drive.solution.steps.get(i + 1), y1);
             out.copy_from_slice(y1);
             self.stats.replayed += 1;
         }

@@ -7,8 +7,8 @@ use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
 use super::options::{Options, Save};
 use super::solution::{Iterations, Located, Solution, StepInfo, Warning};
-use super::step::{StepView, Stepper, take};
-use crate::error::{Attempt, Error, Failure, Result};
+use super::step::{StepView, Stepper, pass_on, take};
+use crate::error::{Attempt, Error, Failure, Member, Result};
 use crate::integrate::Controller;
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 use std::time::Instant;
@@ -126,6 +126,7 @@ impl<T: Real> Drive<T> {
         }
         self.solution.stats.nfe = stepper.nfe() - nfe0;
         self.solution.stats.implicit = stepper.implicit_work() - work0;
+        self.solution.stats.count_members(&self.solution.steps);
         self.solution.stats.time = clock.elapsed();
         outcome
     }
@@ -145,8 +146,11 @@ impl<T: Real> Drive<T> {
         solution.steps.clear();
         solution.attempts.clear();
         solution.dense.data.clear();
+        solution.dense.starts.clear();
         if options.save == Save::Dense {
-            stepper.dense_weights().clone_into(&mut solution.dense.weights);
+            let [first, second] = &mut solution.dense.weights;
+            stepper.dense_weights().clone_into(first);
+            stepper.second_dense_weights().clone_into(second);
         }
         solution.stats = Default::default();
         if let Save::At(times) = &options.save {
@@ -250,8 +254,8 @@ impl<T: Real> Drive<T> {
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
         let iterations = Iterations::default();
-        let info =
-            StepInfo { t: at.t, h, t1, to_stop, from_stop: at.from_stop, error: T::zero(), iterations };
+        let (from_stop, error, member) = (at.from_stop, T::zero(), stepper.member());
+        let info = StepInfo { t: at.t, h, t1, to_stop, from_stop, error, iterations, member };
         let before = at.history;
         let (error, factor, accepted) = dispatch(Attempted {
             stepper,
@@ -262,7 +266,7 @@ impl<T: Real> Drive<T> {
             history: &mut at.history,
         });
         let info = StepInfo { error, iterations: stepper.iterations(), ..info };
-        self.note(at, h, error, accepted);
+        self.note(at, (h, member), error, accepted);
         at.attempts += 1;
         // A step cut short by a stop says nothing about the error's course.
         if clipped && accepted {
@@ -282,6 +286,12 @@ impl<T: Real> Drive<T> {
         if clipped {
             at.next_stop += 1;
             at.h = at.h.abs().max(wanted.abs()).copysign(h);
+        }
+        if stepper.member() != member {
+            // One method's errors say nothing about the course of the other's.
+            at.history = History::default();
+            let largest = stepper.largest_start().unwrap_or(T::INFINITY);
+            at.h = at.h.abs().min(largest).copysign(h);
         }
         at.from_stop = to_stop;
         at.t = t1;
@@ -308,9 +318,10 @@ impl<T: Real> Drive<T> {
                 self.save_end(info.t1, step);
                 let [y, y1] = [&self.y, &self.y1].map(Vec::as_slice);
                 stepper.interpolate((info.t, info.h), T::of(0.5), [y, y1], &mut self.work[..y.len()]);
-                self.solution.dense.data.extend_from_slice(y);
-                self.solution.dense.data.extend_from_slice(stepper.stages());
-                self.solution.dense.per_step = 1 + stepper.stages().len() / y.len();
+                let dense = &mut self.solution.dense;
+                dense.starts.push(dense.data.len());
+                dense.data.extend_from_slice(y);
+                dense.data.extend_from_slice(stepper.stages());
             }
         }
         if O::ACTIVE {
@@ -403,16 +414,17 @@ impl<T: Real> Drive<T> {
 
     /// Remembers an attempt for post-mortems.
     #[inline(always)]
-    fn note(&mut self, at: &Cursor<T>, h: T, error: T, accepted: bool) {
-        let attempt =
-            Attempt { t: at.t.f64(), h: h.f64(), error: error.f64(), stiffness: f64::NAN, accepted };
+    fn note(&mut self, at: &Cursor<T>, (h, member): (T, Member), error: T, accepted: bool) {
+        let (t, h, error, stiffness) = (at.t.f64(), h.f64(), error.f64(), f64::NAN);
+        let attempt = Attempt { t, h, error, stiffness, accepted, member };
         self.last[at.attempts % KEPT] = Some(attempt);
     }
 
     #[cold]
     fn diagnose<S: Stepper<T>>(&mut self, stepper: &S, t: T, h: T, error: T, options: &Options<T>) {
-        let iterations = stepper.iterations();
-        let info = StepInfo { t, h, t1: t + h, to_stop: false, from_stop: false, error, iterations };
+        let (iterations, member) = (stepper.iterations(), stepper.member());
+        let (to_stop, from_stop, t1) = (false, false, t + h);
+        let info = StepInfo { t, h, t1, to_stop, from_stop, error, iterations, member };
         let index = self.solution.steps.len();
         let step = view(stepper, index, &info, [&self.y, &self.y1], &options.norm);
         let stiffness = Stiffness::default().value(&step, &mut self.work);
@@ -443,6 +455,7 @@ impl<T: Real> Drive<T> {
             return Err(Error::invalid("the recorded steps", "empty", "record a solve first"));
         };
         stepper.prepare(first.t, &mut self.y, &options.norm)?;
+        stepper.select(first.member);
         stepper.begin(first.t, &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
@@ -455,10 +468,7 @@ impl<T: Real> Drive<T> {
             if O::ACTIVE {
                 observer.accepted(&view(stepper, j, &info, [&self.y, &self.y1], &options.norm));
             }
-            match info.to_stop {
-                true => stepper.begin(info.beyond(), &self.y1),
-                false => stepper.accept(info.t1, &self.y1),
-            }
+            pass_on(stepper, &info, steps.get(j + 1), &self.y1);
             std::mem::swap(&mut self.y, &mut self.y1);
             self.solution.steps.push(info);
         }
@@ -466,6 +476,7 @@ impl<T: Real> Drive<T> {
         self.solution.stats.first_h = first.h.abs().f64();
         self.solution.stats.nfe = stepper.nfe() - nfe0;
         self.solution.stats.implicit = stepper.implicit_work() - work0;
+        self.solution.stats.count_members(&self.solution.steps);
         self.solution.stats.time = clock.elapsed();
         Error::check_finite("the replayed state", &self.y)
     }

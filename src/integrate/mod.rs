@@ -9,6 +9,7 @@ mod options;
 mod solution;
 mod step;
 
+pub use crate::error::Member;
 pub use controller::{Controller, History};
 pub(crate) use controller::{exp2, log_error};
 #[cfg(feature = "diffsol")]
@@ -17,13 +18,13 @@ pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
 pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, smallest_step, takes_remainder};
 pub(crate) use heuristic::error_square;
-pub use heuristic::{ErrorEstimate, Heuristic, Stiffness, StiffnessKind};
+pub use heuristic::{ErrorEstimate, Heuristic, LinearIterations, NewtonIterations, Stiffness, StiffnessKind};
 pub use initial::initial_step;
 pub use options::{BelowResolution, Options, Problem, Save};
 pub(crate) use solution::polynomial;
 pub use solution::{ImplicitWork, Iterations, Located, Partial, Solution, Statistics, StepInfo, Warning};
-pub(crate) use step::check_step;
 pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent, StepView,
     Stepper, StiffnessForms, take,
 };
+pub(crate) use step::{check_step, pass_on};

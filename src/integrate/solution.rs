@@ -1,6 +1,6 @@
 //! What a solve gives back: saved states, the accepted steps, statistics, diagnostics.
 
-use crate::error::{Attempt, Error};
+use crate::error::{Attempt, Error, Member};
 use crate::num::Real;
 use std::time::Duration;
 
@@ -15,12 +15,25 @@ pub struct Statistics {
     pub rejected: usize,
     /// Size of the first attempted step (positive).
     pub first_h: f64,
+    /// Accepted steps by the first and the second method of a switching method; all by the first otherwise.
+    pub taken_by: [usize; 2],
+    /// How often a switching method changed from one of its methods to the other.
+    pub switches: usize,
     /// What implicit steps cost; all zero for explicit ones.
     pub implicit: ImplicitWork,
     /// Wall time.
     pub time: Duration,
     /// What the user should know, each said once.
     pub warnings: Vec<Warning>,
+}
+
+impl Statistics {
+    /// Counts which method took the accepted `steps`.
+    pub(crate) fn count_members<T>(&mut self, steps: &[StepInfo<T>]) {
+        let second = steps.iter().filter(|s| s.member == Member::Second).count();
+        self.taken_by = [steps.len() - second, second];
+        self.switches = steps.windows(2).filter(|pair| pair[0].member != pair[1].member).count();
+    }
 }
 
 /// What the equations of implicit steps cost.
@@ -107,6 +120,8 @@ pub struct StepInfo<T> {
     pub error: T,
     /// Iterations it took.
     pub iterations: Iterations,
+    /// Which method of a switching method took it.
+    pub member: Member,
 }
 
 impl<T: Real> StepInfo<T> {
@@ -173,10 +188,11 @@ pub struct Solution<T> {
 pub(crate) struct DenseRecord<T> {
     /// y0 and the stages of each step, one after the other.
     pub data: Vec<T>,
-    /// Numbers stored for each step, in units of the state's length.
-    pub per_step: usize,
-    /// Polynomial weights of each stage: b_i(ϑ) = Σ_d weights[i][d−1] ϑ^d.
-    pub weights: Vec<Vec<f64>>,
+    /// Where each step's record starts in `data`.
+    pub starts: Vec<usize>,
+    /// Polynomial weights of each stage, b_i(ϑ) = Σ_d weights[i][d−1] ϑ^d, by the method that took the
+    /// step ([`Member`]).
+    pub weights: [Vec<Vec<f64>>; 2],
 }
 
 impl<T: Real> Solution<T> {
@@ -220,10 +236,10 @@ impl<T: Real> Solution<T> {
         let j = self.steps.partition_point(|s| if forward { s.t1 < t } else { s.t1 > t });
         let step = &self.steps[j];
         let theta = (t - step.t) / (step.t1 - step.t);
-        let record = &self.dense.data[j * self.dense.per_step * n..(j + 1) * self.dense.per_step * n];
-        let (y0, stages) = record.split_at(n);
+        let (y0, stages) = self.dense.data[self.dense.starts[j]..].split_at(n);
         let mut out = vec![T::zero(); n];
-        let weights: Vec<f64> = self.dense.weights.iter().map(|w| polynomial(w, theta.f64())).collect();
+        let weights = &self.dense.weights[step.member as usize];
+        let weights: Vec<f64> = weights.iter().map(|w| polynomial(w, theta.f64())).collect();
         crate::num::combine(&mut out, y0, step.h, &weights, stages);
         Ok(out)
     }

@@ -3,7 +3,7 @@
 //! heuristics put their derivatives).
 
 use super::solution::{ImplicitWork, Iterations, Solution, StepInfo};
-use crate::error::{Error, Result};
+use crate::error::{Error, Member, Result};
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 
 /// An accepted step: from (t, y0) to (t + h, y1) with stage derivatives.
@@ -154,6 +154,30 @@ pub trait Stepper<T: Real> {
     /// for each of [`stages`](Self::stages).
     fn dense_weights(&self) -> &[Vec<f64>];
 
+    /// The same of a switching method's second method ([`dense_weights`](Self::dense_weights) are its
+    /// first one's).
+    fn second_dense_weights(&self) -> &[Vec<f64>] {
+        &[]
+    }
+
+    /// Which of a switching method's two methods takes the next step.
+    #[inline(always)]
+    fn member(&self) -> Member {
+        Member::First
+    }
+
+    /// From now on, until the next [`prepare`](Self::prepare), steps are recorded ones taken again: the
+    /// next is `member`'s, and a switching method chooses nothing by itself.
+    #[inline(always)]
+    fn select(&mut self, member: Member) {
+        let _ = member;
+    }
+
+    /// Largest |h| that the method switched to by the last [`accept`](Self::accept) should start with.
+    fn largest_start(&self) -> Option<T> {
+        None
+    }
+
     /// Called once before the first step of a solve, with the parameters set: refuses what the method
     /// cannot integrate, and makes the initial state consistent where the problem has algebraic
     /// equations.
@@ -244,8 +268,25 @@ pub fn take<T: Real, S: Stepper<T>>(
     y1: &mut [T],
     norm: &ErrorNorm<T>,
 ) -> T {
+    stepper.select(step.member);
     let (at, to_stop) = ((step.t, step.h), step.to_stop);
     dispatch(Take { stepper, at, to_stop, y, y1, norm })
+}
+
+/// Makes the end `y1` of a recorded step taken again the start of the `next` recorded one.
+pub(crate) fn pass_on<T: Real, S: Stepper<T>>(
+    stepper: &mut S,
+    step: &StepInfo<T>,
+    next: Option<&StepInfo<T>>,
+    y1: &[T],
+) {
+    if let Some(next) = next {
+        stepper.select(next.member);
+    }
+    match step.to_stop {
+        true => stepper.begin(step.beyond(), y1),
+        false => stepper.accept(step.t1, y1),
+    }
 }
 
 /// Cotangents carried backward from step to step, and the work space of a step's reverse.
@@ -359,7 +400,7 @@ impl<T: Real> Backward<T> {
 
 /// The exact reverse of a [`Stepper`]'s step at frozen h: with it a method has gradients.
 pub trait Reverse<T: Real>: Stepper<T> {
-    /// Main stages.
+    /// Main stages (of the method that has more of them, where there are two).
     fn main_stages(&self) -> usize;
 
     /// Main and extra stages.
@@ -372,7 +413,8 @@ pub trait Reverse<T: Real>: Stepper<T> {
     /// side can; returns the numbers a step's main stages keep.
     fn keep_tape(&mut self) -> usize;
 
-    /// Brings back stored main stages and their tape as the step in hand.
+    /// Brings back stored main stages and their tape as the step in hand, that of the
+    /// [selected](Stepper::select) method. Slices longer than its own hold nothing of use beyond.
     fn restore(&mut self, stages: &[T], tape: &[T]);
 
     /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
@@ -380,7 +422,7 @@ pub trait Reverse<T: Real>: Stepper<T> {
 
     /// The reverse of the step in hand: `back.y` from the cotangent of y1 to that of y0, with the
     /// seeds and the carry; ACCUMULATES into `theta_bar`. `fresh`: k_1 was evaluated for this step
-    /// and is not the step before's last stage.
+    /// and is not the step before's last stage (it always is where the method changed).
     fn pullback(
         &mut self,
         step: &StepInfo<T>,

@@ -401,7 +401,8 @@ impl<'a> Run<'a> {
     /// Records an accepted step.
     fn accepted(&mut self, [t, t1]: [f64; 2], to_stop: bool, y: &[f64]) {
         let (h, error) = (t1 - t, f64::NAN);
-        let step = StepInfo { t, h, t1, to_stop, from_stop: false, error, iterations: Default::default() };
+        let (from_stop, iterations, member) = Default::default();
+        let step = StepInfo { t, h, t1, to_stop, from_stop, error, iterations, member };
         self.solution.steps.push(step);
         if self.last.len() == KEPT {
             self.last.remove(0);
@@ -486,5 +487,5 @@ fn unusable(v: &f64) -> bool {
 
 fn attempt(t: f64, h: f64, accepted: bool) -> Attempt {
     let nan = f64::NAN;
-    Attempt { t, h, error: nan, stiffness: nan, accepted }
+    Attempt { t, h, error: nan, stiffness: nan, accepted, member: Default::default() }
 }

@@ -17,6 +17,7 @@ pub mod rosenbrock;
 pub mod sdirk;
 mod solve;
 mod stability;
+pub mod switch;
 pub mod tableau;
 pub mod tableaux;
 pub mod tableaux_rosenbrock;

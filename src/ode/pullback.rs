@@ -68,7 +68,7 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
         let total = self.method.total_stages();
         let carried = std::mem::take(&mut back.carried);
         back.live.fill(false);
-        back.grads[total * n..].copy_from_slice(&back.y);
+        back.grads[total * n..(total + 1) * n].copy_from_slice(&back.y);
         for i in (0..total).rev() {
             let carried = carried && i + 1 == self.method.stages;
             if !self.stage_cotangent(step, i, carried, back) {
@@ -119,7 +119,7 @@ impl<T: Real, D: Dynamics<T>> ExplicitStepper<'_, T, D> {
         if back.touched[i] {
             accumulate(&mut back.k_bar, T::one(), &[1.0], &back.stages[i * n..(i + 1) * n]);
         }
-        accumulate(&mut back.k_bar, step.h, &back.weights, &back.grads);
+        accumulate(&mut back.k_bar, step.h, &back.weights[..=total], &back.grads);
         true
     }
 

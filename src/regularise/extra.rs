@@ -69,6 +69,7 @@ impl<T: Real> ExtraStep<T> {
         Error::check_len("u", u.len(), self.y1.len(), "the state's length")?;
         let info = match size {
             Size::Recorded(info) => {
+                stepper.select(info.member);
                 stepper.begin(info.start(), u);
                 info
             }
@@ -84,6 +85,7 @@ impl<T: Real> ExtraStep<T> {
                     from_stop: false,
                     error: T::zero(),
                     iterations: Default::default(),
+                    member: stepper.member(),
                 }
             }
         };

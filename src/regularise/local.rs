@@ -247,8 +247,10 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
                 from_stop: false,
                 error: T::zero(),
                 iterations: Default::default(),
+                member: info.member,
             })
         };
+        stepper.select(info.member);
         let value = self.extra.take(stepper, &self.heuristic, (size, &self.u), norm)?;
         let h = self.extra.h();
         let factor = h.abs() / draw.probability;
@@ -284,6 +286,7 @@ impl<T: Real, H: Heuristic<T>> Local<T, H> {
         let kept = ends.len();
         ends.resize(kept + 2 * n, T::zero());
         let (y1, out) = ends[kept..].split_at_mut(n);
+        stepper.select(info.member);
         stepper.begin(info.start(), &self.u);
         take(stepper, &info, &self.u, y1, norm);
         stepper.interpolate((info.t, info.h), draw.theta, [&self.u, y1], out);

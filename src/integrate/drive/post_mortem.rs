@@ -50,7 +50,8 @@ impl<T: Real> Drive<T> {
         let n = self.y.len();
         let (error, iterations) = (T::zero(), Iterations::default());
         let (to_stop, from_stop) = (false, false);
-        let info = StepInfo { t: at.t, h: at.h, t1: at.t, to_stop, from_stop, error, iterations };
+        let (t, h, t1, member) = (at.t, at.h, at.t, stepper.member());
+        let info = StepInfo { t, h, t1, to_stop, from_stop, error, iterations, member };
         let step = view(stepper, 0, &info, [&self.y, &self.y1], norm);
         let u = &mut self.work[..n];
         if !stepper.estimates().error_vector(&step, false, u) {

@@ -10,7 +10,7 @@ use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Point};
 use crate::error::Result;
 use crate::integrate::ImplicitWork;
-use crate::linalg::{BandedLu, Budget, DenseLu, Pattern, SparseLu};
+use crate::linalg::{BandedLu, Budget, DenseLu, LinearOperator, Pattern, SparseLu};
 use crate::num::Real;
 
 /// J = ∂f/∂y and ∂f/∂t at a point, W = αM − J and its factors.
@@ -174,6 +174,23 @@ impl<T: Real> IterationMatrix<T> {
     /// J of column `column` of the batch, at the last [`evaluate`](Self::evaluate).
     pub fn jacobian(&self, column: usize) -> &Jacobian<T> {
         &self.blocks[column].jacobian
+    }
+
+    /// `y` ← J `x`, J being that of the last [`evaluate`](Self::evaluate).
+    pub fn jacobian_product(&self, x: &[T], y: &mut [T]) {
+        let columns = x.chunks_exact(self.dim).zip(y.chunks_exact_mut(self.dim));
+        for ((x, y), block) in columns.zip(&self.blocks) {
+            if let Some(matrix) = block.jacobian.matrix() {
+                matrix.apply(x, y);
+                continue;
+            }
+            y.fill(T::zero());
+            for (column, x) in block.jacobian.values().chunks_exact(self.dim).zip(x) {
+                for (y, j) in y.iter_mut().zip(column) {
+                    *y = j.mul_add(*x, *y);
+                }
+            }
+        }
     }
 
     /// Factors W = `alpha` M − J; false when it is singular.

@@ -101,6 +101,14 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         Ok(())
     }
 
+    /// `y` ← J `x`, J being that of the start of the step in hand; NaN before the first.
+    pub(crate) fn jacobian_product(&self, x: &[T], y: &mut [T]) {
+        match &self.matrix {
+            Some(matrix) if self.current => matrix.jacobian_product(x, y),
+            _ => y.fill(T::NAN),
+        }
+    }
+
     /// Time at which stage i of a step is evaluated.
     pub(super) fn stage_time(&self, (t, h): (T, T), i: usize, to_stop: bool) -> T {
         let c = self.layout.c[i];
