@@ -26,10 +26,13 @@ fn style(method: Method) -> Style {
     Style::new(method.name()).color(color).marker(marker).dash(dash)
 }
 
+/// A measure of work.
+type Work = fn(&Point) -> f64;
+
 /// Error against seconds, and against evaluations of f.
 pub fn work_precision(kind: Kind, curves: &[Curve]) -> Result<Figure> {
     let mut figure = Figure::new(1240, 640)?.titled(kind.title()).columns(2);
-    let works: [(&str, bool, fn(&Point) -> f64); 2] = [
+    let works: [(&str, bool, Work); 2] = [
         ("time of a solve (s)", true, |p| p.run.seconds),
         ("evaluations of f", false, |p| p.run.solution.stats.nfe as f64),
     ];

@@ -266,10 +266,12 @@ fn draw_panel<B: DrawingBackend>(
     let mut rise = 0.0;
     if let Some(map) = panel.heat() {
         frame.right = middle(frame.right - map.bar_width(canvas, frame.bottom - frame.top)?);
+        rise = frame.equalise();
     }
     let place = legend::place(panel, &entries, &mut frame, canvas)?;
     if panel.heat().is_some() {
-        rise = frame.equalise();
+        // The legend may have lowered the top.
+        rise += frame.equalise();
     }
     let across = ticks_across(panel, &scales[0], frame.right - frame.left, canvas)?;
     let up = ticks_up(panel, &scales[1], frame.bottom - frame.top);

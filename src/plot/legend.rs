@@ -170,8 +170,8 @@ fn occupied(panel: &Panel, frame: &Frame<'_>) -> Vec<Point> {
             Series::Rule { .. } => {}
             Series::Heat(_) => {
                 // All of the panel.
-                let lattice = |i: usize| 0.125 * i as f64;
-                for (i, j) in (0..81).map(|k| (k / 9, k % 9)) {
+                let lattice = |i: usize| i as f64 / 32.0;
+                for (i, j) in (0..33 * 33).map(|k| (k / 33, k % 33)) {
                     let x = frame.left + lattice(i) * (frame.right - frame.left);
                     trace(&[(x, frame.top + lattice(j) * (frame.bottom - frame.top))]);
                 }
