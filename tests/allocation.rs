@@ -260,7 +260,7 @@ fn rosenbrock_steps_allocate_nothing() -> Result<()> {
         }
         Case { dynamics: &dae, y0, theta, span: 10.0 }.solve(method, &options)?;
         let y0: Vec<f64> = (0..40).map(|i| f64::from(i).sin()).collect();
-        let options = Options { dt_max: Some(0.1), ..options.clone() };
+        let options = Options { dt_max: Some(0.01), ..options.clone() };
         Case { dynamics: &diffusion, y0: &y0, theta: &[], span: 2.0 }.solve(method, &options)?;
     }
     Ok(())

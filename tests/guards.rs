@@ -225,7 +225,7 @@ fn evaluation_budgets_count_each_solve_by_itself() {
     let problem = Problem { y0: &Y0, span: [0.0, 1.0], theta: &THETA };
     let field = Generic(Lorenz);
     let mut solver = Solver::new(&field, &Tsit5, 1);
-    let nfe = |s: &mut Solver<'_, f64, _>, o: &Options<f64>| s.solve(&problem, o).map(|s| s.stats.nfe);
+    let nfe = |s: &mut Solver<f64, _>, o: &Options<f64>| s.solve(&problem, o).map(|s| s.stats.nfe);
     let needed = nfe(&mut solver, &Options::default()).unwrap();
     let enough = Options { max_nfe: needed, ..Options::default() };
     for _ in 0..3 {

@@ -1,5 +1,7 @@
 //! The fully and diagonally implicit methods: orders, stiff problems against references, gradients three
 //! ways, differential-algebraic systems, failures.
+// Matrices are indexed by row and column; states are pairs of vectors.
+#![allow(clippy::needless_range_loop, clippy::type_complexity)]
 
 #[path = "implicit/allocation.rs"]
 mod allocation;

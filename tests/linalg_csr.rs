@@ -1,4 +1,6 @@
 //! Sparse matrices against dense ones, entry by entry, on random patterns.
+// Matrices are indexed by row and column.
+#![allow(clippy::needless_range_loop)]
 
 use odeon::linalg::{Csr, LinearOperator};
 use odeon::num::Real;

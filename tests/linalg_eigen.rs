@@ -1,4 +1,6 @@
 //! Spectra against the known ones of Laplacians.
+// Matrices are indexed by row and column.
+#![allow(clippy::needless_range_loop)]
 
 mod linalg_support;
 

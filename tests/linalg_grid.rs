@@ -265,7 +265,7 @@ fn polynomials_with_boundary_data_are_exact() {
 fn poisson_matrices_are_the_textbook_ones() {
     let a = model::poisson_1d::<f64>(4).unwrap();
     let tridiagonal =
-        |i: usize, j: usize| if i == j { 2.0 } else { f64::from(u8::from(i.abs_diff(j) == 1)) * -1.0 };
+        |i: usize, j: usize| if i == j { 2.0 } else { -f64::from(u8::from(i.abs_diff(j) == 1)) };
     assert!((0..4).all(|i| (0..4).all(|j| a.get(i, j) == tridiagonal(i, j))));
     let a = model::poisson_2d::<f64>([3, 2]).unwrap();
     assert_eq!(a.row(4), (&[1u32, 3, 4, 5][..], &[-1.0, -1.0, 4.0, -1.0][..]));

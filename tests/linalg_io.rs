@@ -2,8 +2,8 @@
 //! whatever else the bytes are gives an error with file, line and reason, never a panic.
 
 use flate2::{Compression, write::GzEncoder};
+use odeon::linalg::Csr;
 use odeon::linalg::io::{read_matrix, read_vectors, write_matrix, write_vectors};
-use odeon::linalg::{Csr, LinearOperator};
 use odeon::{Error, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

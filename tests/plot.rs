@@ -3,7 +3,7 @@
 
 use odeon::error::{Attempt, Member};
 use odeon::plot::panels::{self, Trajectory};
-use odeon::plot::{Axis, Color, Dash, Figure, Marker, Panel, Style};
+use odeon::plot::{Axis, Color, Dash, Figure, HeatMap, Marker, Panel, Style, viridis};
 use odeon::{Error, Result};
 use std::collections::HashMap;
 use std::io::Read;
@@ -250,6 +250,53 @@ fn gaps_and_tiny_numbers() -> Result<()> {
     let blue = svg.matches("<polyline").count();
     let strokes = svg.lines().filter(|l| l.contains("polyline") && l.contains("#0072B2")).count();
     assert_eq!(strokes, 4, "of {blue}");
+    Ok(())
+}
+
+/// Two rows of two cells, the last without a value: where each colour stands and how large it is.
+#[test]
+fn heat_maps_show_rows_from_the_bottom_in_square_cells() -> Result<()> {
+    let mut panel = Panel::new("Heat");
+    panel.x_label("x (m)").y_label("y (m)");
+    let map = HeatMap::new(2, &[0.0, 1.0, 2.0, f64::NAN], (0.0, 2.0), (0.0, 2.0))?;
+    panel.heat_map(map.range(0.0, 2.0)?.label("u (K)"))?;
+    panel.points(&[0.5], &[1.5], Style::new("mark").color(Color::Vermillion))?;
+    let figure = Figure::new(800, 600)?.with(panel);
+    check("heat", &figure, (800, 600), &[Color::Vermillion], &["Heat", "u (K)", "0.5", "mark"])?;
+    let (width, _, pixels) = decode(&figure.to_png()?);
+    // Of 256 colours the middles of the first, the 129th and the last.
+    let places = [0.5, 128.5, 255.5].map(|level| {
+        let (r, g, b) = viridis(level / 256.0);
+        let here = |p: &[u8]| p == [r, g, b];
+        let found = pixels.chunks_exact(3).enumerate().filter(|(_, p)| here(p)).map(|(i, _)| i);
+        let found: Vec<[f64; 2]> = found.map(|i| [(i % width) as f64, (i / width) as f64]).collect();
+        let n = found.len() as f64;
+        (n, [0, 1].map(|c| found.iter().map(|p| p[c]).sum::<f64>() / n))
+    });
+    let [(first, low), (second, right), (third, above)] = places;
+    let side = right[0] - low[0];
+    assert!(side > 180.0 && (low[1] - right[1]).abs() < 3.0, "{places:?}");
+    assert!((above[0] - low[0]).abs() < 5.0 && (low[1] - above[1] - side).abs() < 6.0, "{places:?}");
+    for area in [first, second, third] {
+        assert!((area / (side * side) - 1.0).abs() < 0.05, "{places:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn heat_maps_refuse_what_they_cannot_show() -> Result<()> {
+    let reason = |result: Result<HeatMap>| result.map_or_else(|e| e.to_string(), |_| "none".into());
+    let unit = (0.0, 1.0);
+    assert!(reason(HeatMap::new(0, &[1.0], unit, unit)).contains("1 values in rows of 0"));
+    assert!(reason(HeatMap::new(2, &[1.0; 3], unit, unit)).contains("whole rows"));
+    assert!(reason(HeatMap::new(2, &[], unit, unit)).contains("whole rows"));
+    assert!(reason(HeatMap::new(1, &[f64::NAN], unit, unit)).contains("finite value"));
+    assert!(reason(HeatMap::new(1, &[1.0], (1.0, 1.0), unit)).contains("width"));
+    assert!(reason(HeatMap::new(1, &[1.0], unit, (0.0, f64::NAN))).contains("height"));
+    let map = HeatMap::new(1, &[1.0], unit, unit)?;
+    assert!(reason(map.clone().range(2.0, 1.0)).contains("(2, 1)"));
+    let mut panel = Panel::new("two");
+    assert!(panel.heat_map(map.clone())?.heat_map(map).is_err());
     Ok(())
 }
 

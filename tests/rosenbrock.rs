@@ -1,5 +1,7 @@
 //! Rosenbrock methods: convergence orders, mass matrices and algebraic equations, failures, and gradients
 //! three ways.
+// Matrices are indexed by row and column.
+#![allow(clippy::needless_range_loop)]
 
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::compose::WithMass;
@@ -795,6 +797,7 @@ fn every_linear_solver_gives_the_same_solution_and_gradient() -> Result<()> {
         LinearChoice::DenseLu,
         LinearChoice::Auto,
         LinearChoice::SparseLu,
+        LinearChoice::Banded,
         LinearChoice::Krylov(krylov(KrylovMethod::Gmres { restart: 20 })),
         LinearChoice::Krylov(ssor),
     ];
@@ -828,4 +831,21 @@ fn a_krylov_solver_that_gives_up_is_a_failure_with_the_partial_solution() {
     let fixed = solve(&Generic(Chain(40)), &method, &problem, &Options::fixed(0.1)).expect_err("no solution");
     assert_eq!(failure(&fixed.error), Some(Failure::Nonlinear));
     assert_eq!(fixed.solution.stats.implicit.failures, 1);
+}
+
+#[test]
+fn single_precision_solves_and_differentiates() -> Result<()> {
+    let theta = [1.1f32, 0.7, 1.3];
+    let problem = Problem { y0: &[0.4f32, -0.2], span: [0.0, 3.0], theta: &theta };
+    let double = Problem { y0: &[0.4, -0.2], span: [0.0, 3.0], theta: &[1.1, 0.7, 1.3] };
+    let want = solve(&Generic(Twist), &Rodas5P, &double, &Options::tol(1e-9, 1e-9))?;
+    let mut adjoint =
+        DiscreteAdjoint::new(StepMethod::<f32, _>::stepper(&Rodas5P, &Generic(Twist), 1), Memory::Unlimited);
+    let solution = adjoint.forward(&problem, &Options::tol(1e-4, 1e-4), &mut [])?;
+    for (a, b) in solution.last().iter().zip(want.last()) {
+        assert!((f64::from(*a) - b).abs() < 1e-3, "{a} {b}");
+    }
+    adjoint.reverse(&[1.0, 0.5], &[], &mut [])?;
+    assert!(adjoint.theta_gradient().iter().all(|g| g.is_finite() && g.abs() > 1e-4));
+    Ok(())
 }

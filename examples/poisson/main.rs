@@ -13,7 +13,7 @@ mod pictures;
 mod problem;
 
 use clap::Parser;
-use common::{Common, Row, Session, Table};
+use common::{Common, Row, Session, Table, timed};
 use methods::{Run, methods};
 use odeon::linalg::Settings;
 use odeon::{Error, Result};
@@ -69,10 +69,14 @@ fn poisson(arguments: &Arguments, session: &mut Session) -> Result<()> {
     };
     session.say(&problem)?;
     let mut runs = Vec::new();
-    for method in methods() {
-        let run = method.run(&problem, settings);
-        runs.push((method, run));
-    }
+    let ((), seconds) = timed(|| {
+        for method in methods() {
+            let run = method.run(&problem, settings);
+            runs.push((method, run));
+        }
+        Ok(())
+    })?;
+    session.say(format!("{} combinations in {seconds:.1} s", runs.len()))?;
     report(session, &runs)?;
     let solved: Vec<(String, &Run)> =
         runs.iter().filter_map(|(m, r)| r.as_ref().ok().map(|run| (m.to_string(), run))).collect();

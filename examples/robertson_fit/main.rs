@@ -101,7 +101,7 @@ fn report(session: &Session, fit: &Fit, data: &Data) -> Result<()> {
     let errors = fit.standard_errors(data)?;
     let mut table =
         Table::new(&["rate constant", "true", "start", "fitted", "error (%)", "standard error (%)"]);
-    for c in 0..3 {
+    for (c, error) in errors.iter().enumerate() {
         let (truth, fitted) = (fit::TRUTH[c], fit.theta[c].exp());
         table.row([
             format!("k{}", c + 1),
@@ -109,7 +109,7 @@ fn report(session: &Session, fit: &Fit, data: &Data) -> Result<()> {
             format!("{:.4e}", fit.start[c].exp()),
             format!("{fitted:.4e}"),
             format!("{:+.2}", 100.0 * (fitted / truth - 1.0)),
-            format!("{:.2}", 100.0 * errors[c]),
+            format!("{:.2}", 100.0 * error),
         ]);
     }
     session.say(format!("\n{table}"))

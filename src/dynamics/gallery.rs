@@ -106,6 +106,60 @@ system! {
 }
 
 system! {
+    /// Van der Pol in the time of its slow motion, p = (μ): y₁' = y₂, y₂' = μ((1 − y₁²)y₂ − y₁), that
+    /// is ε = 1/μ in VDPOL of the test set (HW II, eq. IV.1.5'; Mazzia & Magherini, *Test Set for IVP
+    /// Solvers*). It is [`VanDerPol`] with √μ in place of μ, its time divided by √μ.
+    StiffVanDerPol { dim: 2, params: 1, y0: [2.0, 0.0], theta: [1e6], t_end: 2.0 }
+    |_t, y, p, dy| {
+        dy[0] = y[1];
+        let damping = y[0].mul_add(-y[0], S::one());
+        dy[1] = p[0] * damping.mul_add(y[1], -y[0]);
+    }
+}
+
+system! {
+    /// HIRES: the response of a seedling to light by phytochrome (Schäfer, *J. Math. Biol.* 2 (1975); HW
+    /// II, eq. IV.10.4), p = (k₁, …, k₆, k₊, k₋, k*, o):
+    /// y₁' = −k₁y₁ + k₂y₂ + k₆y₃ + o, y₂' = k₁y₁ − (k₂ + k₃)y₂, y₃' = −(k₁ + k₆)y₃ + k₂y₄ + k₅y₅,
+    /// y₄' = k₃y₂ + k₁y₃ − (k₂ + k₄)y₄, y₅' = −(k₁ + k₅)y₅ + k₂(y₆ + y₇),
+    /// y₆' = k₄y₄ + k₁y₅ − k₂y₆ + k₋y₇ − k₊y₆y₈, y₇' = k₊y₆y₈ − (k₂ + k₋ + k*)y₇, y₈' = −y₇'. Stiff;
+    /// y₇ + y₈ is conserved.
+    Hires {
+        dim: 8,
+        params: 10,
+        y0: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0057],
+        theta: [1.71, 0.43, 8.32, 0.69, 0.035, 8.32, 280.0, 0.69, 0.69, 0.0007],
+        t_end: 321.8122
+    }
+    |_t, y, p, dy| {
+        let (to_fr, to_r) = (p[0], p[1]);
+        let bind = p[6] * y[5] * y[7];
+        let release = (to_r + p[7] + p[8]) * y[6];
+        dy[0] = p[5] * y[2] + (to_r * y[1] - to_fr * y[0] + p[9]);
+        dy[1] = to_fr * y[0] - (to_r + p[2]) * y[1];
+        dy[2] = p[4] * y[4] + (to_r * y[3] - (to_fr + p[5]) * y[2]);
+        dy[3] = p[2] * y[1] + (to_fr * y[2] - (to_r + p[3]) * y[3]);
+        dy[4] = to_r * (y[5] + y[6]) - (to_fr + p[4]) * y[4];
+        dy[5] = p[3] * y[3] + to_fr * y[4] + p[7] * y[6] - to_r * y[5] - bind;
+        dy[6] = bind - release;
+        dy[7] = release - bind;
+    }
+}
+
+system! {
+    /// OREGO: the Oregonator, Field & Noyes's model of the Belousov–Zhabotinskii reaction (*J. Chem. Phys.*
+    /// 60 (1974); HW II, eq. IV.10.3), p = (s, q, w): y₁' = s(y₂ + y₁(1 − q y₁ − y₂)),
+    /// y₂' = (y₃ − (1 + y₁)y₂)/s, y₃' = w(y₁ − y₃). Stiff, a limit cycle.
+    Orego { dim: 3, params: 3, y0: [1.0, 2.0, 3.0], theta: [77.27, 8.375e-6, 0.161], t_end: 360.0 }
+    |_t, y, p, dy| {
+        let one = S::one();
+        dy[0] = p[0] * y[0].mul_add(one - p[1] * y[0] - y[1], y[1]);
+        dy[1] = (y[2] - (one + y[0]) * y[1]) / p[0];
+        dy[2] = p[2] * (y[0] - y[2]);
+    }
+}
+
+system! {
     /// Kepler's problem in the plane, p = (GM): q'' = −GM q/|q|³, y = (q₁, q₂, q₁', q₂'). The usual
     /// start is the pericentre of an orbit of eccentricity 0.6, semi-axis 1 and period 2π.
     Kepler { dim: 4, params: 1, y0: [0.4, 0.0, 0.0, 2.0], theta: [1.0], t_end: std::f64::consts::TAU }
@@ -233,6 +287,9 @@ pub fn visit_all(visitor: &mut impl Visit) {
         CubicSpiral,
         Brusselator,
         Robertson,
+        StiffVanDerPol,
+        Hires,
+        Orego,
         Kepler,
         Arenstorf,
         Pleiades,
@@ -265,6 +322,19 @@ mod tests {
         close(&rhs(CubicSpiral, 0.0, [2.0, 1.0], &[0.1, 2.0]), &[-2.8, 15.9]);
         close(&rhs(Brusselator, 0.0, [2.0, 3.0], &[1.0, 3.0]), &[5.0, -6.0]);
         close(&rhs(Robertson, 0.0, [1.0, 2.0, 3.0], &[0.5, 7.0, 10.0]), &[59.5, -87.5, 28.0]);
+        close(&rhs(StiffVanDerPol, 0.0, [3.0, 2.0], &[5.0]), &[2.0, -95.0]);
+        let fast = rhs(VanDerPol, 0.0, [0.3, 1.2], &[7.0]);
+        close(&rhs(StiffVanDerPol, 0.0, [0.3, 8.4], &[49.0]), &[8.4, 49.0 * fast[1]]);
+        close(
+            &rhs(
+                Hires,
+                0.0,
+                [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+                &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0],
+            ),
+            &[31.0, -9.0, 12.0, -15.0, -4.0, -271.0, 203.0, -203.0],
+        );
+        close(&rhs(Orego, 0.0, [2.0, 3.0, 4.0], &[5.0, 0.25, 7.0]), &[-10.0, -1.0, -14.0]);
         close(&rhs(Kepler, 0.0, [3.0, 4.0, 5.0, 6.0], &[2.0]), &[5.0, 6.0, -6.0 / 125.0, -8.0 / 125.0]);
         close(&rhs(Decay, 0.0, [3.0], &[2.0]), &[-6.0]);
         close(&rhs(Oscillator, 0.0, [3.0, 4.0], &[2.0]), &[4.0, -12.0]);
@@ -299,6 +369,25 @@ mod tests {
             - y[2] * y[2]
             - y[3] * y[3];
         assert!(jacobi.dot.abs() < 1e-14, "{}", jacobi.dot);
+    }
+
+    /// The coefficients that the books print, from the rate constants.
+    #[test]
+    fn hires_has_the_published_coefficients() {
+        let row =
+            |i: usize| rhs(Hires, 0.0, std::array::from_fn(|j| f64::from(u8::from(i == j))), &Hires::THETA);
+        let o = 0.0007;
+        let close = |got: [f64; 8], want: [f64; 8]| {
+            assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-14), "{got:?} {want:?}");
+        };
+        close(row(0), [o - 1.71, 1.71, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        close(row(1), [o + 0.43, -8.75, 0.0, 8.32, 0.0, 0.0, 0.0, 0.0]);
+        close(row(2), [o + 8.32, 0.0, -10.03, 1.71, 0.0, 0.0, 0.0, 0.0]);
+        close(row(3), [o, 0.0, 0.43, -1.12, 0.0, 0.69, 0.0, 0.0]);
+        close(row(4), [o, 0.0, 0.035, 0.0, -1.745, 1.71, 0.0, 0.0]);
+        close(row(5), [o, 0.0, 0.0, 0.0, 0.43, -0.43, 0.0, 0.0]);
+        close(row(6), [o, 0.0, 0.0, 0.0, 0.43, 0.69, -1.81, 1.81]);
+        close(row(7), [o, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]

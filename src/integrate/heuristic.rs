@@ -165,6 +165,34 @@ impl<T: Real> Heuristic<T> for ErrorEstimate<T> {
     }
 }
 
+/// Newton iterations of an implicit step, all stages together; 0 for steps without. A count: it can be
+/// read and plotted, and its pullback is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewtonIterations;
+
+/// Iterations of the linear solver in an implicit step, where it is an iterative one. A count, as
+/// [`NewtonIterations`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinearIterations;
+
+macro_rules! count {
+    ($kind:ident $name:literal $field:ident) => {
+        impl<T: Real> Heuristic<T> for $kind {
+            fn name(&self) -> &str {
+                $name
+            }
+
+            fn value(&self, step: &StepView<'_, T>, _: &mut [T]) -> T {
+                T::of(f64::from(step.iterations.$field))
+            }
+
+            fn pullback(&self, _: &StepView<'_, T>, _: T, _: &mut StepCotangent<'_, T>) {}
+        }
+    };
+}
+count!(NewtonIterations "newton iterations" newton);
+count!(LinearIterations "linear iterations" linear);
+
 /// Which of the published quotients [`Stiffness`] is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StiffnessKind {

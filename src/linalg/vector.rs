@@ -53,6 +53,7 @@ impl<T: Real, P: Pass<T, IN, OUT, K>, const IN: usize, const OUT: usize, const K
             let mut partial = [[0.0; K]; PARTIALS];
             let whole = start + (end - start) / PARTIALS * PARTIALS;
             let xs: [&[[T; PARTIALS]]; IN] = std::array::from_fn(|j| x[j][start..whole].as_chunks().0);
+            #[allow(clippy::needless_range_loop)] // Several slices are indexed alike.
             for c in 0..(whole - start) / PARTIALS {
                 // Loaded, computed and stored as local arrays, so that possible overlaps of the
                 // slices do not keep the compiler from vectorising.

@@ -22,9 +22,9 @@ pub fn parts<T: Send>(out: &mut [T], chunk: usize, work: impl Fn(usize, &mut [T]
 /// Runs `work` on each of `items`, in parallel: for pieces of memory that [`parts`] cannot cut.
 pub fn each<I: Send>(items: Vec<I>, work: impl Fn(I) + Sync) {
     if threads() == 1 {
-        items.into_iter().for_each(work);
+        items.into_iter().for_each(&work);
     } else {
-        items.into_par_iter().for_each(|item| work(item));
+        items.into_par_iter().for_each(&work);
     }
 }
 

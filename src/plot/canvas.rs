@@ -76,6 +76,13 @@ impl<B: DrawingBackend> Canvas<B> {
         drawn.map_err(io::Error::other_display)
     }
 
+    /// A rectangle of any colour, its sides included, so that neighbours leave no gap.
+    pub(super) fn cell(&mut self, a: Point, b: Point, (red, green, blue): (u8, u8, u8)) -> io::Result<()> {
+        let color = RGBAColor(red, green, blue, 1.0);
+        let drawn = self.backend.draw_rect(self.device(a), self.device(b), &color, true);
+        drawn.map_err(io::Error::other_display)
+    }
+
     /// A filled white rectangle with a thin border.
     pub(super) fn plate(&mut self, a: Point, b: Point, border: Option<Color>) -> io::Result<()> {
         let (upper, lower) = (self.device(a), self.device(b));

@@ -11,11 +11,11 @@ use std::io;
 
 /// Text sizes (em, pixels), legible at 800×600.
 const TITLE: f64 = 16.0;
-const LABEL: f64 = 14.5;
+pub(super) const LABEL: f64 = 14.5;
 pub(super) const TICK: f64 = 13.0;
 const PAGE_TITLE: f64 = 18.0;
 const MARGIN: f64 = 10.0;
-const TICK_LENGTH: f64 = 5.0;
+pub(super) const TICK_LENGTH: f64 = 5.0;
 
 /// The page with scales worked out.
 pub(super) struct Plan<'a> {
@@ -41,6 +41,31 @@ impl Frame<'_> {
         let v = limit(self.scales[1].place(y)?);
         let across = self.left + u * (self.right - self.left);
         Some((across, self.bottom + v * (self.top - self.bottom)))
+    }
+
+    /// [`at`](Self::at), moved to the border where it lies beyond.
+    pub(super) fn inside(&self, x: f64, y: f64) -> Option<Point> {
+        let (x, y) = self.at(x, y)?;
+        Some((x.clamp(self.left, self.right), y.clamp(self.top, self.bottom)))
+    }
+
+    /// Narrows or lowers the frame until equal numbers on linear axes take equal lengths; returns by how
+    /// much its bottom rose.
+    fn equalise(&mut self) -> f64 {
+        let [across, up] = self.scales;
+        if across.log || up.log {
+            return 0.0;
+        }
+        let (width, height) = (self.right - self.left, self.bottom - self.top);
+        let unit = (width / (across.high - across.low)).min(height / (up.high - up.low));
+        let (spare, rise) = (width - unit * (across.high - across.low), height - unit * (up.high - up.low));
+        if !(spare.is_finite() && rise.is_finite()) {
+            return 0.0;
+        }
+        self.left = middle(self.left + 0.5 * spare);
+        self.right = middle(self.right - 0.5 * spare);
+        self.bottom = middle(self.bottom - rise);
+        rise
     }
 
     fn holds(&self, (x, y): Point) -> bool {
@@ -238,7 +263,14 @@ fn draw_panel<B: DrawingBackend>(
         bottom: middle(y0 + height - MARGIN - label - TICK - TICK_LENGTH - 5.0),
         scales,
     };
+    let mut rise = 0.0;
+    if let Some(map) = panel.heat() {
+        frame.right = middle(frame.right - map.bar_width(canvas, frame.bottom - frame.top)?);
+    }
     let place = legend::place(panel, &entries, &mut frame, canvas)?;
+    if panel.heat().is_some() {
+        rise = frame.equalise();
+    }
     let across = ticks_across(panel, &scales[0], frame.right - frame.left, canvas)?;
     let up = ticks_up(panel, &scales[1], frame.bottom - frame.top);
 
@@ -248,12 +280,15 @@ fn draw_panel<B: DrawingBackend>(
     }
     axes(canvas, &frame, &across, &up)?;
     legend::draw(canvas, &entries, &place)?;
+    if let Some(map) = panel.heat() {
+        map.draw_bar(canvas, &frame)?;
+    }
 
     let middle = 0.5 * (frame.left + frame.right);
     if title > 0.0 {
         canvas.text(&panel.title, (middle, y0 + MARGIN + 0.5 * TITLE), TITLE, Align::Middle)?;
     }
-    let below = (middle, y0 + height - MARGIN - 0.5 * LABEL);
+    let below = (middle, y0 + height - MARGIN - 0.5 * LABEL - rise);
     canvas.text(&with_exponent(&panel.x.label, across.exponent), below, LABEL, Align::Middle)?;
     let widest = widest(canvas, &up)?;
     let beside = frame.left - TICK_LENGTH - 4.0 - widest - 8.0 - 0.5 * LABEL;
@@ -261,7 +296,7 @@ fn draw_panel<B: DrawingBackend>(
     canvas.text_up(&with_exponent(&panel.y.label, up.exponent), beside, LABEL)
 }
 
-fn with_exponent(label: &str, exponent: i32) -> String {
+pub(super) fn with_exponent(label: &str, exponent: i32) -> String {
     match exponent {
         0 => label.to_string(),
         k if label.is_empty() => format!("×{}", power_of_ten(k)),
@@ -283,7 +318,7 @@ fn placed<'t, T>(
     ticks.iter().filter_map(position).collect()
 }
 
-fn middle(pixel: f64) -> f64 {
+pub(super) fn middle(pixel: f64) -> f64 {
     pixel.floor() + 0.5
 }
 
@@ -349,6 +384,7 @@ fn draw_series<B: DrawingBackend>(
             }
         }
         Series::Band { x, low, high, look } => draw_band(canvas, frame, [x, low, high], look)?,
+        Series::Heat(map) => map.draw(canvas, frame)?,
         Series::Bars { length, look } => {
             for (i, &length) in length.iter().enumerate() {
                 let middle = i as f64;

@@ -42,7 +42,7 @@ pub(super) fn entries(panel: &Panel) -> Vec<Entry<'_>> {
             Series::Points { look, .. } => (Kind::Points, look),
             Series::Band { look, .. } => (Kind::Area, look),
             Series::Bars { look, .. } => (Kind::Bar, look),
-            Series::Text { .. } => continue,
+            Series::Text { .. } | Series::Heat(_) => continue,
         };
         let Some(label) = look.label.as_deref() else {
             continue;
@@ -168,6 +168,14 @@ fn occupied(panel: &Panel, frame: &Frame<'_>) -> Vec<Point> {
                 }
             }
             Series::Rule { .. } => {}
+            Series::Heat(_) => {
+                // All of the panel.
+                let lattice = |i: usize| 0.125 * i as f64;
+                for (i, j) in (0..81).map(|k| (k / 9, k % 9)) {
+                    let x = frame.left + lattice(i) * (frame.right - frame.left);
+                    trace(&[(x, frame.top + lattice(j) * (frame.bottom - frame.top))]);
+                }
+            }
         }
     }
     points

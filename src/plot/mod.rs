@@ -20,6 +20,7 @@
 mod axis;
 mod canvas;
 mod figure;
+mod heat;
 mod layout;
 mod legend;
 mod panel;
@@ -28,5 +29,6 @@ mod png;
 mod style;
 
 pub use figure::Figure;
+pub use heat::{HeatMap, viridis};
 pub use panel::{Axis, Panel};
 pub use style::{Color, Dash, Marker, Style};

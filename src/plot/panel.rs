@@ -1,5 +1,6 @@
 //! What one pair of axes shows.
 
+use super::heat::HeatMap;
 use super::style::{Color, Dash, Marker, Style};
 use crate::{Error, Result};
 
@@ -26,6 +27,8 @@ pub(super) enum Series {
         high: Vec<f64>,
         look: Look,
     },
+    /// Coloured cells, with a colour bar.
+    Heat(HeatMap),
     /// Horizontal bars from the left edge to `length`, bar `i` at `y = i`.
     Bars {
         length: Vec<f64>,
@@ -158,6 +161,30 @@ impl Panel {
         Ok(self)
     }
 
+    /// Coloured cells, with a colour bar beside the axes. The axes end where the map does unless they
+    /// have ranges of their own, and linear axes take equal lengths for equal numbers.
+    ///
+    /// # Errors
+    /// A second map: one bar cannot tell the values of two.
+    pub fn heat_map(&mut self, map: HeatMap) -> Result<&mut Self> {
+        if self.heat().is_some() {
+            return Err(Error::invalid(
+                "the heat maps of a panel",
+                2,
+                "one is possible: use a panel for each",
+            ));
+        }
+        self.x.range = self.x.range.or(Some(map.x));
+        self.y.range = self.y.range.or(Some(map.y));
+        self.series.push(Series::Heat(map));
+        Ok(self)
+    }
+
+    /// The panel's heat map.
+    pub(super) fn heat(&self) -> Option<&HeatMap> {
+        self.series.iter().find_map(|s| if let Series::Heat(map) = s { Some(map) } else { None })
+    }
+
     /// Horizontal bars from 0 (or the left edge of a logarithmic axis), one per entry of
     /// [`Axis::names`] of the vertical axis, which this sets; the first on top.
     ///
@@ -257,6 +284,10 @@ impl Panel {
                     length.iter().for_each(|&x| cover(0, x));
                     cover(1, -0.45);
                     cover(1, length.len() as f64 - 0.55);
+                }
+                Series::Heat(map) => {
+                    [map.x.0, map.x.1].iter().for_each(|&x| cover(0, x));
+                    [map.y.0, map.y.1].iter().for_each(|&y| cover(1, y));
                 }
                 Series::Rule { at, vertical, .. } => cover(usize::from(!vertical), *at),
                 Series::Text { x, y, .. } => {

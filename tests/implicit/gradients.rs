@@ -179,7 +179,7 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
             true => y_dot[e] = 1.0,
             false => theta_dot[e - n] = 1.0,
         }
-        let table = Table::of(self.method);
+        let table = Table::of(self.method, D::SPLIT);
         let steps = self.stages(recorded)?;
         let bar = cotangents(recorded);
         let (mut saved, mut total) = (0, 0.0);
@@ -313,7 +313,7 @@ struct Table {
 }
 
 impl Table {
-    fn of(method: Method) -> Self {
+    fn of(method: Method, split: bool) -> Self {
         let Method::Sdirk(t) = method else {
             return Self::radau();
         };
@@ -324,7 +324,7 @@ impl Table {
             wide
         };
         let dense: Vec<Vec<f64>> = t.dense.iter().map(|row| row.to_vec()).collect();
-        if !t.is_additive() {
+        if !(t.is_additive() && split) {
             let rows = (0..s).map(|i| wide(&t.full_row(i), 0, s)).collect();
             let parts = vec![None; s];
             return Self { c: t.c.to_vec(), rows, b: t.weights(), dense, parts, additive: false };

@@ -181,3 +181,30 @@ fn a_batch_of_equal_columns_is_one_of_them() -> Result<(), Failed> {
     }
     Ok(())
 }
+
+/// The counts of the steps, as heuristics: Newton iterates in every step of a nonlinear problem, and the
+/// steps' counts add up to at most the statistics' (rejected attempts iterate too).
+#[test]
+fn newton_iterations_are_a_heuristic() {
+    use odeon::dynamics::{gallery::VanDerPol, generic::Generic};
+    use odeon::integrate::{
+        Heuristic, LinearIterations, NewtonIterations, Observer, Options, Problem, StepView,
+    };
+    use odeon::ode::{Solver, sdirk::Kvaerno3};
+
+    struct Count(Vec<[f64; 2]>);
+    impl Observer<f64> for Count {
+        fn accepted(&mut self, step: &StepView<'_, f64>) {
+            self.0.push([NewtonIterations.value(step, &mut []), LinearIterations.value(step, &mut [])]);
+        }
+    }
+    let dynamics = Generic(VanDerPol);
+    let problem = Problem { y0: &VanDerPol::Y0, span: [0.0, 2.0], theta: &[10.0] };
+    let mut solver = Solver::new(&dynamics, &Kvaerno3, 1);
+    let mut count = Count(Vec::new());
+    let solution = solver.observe(&problem, &Options::tol(1e-6, 1e-6), &mut count).unwrap();
+    let total: f64 = count.0.iter().map(|c| c[0]).sum();
+    assert_eq!(count.0.len(), solution.stats.accepted);
+    assert!(count.0.iter().all(|c| c[0] >= 3.0 && c[1] == 0.0), "{:?}", count.0);
+    assert!(total > 0.0 && total <= solution.stats.implicit.newton_iterations as f64);
+}

@@ -15,7 +15,9 @@ pub fn random<T: Real>(n: usize, seed: u64) -> Vec<T> {
         state ^= state << 17;
         (state >> 11) as f64 * 2f64.powi(-52) - 1.0
     };
-    (0..64).for_each(|_| drop(next()));
+    (0..64).for_each(|_| {
+        next();
+    });
     (0..n).map(|_| T::of(next())).collect()
 }
 
@@ -105,6 +107,7 @@ pub fn eliminate(columns: &[Vec<f64>], b: &[f64]) -> Vec<f64> {
         m.swap(k, pivot);
         for i in k + 1..n {
             let f = m[i][k] / m[k][k];
+            #[allow(clippy::needless_range_loop)] // Two rows of one array.
             for j in k..=n {
                 m[i][j] -= f * m[k][j];
             }

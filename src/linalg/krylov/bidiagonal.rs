@@ -9,10 +9,9 @@ use crate::num::Real;
 /// How often a claimed least-squares solution may be contradicted before the solve has stagnated.
 const CONTRADICTIONS: usize = 4;
 
-/// One step's coefficients: α_k of the step before, β_{k+1} and α_{k+1}.
+/// One step's coefficients: β_{k+1} and α_{k+1}.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coefficients {
-    pub(super) alpha_before: f64,
     pub(super) beta: f64,
     pub(super) alpha: f64,
 }
@@ -230,7 +229,7 @@ impl<T: Real> Bidiagonal<T> {
         let beta = unit(&mut self.u);
         self.alpha = self.next_v(a, m, beta, monitor)?;
         self.frobenius += beta * beta + self.alpha * self.alpha;
-        Ok(Coefficients { alpha_before, beta, alpha: self.alpha })
+        Ok(Coefficients { beta, alpha: self.alpha })
     }
 
     /// v ← (Âᵀu − β v)/α; returns α.

@@ -310,8 +310,8 @@ impl<T: Real> Front<'_, T> {
         let (f, k, first) = (self.s.size(), self.s.pivots, self.s.first);
         let part = self.gather(x, part);
         let own = &mut x[first..first + k];
-        for j in 0..k {
-            own[j] -= dot(&self.upper[j * (f - k)..(j + 1) * (f - k)], part);
+        for (own, row) in own.iter_mut().zip(self.upper.chunks_exact((f - k).max(1))) {
+            *own -= dot(row, part);
         }
         for j in (0..k).rev() {
             own[j] *= self.inverse[first + j];

@@ -114,8 +114,8 @@ const ROOT: u32 = u32::MAX;
 fn elimination_tree(symmetric: &Pattern, order: &[u32]) -> Vec<u32> {
     let (n, inverse) = (order.len(), inverse(order));
     let (mut parents, mut ancestors) = (vec![ROOT; n], vec![ROOT; n]);
-    for k in 0..n {
-        for &j in symmetric.row(order[k] as usize) {
+    for (k, &row) in order.iter().enumerate() {
+        for &j in symmetric.row(row as usize) {
             let mut i = inverse[j as usize];
             while i < k as u32 {
                 let next = std::mem::replace(&mut ancestors[i as usize], k as u32);

@@ -5,13 +5,15 @@ use crate::dynamics::jacobian::Jacobian;
 use crate::error::{Error, Result};
 use crate::linalg::krylov::{BiCgStab, Gmres, Method, solve_transpose};
 use crate::linalg::precondition::IncompleteLu;
-use crate::linalg::{Csr, DenseLu, Outcome, Pattern, Preconditioner, Report, SparseLu};
+use crate::linalg::{BandedLu, Csr, DenseLu, Outcome, Pattern, Preconditioner, Report, SparseLu};
 use crate::num::Real;
 
 /// Solves with one block of W.
 pub(super) enum BlockSolver<T: Real> {
     Dense(DenseLu<T>),
     Sparse(Box<SparseLu<T>>),
+    /// With the pattern, and the number of numbers in the band.
+    Banded(Box<(BandedLu<T>, Pattern, usize)>),
     Krylov(Box<Krylov<T>>),
 }
 
@@ -99,6 +101,7 @@ impl<T: Real> BlockSolver<T> {
         match self {
             Self::Dense(lu) => (lu.len() + 2) * lu.len(),
             Self::Sparse(lu) => lu.nnz_factors(),
+            Self::Banded(banded) => banded.2,
             Self::Krylov(k) => {
                 let vectors = match k.choice.method {
                     KrylovMethod::Gmres { restart } => restart + 4,
@@ -115,6 +118,7 @@ impl<T: Real> BlockSolver<T> {
         match self {
             Self::Dense(lu) => lu.factor(entries).is_ok(),
             Self::Sparse(lu) => lu.factor(entries).is_ok(),
+            Self::Banded(banded) => banded.0.factor_sparse(&banded.1, entries).is_ok(),
             Self::Krylov(k) => k.factor(entries, jacobian.pattern().is_none()).is_ok(),
         }
     }
@@ -134,6 +138,13 @@ impl<T: Real> BlockSolver<T> {
                 match transposed {
                     false => lu.solve(x),
                     true => lu.solve_transpose(x),
+                }
+                Some(0)
+            }
+            Self::Banded(banded) => {
+                match transposed {
+                    false => banded.0.solve(x),
+                    true => banded.0.solve_transpose(x),
                 }
                 Some(0)
             }

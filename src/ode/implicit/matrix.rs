@@ -10,7 +10,7 @@ use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Point};
 use crate::error::Result;
 use crate::integrate::ImplicitWork;
-use crate::linalg::{Budget, DenseLu, LinearOperator, Pattern, SparseLu};
+use crate::linalg::{BandedLu, Budget, DenseLu, LinearOperator, Pattern, SparseLu};
 use crate::num::Real;
 
 /// J = ∂f/∂y and ∂f/∂t at a point, W = αM − J and its factors.
@@ -39,7 +39,8 @@ impl<T: Real> Block<T> {
         match &options.linear {
             LinearChoice::Auto => {
                 let jacobian = Jacobian::of(dynamics)?.and_time();
-                match jacobian.pattern() {
+                match jacobian.pattern().map(band) {
+                    Some((_, banded)) if banded => Self::banded(jacobian, options.budget),
                     Some(_) => Self::sparse(jacobian, options.budget),
                     None => Self::dense(jacobian, options.budget, batch),
                 }
@@ -47,14 +48,8 @@ impl<T: Real> Block<T> {
             LinearChoice::DenseLu => {
                 Self::dense(Jacobian::dense(dynamics.dim()).and_time(), options.budget, batch)
             }
-            LinearChoice::SparseLu => {
-                let pattern = dynamics.sparsity().unwrap_or_else(|| Pattern::full(dynamics.dim()));
-                let pattern = match dynamics.mass() {
-                    Some(mass) => pattern.union(&mass.pattern())?,
-                    None => pattern,
-                };
-                Self::sparse(Jacobian::sparse(&pattern)?.and_time(), options.budget)
-            }
+            LinearChoice::SparseLu => Self::sparse(sparse_jacobian(dynamics)?, options.budget),
+            LinearChoice::Banded => Self::banded(sparse_jacobian(dynamics)?, options.budget),
             LinearChoice::Krylov(choice) => {
                 let jacobian = Jacobian::of(dynamics)?.and_time();
                 if jacobian.pattern().is_none() {
@@ -71,11 +66,40 @@ impl<T: Real> Block<T> {
         Ok(Self { solver: BlockSolver::Dense(DenseLu::new(jacobian.dim())), jacobian })
     }
 
+    fn banded(jacobian: Jacobian<T>, budget: Budget) -> Result<Self> {
+        let (n, full) = (jacobian.dim(), || Pattern::full(jacobian.dim()));
+        let pattern = jacobian.pattern().cloned().unwrap_or_else(full);
+        let ([lower, upper], _) = band(&pattern);
+        let lu = BandedLu::new(n, [lower, upper], budget)?;
+        let solver = BlockSolver::Banded(Box::new((lu, pattern, (2 * lower + upper + 2) * n)));
+        Ok(Self { jacobian, solver })
+    }
+
     fn sparse(jacobian: Jacobian<T>, budget: Budget) -> Result<Self> {
         let pattern = jacobian.pattern().cloned().unwrap_or_else(|| Pattern::full(jacobian.dim()));
         let solver = BlockSolver::Sparse(Box::new(SparseLu::new(&pattern, budget)?));
         Ok(Self { jacobian, solver })
     }
+}
+
+/// Memory for a Jacobian kept sparse whether that pays or not.
+fn sparse_jacobian<T: Real, D: Dynamics<T>>(dynamics: &D) -> Result<Jacobian<T>> {
+    let pattern = dynamics.sparsity().unwrap_or_else(|| Pattern::full(dynamics.dim()));
+    let pattern = match dynamics.mass() {
+        Some(mass) => pattern.union(&mass.pattern())?,
+        None => pattern,
+    };
+    Ok(Jacobian::sparse(&pattern)?.and_time())
+}
+
+/// The widest band (below and above the diagonal together) that [`LinearChoice::Auto`] factors as one:
+/// chains of reactions and 1-D grids of a few components. Wider ones are left to the sparse LU's ordering.
+const NARROW: usize = 12;
+
+/// The bandwidths of a pattern, and whether they are narrow.
+fn band(pattern: &Pattern) -> ([usize; 2], bool) {
+    let [lower, upper] = pattern.bandwidth();
+    ([lower, upper], lower + upper <= NARROW)
 }
 
 /// Checks what dense Jacobians, one matrix and factors take.

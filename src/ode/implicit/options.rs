@@ -22,6 +22,8 @@ pub enum LinearChoice<T = f64> {
     DenseLu,
     /// Sparse LU, one for each column of a batch, analysed once.
     SparseLu,
+    /// LU of a banded matrix, whose bandwidth is that of the pattern.
+    Banded,
     /// An iteration on the assembled matrix, with any preconditioner (Newton–Krylov for methods with
     /// Newton's iteration).
     Krylov(KrylovChoice<T>),

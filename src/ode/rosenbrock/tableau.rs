@@ -82,6 +82,7 @@ impl RosenbrockTableau {
             _ => 0.0,
         });
         let mut gamma = square(s, |_, _| 0.0);
+        #[allow(clippy::needless_range_loop)] // A triangular inverse: both indices are meant.
         for j in 0..s {
             for i in j..s {
                 let below: f64 = (j..i).map(|l| inverse[i][l] * gamma[l][j]).sum();

@@ -145,6 +145,7 @@ fn shortest(c: &[f64], x: f64, rows: usize) -> Option<Vec<f64>> {
         }
         for i in (0..rows).filter(|&i| i != k) {
             let factor = m[i][k] / m[k][k];
+            #[allow(clippy::needless_range_loop)] // Rows i and k of one array.
             for j in k..=rows {
                 m[i][j] -= factor * m[k][j];
             }

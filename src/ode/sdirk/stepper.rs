@@ -16,6 +16,7 @@ use crate::num::{ErrorNorm, Real, accumulate, combine, combine_differences};
 use crate::ode::explicit::ExplicitStepper;
 use crate::ode::implicit::newton::{Equations, Iteration, Newton};
 use crate::ode::implicit::{Algebraic, ImplicitOptions, IterationMatrix, Slope};
+use std::borrow::Cow;
 
 /// Factor on h after a stage that converged too slowly, and after one that broke down.
 const SLOW: f64 = 0.5;
@@ -140,7 +141,12 @@ pub(crate) fn weighted<T: Real>(out: &mut [T], base: &[T], scale: T, row: &[f64]
 impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
     /// Steps of the method in `tableau` for `dynamics` on `batch` columns.
     pub fn new(dynamics: &'a D, tableau: &SdirkTableau, batch: usize, options: &ImplicitOptions<T>) -> Self {
-        let layout = SdirkLayout::new(tableau);
+        // Without explicit parts a pair is its implicit method: stiffly accurate, so that the last stage
+        // is carried and f is never evaluated at a rounded, stiff end.
+        let layout = match D::SPLIT {
+            true => SdirkLayout::new(tableau),
+            false => SdirkLayout::new(&SdirkTableau { explicit: Cow::Borrowed(&[]), ..tableau.clone() }),
+        };
         let n = dynamics.dim() * batch;
         let zeros = |n| vec![T::zero(); n];
         Self {

@@ -97,7 +97,8 @@ fn compensated_changes_of_a_are_seen_by_the_order_conditions() {
 #[test]
 fn false_claims_are_refused_with_their_reason() {
     let t = super::all()[2];
-    let claims: [(&str, fn(&mut SdirkTableau)); 7] = [
+    type Claim = (&'static str, fn(&mut SdirkTableau));
+    let claims: [Claim; 7] = [
         ("order 6 needs", |t| t.order = 6),
         ("b − error", |t| t.embedded_order = 5),
         ("degree of dense", |t| t.dense_order = 5),

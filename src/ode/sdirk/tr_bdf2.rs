@@ -55,6 +55,7 @@ static ERROR: [f64; 4] = [
     0.13807118745769836, -0.3333333333333333, 0.48815536468908743, -0.2928932188134525,
 ];
 
+#[allow(clippy::approx_constant)] // 1/√2 is a coefficient here, as the others are.
 /// Coefficients of ϑ¹…ϑ^2 in b_i(ϑ).
 #[rustfmt::skip]
 static WEIGHTS: [Row; 4] = [
