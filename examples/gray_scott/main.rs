@@ -66,7 +66,7 @@ struct Arguments {
     rtol: f64,
 
     /// Relative tolerance of BiCGStab; Newton's iteration corrects what it leaves
-    #[arg(long, value_name = "TOL", default_value_t = 1e-3, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TOL", default_value_t = 0.1, allow_negative_numbers = true)]
     linear_rtol: f64,
 }
 
@@ -78,10 +78,14 @@ fn gray_scott(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let quick = session.common.quick;
     let n = arguments.n.unwrap_or(if quick { 64 } else { 128 }) as usize;
     let t_end = arguments.t_end.unwrap_or(if quick { 2000.0 } else { 8000.0 });
+    let linear_rtol = arguments.linear_rtol;
+    if !(linear_rtol > 0.0 && linear_rtol < 1.0) {
+        return Err(Error::invalid("--linear-rtol", linear_rtol, "it must lie between 0 and 1"));
+    }
     let method = by_name(&arguments.method)?;
     let rates = [arguments.feed, arguments.kill];
     let setup = Setup::new(n, arguments.side, rates, t_end, session.common.seed)?;
-    let setup = Setup { rtol: arguments.rtol, linear_rtol: arguments.linear_rtol, ..setup };
+    let setup = Setup { rtol: arguments.rtol, linear_rtol, ..setup };
     session.say(format!(
         "{n} × {n} points, {} unknowns, F = {}, k = {}, t = 0…{t_end}, rtol {:e}",
         setup.y0.len(),

@@ -7,6 +7,7 @@ use odeon::integrate::{Options, Problem, Solution};
 use odeon::ode::diffsol;
 use odeon::ode::radau::RadauIia5;
 use odeon::ode::sdirk::{Esdirk54I8L2SA, Kvaerno3, Kvaerno5, TrBdf2};
+use odeon::ode::switch::AutoTsit5;
 use odeon::ode::tableaux_rosenbrock::{Rodas4, Rodas5P, Rosenbrock23};
 use odeon::ode::{Solver, StepMethod};
 use std::time::Instant;
@@ -22,6 +23,8 @@ pub enum Method {
     Kvaerno5,
     Esdirk54,
     Radau,
+    /// Tsit5 and Rodas5P, by stiffness.
+    Auto,
     #[cfg(feature = "diffsol")]
     Bdf,
 }
@@ -42,6 +45,7 @@ impl Method {
         Self::Kvaerno5,
         Self::Esdirk54,
         Self::Radau,
+        Self::Auto,
         #[cfg(feature = "diffsol")]
         Self::Bdf,
     ];
@@ -56,6 +60,7 @@ impl Method {
             Self::Kvaerno5 => "Kvaerno5",
             Self::Esdirk54 => "ESDIRK54I8L2SA",
             Self::Radau => "Radau IIA 5",
+            Self::Auto => "Tsit5 ↔ Rodas5P",
             #[cfg(feature = "diffsol")]
             Self::Bdf => "BDF (diffsol)",
         }
@@ -81,6 +86,7 @@ impl Method {
             Self::Kvaerno5 => repeat(dynamics, &Kvaerno5, problem, options, seconds),
             Self::Esdirk54 => repeat(dynamics, &Esdirk54I8L2SA, problem, options, seconds),
             Self::Radau => repeat(dynamics, &RadauIia5, problem, options, seconds),
+            Self::Auto => repeat(dynamics, &AutoTsit5, problem, options, seconds),
             #[cfg(feature = "diffsol")]
             Self::Bdf => {
                 least(seconds, || Ok(diffsol::solve(dynamics, diffsol::Implicit::Bdf, problem, options)?))

@@ -34,8 +34,8 @@ const VIRIDIS: [[u8; 3]; 10] = [
 /// lightness rises evenly, so that equal steps look equal, to colour-blind eyes and in grey too.
 pub fn viridis(u: f64) -> (u8, u8, u8) {
     let last = VIRIDIS.len() - 1;
-    // NaN counts as 0: `max` returns the other operand.
-    let place = u.max(0.0).min(1.0) * last as f64;
+    let u = if u.is_nan() { 0.0 } else { u.clamp(0.0, 1.0) };
+    let place = u * last as f64;
     let below = (place as usize).min(last - 1);
     let weight = place - below as f64;
     let mix = |c: usize| {
