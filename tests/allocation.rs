@@ -12,6 +12,7 @@ use odeon::integrate::{Options, Problem, Reverse, Save, Solution, StepInfo};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Initializer, Network};
 use odeon::num::{Scalar, parallel};
+use odeon::ode::switch::AutoTsit5;
 use odeon::ode::tableau::ExplicitRk;
 use odeon::ode::tableaux::{self, Dop853, Tsit5};
 use odeon::ode::tableaux_rosenbrock;
@@ -242,6 +243,10 @@ fn solves_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
 /// Dense and sparse matrices, one system and a batch, ordinary and differential-algebraic; gradients too.
 fn rosenbrock_steps_allocate_nothing() -> Result<()> {
     let options = Options::tol(1e-6, 1e-6);
+    let case = Case { dynamics: &Generic(VanDerPol), y0: &VanDerPol::Y0, theta: &[1e3], span: 500.0 };
+    case.solve(&AutoTsit5, &options)?;
+    let adjoint = DiscreteAdjoint::new(AutoTsit5.stepper(case.dynamics, 1), Memory::Unlimited);
+    case.reverse(adjoint, Memory::Unlimited, &options)?;
     let dae = WithMass { inner: Generic(VanDerPol), mass: Mass::Diagonal(vec![1.0, 0.5]) };
     let diffusion = Generic(Diffusion);
     for method in tableaux_rosenbrock::all() {
