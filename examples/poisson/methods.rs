@@ -105,7 +105,7 @@ fn preconditioner<'a>(inner: Inner, problem: &'a Problem) -> Result<Box<dyn Prec
         Inner::Ssor | Inner::Sor => Box::new(Ssor::new(a, OMEGA)?),
         Inner::Ic0 => Box::new(IncompleteCholesky::new(a)?),
         Inner::Ilu0 => Box::new(IncompleteLu::new(a)?),
-        Inner::Geometric => Box::new(Geometric::default().build(stencil(problem)?)?),
+        Inner::Geometric => Box::new(Geometric::symmetric().build(stencil(problem)?)?),
         Inner::SmoothedAggregation => Box::new(SmoothedAggregation::default().build(a.clone())?),
         Inner::RugeStuben => Box::new(RugeStuben::default().build(a.clone())?),
         Inner::None => Box::new(Identity(a.rows())),
