@@ -25,7 +25,7 @@ pub struct Splitting<A, R> {
 /// let sor = GaussSeidel::sor(&a, 1.02, Sweep::Natural)?;
 /// let mut x = [0.0; 2];
 /// let report = Stationary::new(&a, sor, Settings::tol(1e-10))?.solve(&[1.0, 2.0], &mut x)?.ok()?;
-/// assert!(report.iterations < 10 && (x[0] - 1.0 / 11.0).abs() < 1e-9);
+/// assert!(report.iterations < 10 && (x[0] - 1.0 / 11.0f64).abs() < 1e-9);
 /// # Ok::<(), odeon::Error>(())
 /// ```
 #[derive(Clone, Debug)]
