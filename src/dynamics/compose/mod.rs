@@ -11,7 +11,7 @@
 //! | [`WithMass`] | f, for M y' = f | f's |
 //!
 //! A universal differential equation (Rackauckas et al., 2020) is `Sum(physics, Embed::new(network,
-//! dim, inputs, outputs))`. What does not fit is found by [`Dynamics::validate`](super::Dynamics::validate), which the
+//! dim, inputs, outputs))`. What does not fit is found by [`Dynamics::validate`], which the
 //! solvers call.
 
 mod embed;
