@@ -79,7 +79,7 @@ pub fn brusselator(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
     let grid = Brusselator::benchmark(35)?;
     let y0: Vec<f64> = Brusselator::initial(&grid);
     let problem = Problem { y0: &y0, span: [0.0, Brusselator::T_END], theta: &Brusselator::THETA };
-    let mut options = Options::tol(1e-4, 1e-5);
+    let mut options = Options::tol(1e-5, 1e-6);
     options.tstops = vec![Brusselator::T_JUMP];
     let mut solver = Solver::new(&grid, &Esdirk54I8L2SA, 1);
     let times = clock.time(|| {
