@@ -30,9 +30,24 @@ struct Case<'a, D> {
     theta: &'a [f64],
     /// Absolute tolerances over rtol.
     atol: Vec<f64>,
-    /// Errors allowed, in units of atol + rtol |y|: how much the problem amplifies the errors of steps
-    /// (about twice the worst method's).
-    errors: f64,
+    /// The largest error allowed each method, in units of atol + rtol |y|: twice what was measured
+    /// (`ODEON_TABLE=1 cargo test --test implicit stiff -- --nocapture` prints it). It holds back a loss
+    /// of accuracy; that a method misses the tolerance by much is seen here and not approved of.
+    errors: Bounds,
+}
+
+/// TrBdf2, Kvaerno3, Kvaerno5, Esdirk54I8L2SA, RadauIia5, KenCarp3, KenCarp4.
+type Bounds = [f64; 7];
+
+const ROBERTSON: Bounds = [25.0, 1.8, 720.0, 16.0, 0.31, 7.2, 50.0];
+const VAN_DER_POL_1000: Bounds = [23.0, 2.6, 1500.0, 200.0, 2.1, 19.0, 20.0];
+/// The time of the jump, and so the solution near it, is what the low orders miss.
+const VAN_DER_POL_1E6: Bounds = [22_000.0, 2.5, 2400.0, 150.0, 2.1, 19.0, 20.0];
+const OREGO: Bounds = [660.0, 27.0, 80.0, 41.0, 1.5, 410.0, 330.0];
+const HIRES: Bounds = [180.0, 18.0, 94.0, 990.0, 0.39, 31.0, 4.7];
+
+fn bound(errors: &Bounds, method: Method) -> f64 {
+    every().iter().zip(errors).find(|(m, _)| m.name() == method.name()).map_or(0.0, |(_, e)| *e)
 }
 
 /// The worst scaled error over the saved times (inside steps: by dense output), and the steps taken.
@@ -76,7 +91,7 @@ fn check<D: Dynamics<f64>>(case: &Case<'_, D>) -> Result<(), Failed> {
             }
             let place = format!("{} {} at {rtol:e}", case.name, method.name());
             match measure(case, method, rtol) {
-                Ok((error, steps)) if error < case.errors && steps < 3000 => {}
+                Ok((error, steps)) if error < bound(&case.errors, method) && steps < 3000 => {}
                 Ok((error, steps)) => failed.push(format!("{place}: error {error:.1}, {steps} steps")),
                 Err(error) => failed.push(format!("{place}: {error}")),
             }
@@ -90,36 +105,35 @@ fn check<D: Dynamics<f64>>(case: &Case<'_, D>) -> Result<(), Failed> {
 fn robertson() -> Result<(), Failed> {
     let theta = &Robertson::THETA;
     let atol = vec![1e-5, 1e-9, 1e-2];
-    check(&Case { name: "robertson", dynamics: Generic(Robertson), theta, atol, errors: 800.0 })
+    check(&Case { name: "robertson", dynamics: Generic(Robertson), theta, atol, errors: ROBERTSON })
 }
 
 /// y₂ is of the size 1/μ on the slow branches.
-fn relaxation(name: &str, mu: f64) -> Result<(), Failed> {
+fn relaxation(name: &str, mu: f64, errors: Bounds) -> Result<(), Failed> {
     let atol = vec![1.0, 1.0 / mu];
-    check(&Case { name, dynamics: Generic(VanDerPol), theta: &[mu], atol, errors: 1500.0 })
+    check(&Case { name, dynamics: Generic(VanDerPol), theta: &[mu], atol, errors })
 }
 
 #[test]
 fn van_der_pol() -> Result<(), Failed> {
-    relaxation("van_der_pol_1000", 1e3)
+    relaxation("van_der_pol_1000", 1e3, VAN_DER_POL_1000)
 }
 
 #[test]
-#[ignore = "bounds not measured yet: cargo test --test implicit -- --ignored"]
 fn van_der_pol_of_a_million() -> Result<(), Failed> {
-    relaxation("van_der_pol_1e6", 1e6)
+    relaxation("van_der_pol_1e6", 1e6, VAN_DER_POL_1E6)
 }
 
 #[test]
 fn orego() -> Result<(), Failed> {
     let atol = vec![1e-2; 3];
-    check(&Case { name: "orego", dynamics: Generic(Orego), theta: &Orego::THETA, atol, errors: 1000.0 })
+    check(&Case { name: "orego", dynamics: Generic(Orego), theta: &Orego::THETA, atol, errors: OREGO })
 }
 
 #[test]
 fn hires() -> Result<(), Failed> {
     let atol = vec![1e-3; 8];
-    check(&Case { name: "hires", dynamics: Generic(Hires), theta: &Hires::THETA, atol, errors: 2000.0 })
+    check(&Case { name: "hires", dynamics: Generic(Hires), theta: &Hires::THETA, atol, errors: HIRES })
 }
 
 /// Robertson with its third equation 0 = y₁ + y₂ + y₃ − 1.
@@ -147,9 +161,9 @@ fn robertson_as_a_differential_algebraic_system() -> Result<(), Failed> {
     for method in implicit() {
         let rtol = if method.orders()[0] < 4 { 1e-4 } else { 1e-7 };
         let atol = vec![1e-5, 1e-9, 1e-2];
-        let case = Case { name: "robertson", dynamics: dynamics.clone(), theta, atol, errors: 800.0 };
+        let case = Case { name: "robertson", dynamics: dynamics.clone(), theta, atol, errors: ROBERTSON };
         let (error, _) = measure(&case, method, rtol)?;
-        assert!(error < case.errors, "{}: {error}", method.name());
+        assert!(error < bound(&case.errors, method), "{}: {error}", method.name());
     }
     Ok(())
 }

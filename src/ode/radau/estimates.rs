@@ -3,7 +3,7 @@
 use super::tableau::{A, DENSE, ERROR, GAMMA};
 use crate::integrate::{Estimates, StepCotangent, StepView, StiffnessForms};
 use crate::num::{Real, accumulate, combine_differences};
-use crate::ode::sdirk::differences_pullback;
+use crate::ode::method::differences_pullback;
 
 /// Vectors that a step records.
 pub(super) const COLUMNS: usize = 5;

@@ -8,6 +8,7 @@
 use super::tableau::SdirkTableau;
 use crate::integrate::{Estimates, StepCotangent, StepView, StiffnessForms};
 use crate::num::{Real, accumulate, combine_differences};
+use crate::ode::method::differences_pullback;
 
 /// Largest Σ|α| of a stage predictor's weights: beyond it a lower order is used.
 const PREDICTOR_SIZE: f64 = 8.0;
@@ -153,19 +154,6 @@ fn shortest(c: &[f64], x: f64, rows: usize) -> Option<Vec<f64>> {
     }
     let weight = |c: f64| (0..rows).map(|p| power(c, p) * m[p][rows] / m[p][p]).sum();
     Some(c.iter().map(|&c| weight(c)).collect())
-}
-
-/// ACCUMULATES the reverse of u = h Σ_{j≥1} w_j (k_j − k_0).
-pub(crate) fn differences_pullback<T: Real>(
-    weights: &[f64],
-    h: T,
-    u_bar: &[T],
-    bar: &mut StepCotangent<'_, T>,
-) {
-    for (j, &w) in weights.iter().enumerate().skip(1).filter(|(_, w)| **w != 0.0) {
-        accumulate(bar.stage(j), h, &[w], u_bar);
-        accumulate(bar.stage(0), h, &[-w], u_bar);
-    }
 }
 
 impl<T: Real> Estimates<T> for SdirkLayout {

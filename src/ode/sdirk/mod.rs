@@ -41,7 +41,6 @@ pub use esdirk54::Esdirk54I8L2SA;
 pub use kvaerno3::Kvaerno3;
 pub use kvaerno5::Kvaerno5;
 pub use method::SdirkLayout;
-pub(crate) use method::differences_pullback;
 pub use stepper::SdirkStepper;
 pub(crate) use stepper::mean_square;
 pub use tableau::{CHECK_TOLERANCE, SdirkTableau};
