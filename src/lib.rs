@@ -18,6 +18,7 @@ pub mod ode;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod regularise;
+pub mod sde;
 pub mod train;
 
 pub use error::{Error, Result};

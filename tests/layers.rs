@@ -6,12 +6,13 @@ use std::path::Path;
 
 /// The rooms by layer, lowest first. Rooms of one layer do not see each other, but for `num`,
 /// `error` and `files`, which are the ground together.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["num", "error", "files"],
     &["linalg"],
     &["dynamics", "nn"],
     &["integrate"],
     &["ode"],
+    &["sde"],
     &["regularise", "adjoint"],
     &["model", "operator", "interop"],
     &["plot", "dataset"],

@@ -1,0 +1,63 @@
+//! Brownian motion as a pure function: the increment W(b) − W(a), and with it the space–time Lévy area
+//!
+//! H_{a,b} = 1/(b − a) ∫_a^b (W(t) − W(a) − (t − a)/(b − a) · (W(b) − W(a))) dt,
+//!
+//! depend on (seed, path, component, interval) only: not on the order of the queries, on the number of
+//! threads or on steps that were rejected. W_{a,b} ~ N(0, b − a) and H_{a,b} ~ N(0, (b − a)/12) are
+//! independent of each other (Foster, Lyons & Oberhauser, SIAM J. Numer. Anal. 58, 2020, section 2).
+//! From H one has ∫_a^b (W(t) − W(a)) dt = (b − a)(½ W_{a,b} + H_{a,b}).
+//!
+//! Against time (b < a) the motion is the same one: W_{a,b} = −W_{b,a} and H_{a,b} = H_{b,a}.
+
+use crate::error::Result;
+use crate::num::Real;
+
+/// What a source knows of the motion inside an interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Levy {
+    /// Increments only.
+    #[default]
+    None,
+    /// Increments and the space–time Lévy area H.
+    SpaceTime,
+}
+
+/// Brownian motions for a batch of paths: [`components`](Self::components) independent ones (or
+/// correlated by a covariance factor) for each of [`paths`](Self::paths) paths.
+pub trait Brownian<T: Real>: Send {
+    /// Components of a path, m.
+    fn components(&self) -> usize;
+
+    /// Paths, the columns of the batch.
+    fn paths(&self) -> usize;
+
+    /// What the source knows.
+    fn levy(&self) -> Levy;
+
+    /// Checks that the source covers `span`; called once before a solve.
+    ///
+    /// # Errors
+    /// A span outside the interval that the source was made for.
+    fn prepare(&mut self, span: [T; 2]) -> Result<()>;
+
+    /// The size of a step from `t` that is no longer than |h|, nearly as long, and ends where the
+    /// source is cheap to ask. Adaptive steps are cut to it; clipped and fixed ones are not.
+    #[inline]
+    fn snap(&self, t: T, h: T) -> T {
+        let _ = t;
+        h
+    }
+
+    /// `w` ← W(b) − W(a), `components × paths` column-major; `area` ← H_{a,b} of the same shape where
+    /// it is not empty.
+    ///
+    /// # Errors
+    /// An interval that the source cannot resolve: outside its span, off a fixed grid, shorter than the
+    /// resolution; an area asked of a source without.
+    fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()>;
+
+    /// Bytes held, for memory budgets.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
