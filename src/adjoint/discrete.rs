@@ -322,7 +322,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         let [y0, _] = &mut self.states;
         if let Some([y, stages, tape]) = self.store.stages(j) {
             y0.copy_from_slice(y);
-            self.stepper.restore(stages, tape);
+            self.stepper.restore(&self.drive.solution.steps[j], stages, tape);
             return;
         }
         if let Some(y) = self.store.state(j) {

@@ -119,6 +119,8 @@ impl<T: Real> Drive<T> {
             let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
             self.solution.stats.warnings.push(Warning::BelowResolution { rtol, epsilon });
         }
+        check_dense(options, stepper.dense_weights())?;
+        stepper.cover(span)?;
         stepper.prepare(span[0], &mut self.y, &options.norm)?;
         let outcome = self.integrate(stepper, span, options, observer);
         if outcome.is_err() {
@@ -250,7 +252,11 @@ impl<T: Real> Drive<T> {
         let stop = at.stops[at.next_stop];
         let remaining = stop - at.t;
         let clipped = takes_remainder(at.h, remaining);
-        let h = if clipped { remaining } else { at.h };
+        let h = match clipped {
+            true => remaining,
+            false if options.controller.is_adaptive() => stepper.snap(at.t, at.h),
+            false => at.h,
+        };
         let t1 = if clipped { stop } else { at.t + h };
         let to_stop = clipped && at.next_stop + 1 < at.stops.len();
         let iterations = Iterations::default();
@@ -391,6 +397,9 @@ impl<T: Real> Drive<T> {
         error: T,
         options: &Options<T>,
     ) -> Result<()> {
+        if let Some(error) = stepper.refused() {
+            return Err(error);
+        }
         if let Some(factor) = stepper.unsolved() {
             let tried = self.last[(at.attempts - 1) % KEPT].map_or(at.h, |a| T::of(a.h));
             at.h = tried * factor;
@@ -454,6 +463,7 @@ impl<T: Real> Drive<T> {
         let Some(first) = steps.first() else {
             return Err(Error::invalid("the recorded steps", "empty", "record a solve first"));
         };
+        stepper.cover([first.t, steps[steps.len() - 1].t1])?;
         stepper.prepare(first.t, &mut self.y, &options.norm)?;
         stepper.select(first.member);
         stepper.begin(first.t, &self.y);
@@ -497,6 +507,15 @@ pub(crate) fn check_estimate<T: Real>(options: &Options<T>, error_power: Option<
     }
     let needed = "this method has no error estimate: take fixed steps (Options::fixed), or a method with one";
     Err(Error::invalid("the controller", "adaptive", needed))
+}
+
+/// Checks that a solve that keeps every step densely has a method whose steps can be kept so.
+fn check_dense<T: Real>(options: &Options<T>, dense_weights: &[Vec<f64>]) -> Result<()> {
+    if options.save != Save::Dense || !dense_weights.is_empty() {
+        return Ok(());
+    }
+    let needed = "this method's output between steps needs the noise: name the times with Save::At";
+    Err(Error::invalid("what is saved", "Save::Dense", needed))
 }
 
 /// The step size below which the solve gives up.

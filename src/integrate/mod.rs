@@ -27,4 +27,4 @@ pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent, StepView,
     Stepper, StiffnessForms, take,
 };
-pub(crate) use step::{check_step, pass_on};
+pub(crate) use step::{check_step, end_time, pass_on};

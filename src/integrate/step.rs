@@ -189,6 +189,28 @@ pub trait Stepper<T: Real> {
         Ok(())
     }
 
+    /// Called once before a solve or a replay over `span`: checks what drives the equation besides time.
+    ///
+    /// # Errors
+    /// A span that it does not cover.
+    fn cover(&mut self, span: [T; 2]) -> Result<()> {
+        let _ = span;
+        Ok(())
+    }
+
+    /// The size of an adaptive step from t, no longer than |h| and nearly as long, whose end suits what
+    /// drives the equation.
+    #[inline(always)]
+    fn snap(&self, t: T, h: T) -> T {
+        let _ = t;
+        h
+    }
+
+    /// Why the last attempt could not be made at any step size (it then returned NaN).
+    fn refused(&mut self) -> Option<Error> {
+        None
+    }
+
     /// Evaluates the derivative at (t, y) afresh, forgetting what the last step left.
     fn begin(&mut self, t: T, y: &[T]);
 
@@ -258,6 +280,18 @@ impl<T: Real, S: Stepper<T>> Kernel for Take<'_, T, S> {
     fn run(self) -> T {
         self.stepper.attempt(self.at, self.to_stop, self.y, self.y1, self.norm)
     }
+}
+
+/// The end of a step, at which stages with c = 1 are evaluated: just before it where it is a
+/// discontinuity.
+#[inline(always)]
+pub(crate) fn end_time<T: Real>(t: T, h: T, to_stop: bool) -> T {
+    let end = t + h;
+    if !to_stop {
+        return end;
+    }
+    let nudge = (end.abs() * T::of(2.0) * T::EPSILON).max(h.abs() * T::EPSILON * T::of(0.5));
+    end - nudge.copysign(h)
 }
 
 /// Takes a recorded step from `y` to `y1`, compiled for this CPU; returns E².
@@ -413,9 +447,9 @@ pub trait Reverse<T: Real>: Stepper<T> {
     /// side can; returns the numbers a step's main stages keep.
     fn keep_tape(&mut self) -> usize;
 
-    /// Brings back stored main stages and their tape as the step in hand, that of the
+    /// Brings back the stored main stages and tape of `step` as the step in hand, that of the
     /// [selected](Stepper::select) method. Slices longer than its own hold nothing of use beyond.
-    fn restore(&mut self, stages: &[T], tape: &[T]);
+    fn restore(&mut self, step: &StepInfo<T>, stages: &[T], tape: &[T]);
 
     /// ACCUMULATES the reverse of y(t + ϑh) with cotangent `y_bar` into the seeds.
     fn interpolate_pullback(&mut self, step: &StepInfo<T>, theta: T, y_bar: &[T], back: &mut Backward<T>);

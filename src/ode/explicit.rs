@@ -7,7 +7,7 @@ use super::method::Method;
 use super::tableau::ExplicitRk;
 use crate::dynamics::{Dynamics, Point};
 use crate::error::{Error, Result};
-use crate::integrate::{Estimates, Stepper, error_square};
+use crate::integrate::{Estimates, Stepper, end_time, error_square};
 use crate::num::{ErrorNorm, Real, Scalar, combine, combine_differences};
 
 /// Explicit Runge–Kutta steps for one right-hand side.
@@ -284,17 +284,6 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
         &self.method
     }
 
-    /// Time for stages at c = 1: t + h, or just before a discontinuity there.
-    #[inline(always)]
-    pub(crate) fn end_time(t: T, h: T, to_stop: bool) -> T {
-        let end = t + h;
-        if !to_stop {
-            return end;
-        }
-        let nudge = (end.abs() * T::of(2.0) * T::EPSILON).max(h.abs() * T::EPSILON * T::of(0.5));
-        end - nudge.copysign(h)
-    }
-
     fn eval(&mut self, t: T, y: &[T], slot: usize) {
         let n = y.len();
         let theta = &self.theta;
@@ -313,7 +302,7 @@ impl<'a, T: Real, D: Dynamics<T>> ExplicitStepper<'a, T, D> {
     /// Time at which stage i of a step is evaluated.
     pub(crate) fn stage_time(&self, (t, h): (T, T), i: usize, to_stop: bool) -> T {
         let c = self.method.c[i];
-        if c == 1.0 { Self::end_time(t, h, to_stop) } else { h.mul_add(T::of(c), t) }
+        if c == 1.0 { end_time(t, h, to_stop) } else { h.mul_add(T::of(c), t) }
     }
 
     /// Evaluates the extra stages of the dense output of the step from (t, y), once a step. With `y1`
@@ -414,7 +403,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for ExplicitStepper<'_, T, D> {
         self.nfe += self.method.stages - 1;
         self.extra_done = false;
         self.to_stop = to_stop;
-        let t_end = Self::end_time(t, h, to_stop);
+        let t_end = end_time(t, h, to_stop);
         let Self { method, dynamics, theta, scratch, k, g, tape, taping, .. } = self;
         let dim = dynamics.dim();
         let tape_len = if D::TAPED { tape.len() / method.total_stages() } else { 0 };

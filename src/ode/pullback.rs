@@ -39,7 +39,7 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for ExplicitStepper<'_, T, D> {
         self.method.stages * length
     }
 
-    fn restore(&mut self, stages: &[T], tape: &[T]) {
+    fn restore(&mut self, _: &StepInfo<T>, stages: &[T], tape: &[T]) {
         self.k[..stages.len()].copy_from_slice(stages);
         self.tape[..tape.len()].copy_from_slice(tape);
         self.extra_done = false;

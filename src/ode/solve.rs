@@ -97,6 +97,11 @@ impl<T: Real, S: Stepper<T>> Solver<T, S> {
         Self { drive: Drive::new(stepper.len()), stepper }
     }
 
+    /// The last solution.
+    pub fn into_solution(self) -> Solution<T> {
+        self.drive.solution
+    }
+
     /// The stepper.
     pub fn stepper(&self) -> &S {
         &self.stepper

@@ -1,3 +1,16 @@
-//! Stochastic differential equations dX = f dt + g dW on the same loop as ordinary ones.
+//! Stochastic differential equations dX = f dt + G dW on the same loop as ordinary ones: noise as a pure
+//! function ([`noise`]), methods as data ([`tableaux`], [`srk`]), the same options, records and adjoints.
 
+mod diffusion;
 pub mod noise;
+mod solve;
+pub mod srk;
+mod system;
+pub mod tableaux;
+
+pub use diffusion::{
+    Additive, Columns, Commutative, Constant, Crossed, Diagonal, Diffusion, General, NoiseClass, Scalar,
+    Shape,
+};
+pub use solve::{SdeMethod, solve};
+pub use system::{Calculus, Sde, System, check_class};

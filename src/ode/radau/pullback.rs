@@ -56,7 +56,7 @@ impl<T: Real, D: Dynamics<T>> Reverse<T> for RadauStepper<'_, T, D> {
         0
     }
 
-    fn restore(&mut self, stages: &[T], _: &[T]) {
+    fn restore(&mut self, _: &StepInfo<T>, stages: &[T], _: &[T]) {
         self.k.copy_from_slice(stages);
         self.last = T::zero();
     }

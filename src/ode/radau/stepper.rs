@@ -5,9 +5,8 @@ use super::matrix::{RadauMatrix, mix};
 use super::tableau::{C, GAMMA, INVERSE};
 use crate::dynamics::{Dynamics, Point};
 use crate::error::Result;
-use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, polynomial};
+use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, end_time, polynomial};
 use crate::num::{ErrorNorm, Real, combine, combine_differences};
-use crate::ode::explicit::ExplicitStepper;
 use crate::ode::implicit::newton::{Equations, Iteration, Newton};
 use crate::ode::implicit::{Algebraic, ImplicitOptions, Slope};
 use crate::ode::sdirk::mean_square;
@@ -152,7 +151,7 @@ impl<'a, T: Real, D: Dynamics<T>> RadauStepper<'a, T, D> {
     /// Times of the three stages.
     #[inline(always)]
     pub(super) fn times(&self, (t, h): (T, T)) -> [T; 3] {
-        let end = ExplicitStepper::<T, D>::end_time(t, h, self.to_stop);
+        let end = end_time(t, h, self.to_stop);
         [h.mul_add(T::of(C[0]), t), h.mul_add(T::of(C[1]), t), end]
     }
 
@@ -457,7 +456,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RadauStepper<'_, T, D> {
         let theta = &self.theta;
         let first = self.dynamics.locate_non_finite(Point { t, y, theta });
         first.or_else(|| {
-            let t = ExplicitStepper::<T, D>::end_time(t, h, self.to_stop);
+            let t = end_time(t, h, self.to_stop);
             self.dynamics.locate_non_finite(Point { t, y: &self.g, theta })
         })
     }

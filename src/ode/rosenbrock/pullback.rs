@@ -165,7 +165,7 @@ impl<T: Real, D: SecondOrder<T>> Reverse<T> for RosenbrockStepper<'_, T, D> {
         0
     }
 
-    fn restore(&mut self, stages: &[T], _: &[T]) {
+    fn restore(&mut self, _: &StepInfo<T>, stages: &[T], _: &[T]) {
         self.k.copy_from_slice(stages);
     }
 

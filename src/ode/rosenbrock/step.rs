@@ -8,9 +8,8 @@ use super::layout::Layout;
 use super::tableau::RosenbrockTableau;
 use crate::dynamics::{Dynamics, Point};
 use crate::error::Result;
-use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, polynomial};
+use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, end_time, polynomial};
 use crate::num::{ErrorNorm, Real, accumulate, combine};
-use crate::ode::explicit::ExplicitStepper;
 use crate::ode::implicit::{Algebraic, ImplicitOptions, IterationMatrix};
 
 /// Rosenbrock steps for one right-hand side.
@@ -113,7 +112,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
     pub(super) fn stage_time(&self, (t, h): (T, T), i: usize, to_stop: bool) -> T {
         let c = self.layout.c[i];
         match c {
-            1.0 => ExplicitStepper::<T, D>::end_time(t, h, to_stop),
+            1.0 => end_time(t, h, to_stop),
             _ => h.mul_add(T::of(c), t),
         }
     }
@@ -207,8 +206,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
         };
         let mut start = [T::zero(); N];
         start.copy_from_slice(&y[..N]);
-        let (s, inverse, t_end) =
-            (layout.stages(), T::one() / h, ExplicitStepper::<T, D>::end_time(t, h, to_stop));
+        let (s, inverse, t_end) = (layout.stages(), T::one() / h, end_time(t, h, to_stop));
         let u = &mut u[..s * N];
         let mut pairs = &layout.pairs[..];
         for i in 0..s {

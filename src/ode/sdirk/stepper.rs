@@ -11,9 +11,8 @@ use super::part::Implicit;
 use super::tableau::SdirkTableau;
 use crate::dynamics::{Dynamics, Part, Point};
 use crate::error::Result;
-use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, polynomial};
+use crate::integrate::{Estimates, ImplicitWork, Iterations, Stepper, end_time, polynomial};
 use crate::num::{ErrorNorm, Real, accumulate, combine, combine_differences};
-use crate::ode::explicit::ExplicitStepper;
 use crate::ode::implicit::newton::{Equations, Iteration, Newton};
 use crate::ode::implicit::{Algebraic, ImplicitOptions, IterationMatrix, Slope};
 use std::borrow::Cow;
@@ -189,7 +188,7 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
     pub(super) fn stage_time(&self, (t, h): (T, T), i: usize) -> T {
         let c = self.layout.c[i];
         match c == 1.0 {
-            true => ExplicitStepper::<T, D>::end_time(t, h, self.to_stop),
+            true => end_time(t, h, self.to_stop),
             false => h.mul_add(T::of(c), t),
         }
     }
@@ -487,7 +486,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
         let theta = &self.theta;
         let first = self.dynamics.locate_non_finite(Point { t, y, theta });
         first.or_else(|| {
-            let t = ExplicitStepper::<T, D>::end_time(t, h, self.to_stop);
+            let t = end_time(t, h, self.to_stop);
             self.dynamics.locate_non_finite(Point { t, y: &self.g, theta })
         })
     }

@@ -300,10 +300,10 @@ impl<T: Real, D: SecondOrder<T>> Reverse<T> for AutoStepper<'_, T, D> {
         self.explicit.keep_tape().max(self.implicit.keep_tape())
     }
 
-    fn restore(&mut self, stages: &[T], tape: &[T]) {
+    fn restore(&mut self, step: &StepInfo<T>, stages: &[T], tape: &[T]) {
         self.active = self.chooser.next;
         let stages = &stages[..active!(self.main_stages()) * self.len()];
-        active!(self.restore(stages, tape));
+        active!(self.restore(step, stages, tape));
     }
 
     fn interpolate_pullback(&mut self, step: &StepInfo<T>, theta: T, y_bar: &[T], back: &mut Backward<T>) {
