@@ -1,4 +1,4 @@
-//! Scalars, SIMD dispatch, norms and elementary-function kernels.
+//! Scalars, SIMD dispatch, norms, elementary-function kernels and random numbers by counter.
 //!
 //! Everything numerical in this crate is written once, as plain scalar code with explicit
 //! [`Scalar::mul_add`], marked `#[inline(always)]`, and run inside [`dispatch`], which recompiles it
@@ -11,6 +11,7 @@ pub mod kernels;
 mod lanes;
 mod norm;
 pub mod parallel;
+pub mod random;
 mod scalar;
 
 pub use combine::{accumulate, combine, combine_differences};

@@ -31,6 +31,7 @@ pub use function::{Function, Saved};
 pub(super) use gauss::gelu_of_scalar;
 pub use gauss::{gelu, gelu_curvature, gelu_slope};
 pub use logarithm::{ln, log2};
+pub(super) use pairs::horner;
 pub use slices::{apply, map, pullback, pullback_in_place, pullback_tangent};
 pub use trigonometric::{cos, sin};
 pub(super) use trigonometric::{cos_moderate, moderate, sin_moderate};

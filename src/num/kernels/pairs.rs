@@ -43,7 +43,7 @@ pub(super) fn times<T: Real>(x: T, p: (T, T)) -> T {
 
 /// Σ cᵢ xⁱ by Horner's rule.
 #[inline(always)]
-pub(super) fn horner<T: Real>(c: &[T], x: T) -> T {
+pub(in crate::num) fn horner<T: Real>(c: &[T], x: T) -> T {
     let mut value = T::of(0.0);
     for &c in c.iter().rev() {
         value = value.mul_add(x, c);

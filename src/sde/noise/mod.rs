@@ -7,7 +7,29 @@
 //! independent of each other (Foster, Lyons & Oberhauser, SIAM J. Numer. Anal. 58, 2020, section 2).
 //! From H one has ∫_a^b (W(t) − W(a)) dt = (b − a)(½ W_{a,b} + H_{a,b}).
 //!
+//! Three sources: [`VirtualTree`] (constant memory), [`IntervalTree`] (the same motion, cached for the
+//! sweeps of a solver) and [`FixedGrid`] (cells of fixed steps, the fastest); [`Correlated`] mixes the
+//! components of any of them.
+//!
+//! A number's address is (seed, use and id, path, component): the seed is the key of
+//! [`philox`](crate::num::random::philox), and of its counter the use of the number (a tree's or a
+//! grid's, with areas or without) takes the highest byte, the id of the node or cell the other seven,
+//! path and component a word each. So no two uses share a number, and path i is the same in any batch.
+//!
 //! Against time (b < a) the motion is the same one: W_{a,b} = −W_{b,a} and H_{a,b} = H_{b,a}.
+
+mod bridge;
+mod correlated;
+mod dyadic;
+mod fixed_grid;
+mod interval_tree;
+mod streams;
+mod virtual_tree;
+
+pub use correlated::Correlated;
+pub use fixed_grid::FixedGrid;
+pub use interval_tree::IntervalTree;
+pub use virtual_tree::VirtualTree;
 
 use crate::error::Result;
 use crate::num::Real;
