@@ -83,3 +83,27 @@ pub trait Brownian<T: Real>: Send {
         0
     }
 }
+
+impl<T: Real, B: Brownian<T> + ?Sized> Brownian<T> for Box<B> {
+    fn components(&self) -> usize {
+        (**self).components()
+    }
+    fn paths(&self) -> usize {
+        (**self).paths()
+    }
+    fn levy(&self) -> Levy {
+        (**self).levy()
+    }
+    fn prepare(&mut self, span: [T; 2]) -> Result<()> {
+        (**self).prepare(span)
+    }
+    fn snap(&self, t: T, h: T) -> T {
+        (**self).snap(t, h)
+    }
+    fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()> {
+        (**self).increment(from, to, w, area)
+    }
+    fn bytes(&self) -> usize {
+        (**self).bytes()
+    }
+}
