@@ -25,7 +25,7 @@ use crate::num::{Kernel, Real, dispatch};
 /// use odeon::sde::noise::{Brownian, VirtualTree};
 ///
 /// let mut noise = VirtualTree::new(7, [0.0, 1.0], 1, 1, 1e-4)?;
-/// let (mut whole, mut parts) = ([0.0], [0.0; 2]);
+/// let (mut whole, mut parts) = ([0.0_f64], [0.0; 2]);
 /// noise.increment(0.0, 1.0, &mut whole, &mut [])?;
 /// noise.increment(0.25, 1.0, &mut parts[1..], &mut [])?;
 /// noise.increment(0.0, 0.25, &mut parts[..1], &mut [])?;
