@@ -30,20 +30,20 @@ fn numbers(seed: u64, n: usize) -> [Vec<f64>; 2] {
 #[test]
 fn a_batch_has_the_bits_of_single_pairs_whatever_the_addresses() {
     let n = 133;
-    let ids: Vec<u64> = (0..n as u64).map(|i| i * i * i << 17 | i).collect();
+    let ids: Vec<u64> = (0..n as u64).map(|i| ((i * i * i) << 17) | i).collect();
     let streams: Vec<u64> = (0..n as u32).map(|i| stream(i * 7, u32::MAX - i)).collect();
     let (mut x, mut y) = (vec![0.0; n], vec![0.0; n]);
-    let check = |name: &str, got: [&mut Vec<f64>; 2], expected: &dyn Fn(usize) -> (f64, f64)| {
-        for i in 0..n {
-            assert_eq!((got[0][i], got[1][i]), expected(i), "{name}, pair {i}");
+    let check = |name: &str, [x, y]: [&[f64]; 2], expected: &dyn Fn(usize) -> (f64, f64)| {
+        for (i, pair) in x.iter().zip(y).enumerate() {
+            assert_eq!((*pair.0, *pair.1), expected(i), "{name}, pair {i}");
         }
     };
     fill_normal_pairs(9, Ids { ids: &ids, stream: 4 }, &mut x, &mut y);
-    check("ids", [&mut x, &mut y], &|i| normal_pair(at(9, ids[i], 4)));
+    check("ids", [&x, &y], &|i| normal_pair(at(9, ids[i], 4)));
     fill_normal_pairs(9, Streams { id: 77, streams: &streams }, &mut x, &mut y);
-    check("streams", [&mut x, &mut y], &|i| normal_pair(at(9, 77, streams[i])));
+    check("streams", [&x, &y], &|i| normal_pair(at(9, 77, streams[i])));
     fill_normal_pairs(9, Consecutive { first: 1 << 40, stream: 2 }, &mut x, &mut y);
-    check("consecutive", [&mut x, &mut y], &|i| normal_pair(at(9, (1 << 40) + i as u64, 2)));
+    check("consecutive", [&x, &y], &|i| normal_pair(at(9, (1 << 40) + i as u64, 2)));
 }
 
 #[test]

@@ -31,9 +31,10 @@ pub(super) struct Dyadic<T> {
     roots: Vec<f64>,
 }
 
-/// 2^k.
+/// 2^k for k < 1024, without the conversion of an integer, which is slow.
+#[inline(always)]
 fn power(k: u32) -> f64 {
-    (1_u64 << k) as f64
+    f64::from_bits(u64::from(k + 1023) << 52)
 }
 
 impl<T: Real> Dyadic<T> {
@@ -59,14 +60,22 @@ impl<T: Real> Dyadic<T> {
                         "it must be at least {smallest:e} on this span, whose times are {spacing:e} apart in {}",
                         T::NAME
                     );
-                    return Err(Error::invalid("the resolution of a Brownian tree", format!("{resolution:e}"), needed));
+                    return Err(Error::invalid(
+                        "the resolution of a Brownian tree",
+                        format!("{resolution:e}"),
+                        needed,
+                    ));
                 }
                 depth
             }
             Some(resolution) => {
                 let needed =
                     "it must be positive: the shortest interval to be asked, well below the smallest step";
-                return Err(Error::invalid("the resolution of a Brownian tree", format!("{resolution:e}"), needed));
+                return Err(Error::invalid(
+                    "the resolution of a Brownian tree",
+                    format!("{resolution:e}"),
+                    needed,
+                ));
             }
         } as u32;
         let root = |level| (length / power(level)).sqrt();

@@ -28,7 +28,7 @@ use crate::num::{Kernel, Real, dispatch};
 pub struct FixedGrid<T> {
     seed: u64,
     grid: Grid,
-    /// What a time may be off a grid point.
+    /// What a time may be off a grid point, if no cell is shorter than four times that.
     rounding: f64,
     streams: Streams,
     /// Where the last interval ended.
@@ -58,7 +58,7 @@ impl<T: Real> FixedGrid<T> {
             let needed = format!("times of type {} are {spacing:e} apart on this span: take fewer", T::NAME);
             return Err(Error::invalid("the number of cells of a Brownian grid", cells, needed));
         }
-        Self::of(seed, span, Grid::Equal { start, end, cell, cells }, components, paths)
+        Self::of(seed, span, Grid::Equal { start, end, cell, root: cell.sqrt(), cells }, components, paths)
     }
 
     /// A grid of increasing times, two at least.
@@ -83,7 +83,10 @@ impl<T: Real> FixedGrid<T> {
     fn of(seed: u64, span: [T; 2], grid: Grid, components: usize, paths: usize) -> Result<Self> {
         let streams = Streams::new(components, paths, Domain::Grid)?;
         let largest = span[0].abs().f64().max(span[1].abs().f64());
-        let rounding = (grid.cells() + 16) as f64 * T::EPSILON.f64() * largest;
+        let mut rounding = (grid.cells() + 16) as f64 * T::EPSILON.f64() * largest;
+        if let Grid::Equal { cell, .. } = grid {
+            rounding = rounding.min(0.25 * cell);
+        }
         let (drawn, sum) = (Drawn::default(), [vec![], vec![]]);
         Ok(Self { seed, grid, rounding, streams, end: 0, drawn, sum, span })
     }
@@ -114,14 +117,21 @@ impl<T: Real> FixedGrid<T> {
     /// Whether a time is grid point j.
     #[inline(always)]
     fn is(&self, t: f64, j: usize) -> bool {
-        (t - self.grid.time(j)).abs() <= self.rounding.min(0.25 * self.grid.shortest_beside(j))
+        match &self.grid {
+            Grid::Equal { start, cell, .. } => (t - (start + number(j) * cell)).abs() <= self.rounding,
+            Grid::Listed(times) => {
+                let before = if j > 0 { times[j] - times[j - 1] } else { f64::INFINITY };
+                let after = times.get(j + 1).map_or(f64::INFINITY, |next| next - times[j]);
+                (t - times[j]).abs() <= self.rounding.min(0.25 * before.min(after))
+            }
+        }
     }
 
-    /// The grid point at a time; those at and beside `guess` are tried first.
+    /// The grid point at a time; two guesses are tried first.
     #[inline(always)]
-    fn point(&self, t: T, guess: usize) -> Result<usize> {
+    fn point(&self, t: T, guesses: [usize; 2]) -> Result<usize> {
         let time = t.f64();
-        for j in [guess, guess + 1] {
+        for j in guesses {
             if j <= self.grid.cells() && self.is(time, j) {
                 return Ok(j);
             }
@@ -151,8 +161,14 @@ impl<T: Real> FixedGrid<T> {
 /// Grid points.
 #[derive(Clone, Debug)]
 enum Grid {
-    Equal { start: f64, end: f64, cell: f64, cells: usize },
+    Equal { start: f64, end: f64, cell: f64, root: f64, cells: usize },
     Listed(Vec<f64>),
+}
+
+/// A number of a grid point; the signed conversion is one instruction.
+#[inline(always)]
+fn number(j: usize) -> f64 {
+    j as i64 as f64
 }
 
 impl Grid {
@@ -168,7 +184,7 @@ impl Grid {
     fn time(&self, j: usize) -> f64 {
         match self {
             Self::Equal { end, cells, .. } if j == *cells => *end,
-            Self::Equal { start, cell, .. } => start + j as f64 * cell,
+            Self::Equal { start, cell, .. } => start + number(j) * cell,
             Self::Listed(times) => times[j],
         }
     }
@@ -182,15 +198,12 @@ impl Grid {
         }
     }
 
+    /// √ of the length of cell j.
     #[inline(always)]
-    fn shortest_beside(&self, j: usize) -> f64 {
+    fn root(&self, j: usize) -> f64 {
         match self {
-            Self::Equal { cell, .. } => *cell,
-            Self::Listed(times) => {
-                let before = if j > 0 { times[j] - times[j - 1] } else { f64::INFINITY };
-                let after = if j + 1 < times.len() { times[j + 1] - times[j] } else { f64::INFINITY };
-                before.min(after)
-            }
+            Self::Equal { root, .. } => *root,
+            Self::Listed(_) => self.length(j).sqrt(),
         }
     }
 
@@ -285,8 +298,9 @@ impl<T: Real> Kernel for Write<'_, T> {
                 *out = T::of(self.scale * x);
             }
         } else {
-            for (out, &x) in self.out.iter_mut().zip(self.x.iter().step_by(self.stride)) {
-                *out = T::of(self.scale * x);
+            // Not `step_by`, whose length is a division.
+            for (i, out) in self.out.iter_mut().enumerate() {
+                *out = T::of(self.scale * self.x[i * self.stride]);
             }
         }
     }
@@ -333,7 +347,7 @@ impl<T: Real> Brownian<T> for FixedGrid<T> {
         self.streams.levy()
     }
     fn prepare(&mut self, span: [T; 2]) -> Result<()> {
-        span.iter().try_for_each(|&t| self.point(t, 0).map(|_| ()))
+        span.iter().try_for_each(|&t| self.point(t, [0, self.cells()]).map(|_| ()))
     }
     /// Whole cells, where h has room for one.
     fn snap(&self, t: T, h: T) -> T {
@@ -358,8 +372,8 @@ impl<T: Real> Brownian<T> for FixedGrid<T> {
     #[inline]
     fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()> {
         self.streams.check(w, area)?;
-        let start = self.point(from, self.end)?;
-        let end = self.point(to, start)?;
+        let start = self.point(from, [self.end, 0])?;
+        let end = self.point(to, [start + 1, start.wrapping_sub(1)])?;
         self.end = end;
         let (low, high, sign) = if start <= end { (start, end, 1.0) } else { (end, start, -1.0) };
         if high == low + 1 {
@@ -393,7 +407,7 @@ impl<T: Real> FixedGrid<T> {
 
     #[inline(always)]
     fn cell(&mut self, j: usize, sign: f64, w: &mut [T], area: &mut [T]) {
-        let root = self.grid.length(j).sqrt();
+        let root = self.grid.root(j);
         let (which, at) = self.drawn(j);
         let (stride, pairs) = (self.drawn.count, &self.drawn.pairs);
         write(sign * root, &pairs[which][at..], stride, w);
@@ -414,7 +428,7 @@ impl<T: Real> FixedGrid<T> {
             let (which, at) = self.drawn(j);
             let total = joined + length;
             let shares = with_area.then(|| [joined / total, length / total]);
-            let scales = WithArea::whole(length.sqrt(), [1.0, 1.0]);
+            let scales = WithArea::whole(self.grid.root(j), [1.0, 1.0]);
             let (stride, pairs) = (self.drawn.count, &self.drawn.pairs);
             let cell = [&pairs[which][at..], &pairs[1][at..]];
             dispatch(Join { sum: &mut self.sum, cell, stride, scales, shares });

@@ -355,14 +355,20 @@ fn half(slot: &Slot, turn: usize) -> &[f64] {
 }
 
 impl Normals<'_> {
+    /// The pair of new node `i` for one of few streams.
+    #[inline(always)]
+    fn drawn(&self, i: usize, stream: usize) -> [f64; 2] {
+        let at = stream * self.ids.len() + i;
+        [self.pairs[0][at], self.pairs[1][at]]
+    }
+
     /// The pairs of new node `i` for a block of streams.
     #[inline(always)]
     fn block(&self, i: usize, from: usize, x: &mut [[f64; BLOCK]; 2], n: usize) {
         let [first, second] = x;
         if self.streams.len() < MANY {
             for s in 0..n {
-                let at = (from + s) * self.ids.len() + i;
-                (first[s], second[s]) = (self.pairs[0][at], self.pairs[1][at]);
+                [first[s], second[s]] = self.drawn(i, from + s);
             }
         } else {
             let streams = random::Streams { id: self.ids[i], streams: &self.streams[from..from + n] };
@@ -398,6 +404,15 @@ fn fill_halves<B: Bridge>(
     let n = normals.streams.len();
     let (left, right) = halves.split_at_mut(2 * n);
     let ([left0, left1], [right0, right1]) = (two(left, n), two(right, n));
+    if n < MANY {
+        for i in 0..n {
+            let x = normals.drawn(fresh, i);
+            let [l, r] = B::split([whole[i], whole[n + i]], root, x);
+            [left0[i], left1[i]] = l;
+            [right0[i], right1[i]] = r;
+        }
+        return;
+    }
     let mut x = [[0.0; BLOCK]; 2];
     let mut from = 0;
     while from < n {

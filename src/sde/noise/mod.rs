@@ -12,7 +12,7 @@
 //! components of any of them.
 //!
 //! A number's address is (seed, use and id, path, component): the seed is the key of
-//! [`philox`](crate::num::random::philox), and of its counter the use of the number (a tree's or a
+//! [`philox`](crate::num::random::philox()), and of its counter the use of the number (a tree's or a
 //! grid's, with areas or without) takes the highest byte, the id of the node or cell the other seven,
 //! path and component a word each. So no two uses share a number, and path i is the same in any batch.
 //!

@@ -63,6 +63,8 @@ impl Streams {
     /// Lists the counters, if the numbers of paths and components fit into theirs.
     fn counted(mut self) -> Result<Self> {
         const WORDS: u128 = 1 << 32;
+        /// Streams whose counters take a terabyte.
+        const MOST: u128 = 1 << 37;
         if self.components as u128 > WORDS {
             let needed = "a component's number is a word of the counter: there are at most 2³²";
             return Err(Error::invalid(
@@ -75,6 +77,11 @@ impl Streams {
             let given = format!("{} and {} more", self.first_path, self.paths);
             let needed = "a path's number is a word of the counter: give the ensembles other seeds";
             return Err(Error::invalid("the first path of a Brownian motion", given, needed));
+        }
+        if self.components as u128 * self.paths as u128 > MOST {
+            let given = format!("{} × {}", self.components, self.paths);
+            let needed = "their numbers would not fit into memory: solve the ensemble in parts (paths_from)";
+            return Err(Error::invalid("components × paths of a Brownian motion", given, needed));
         }
         self.counters = self.list();
         Ok(self)
@@ -129,7 +136,17 @@ impl Streams {
     }
 
     /// Checks what a query is to write.
+    #[inline(always)]
     pub(super) fn check<T>(&self, w: &[T], area: &[T]) -> Result<()> {
+        // The common case without a call.
+        if w.len() == self.components * self.paths && area.is_empty() {
+            return Ok(());
+        }
+        self.check_both(w, area)
+    }
+
+    #[inline(never)]
+    fn check_both<T>(&self, w: &[T], area: &[T]) -> Result<()> {
         let numbers = self.components * self.paths;
         Error::check_len("w", w.len(), numbers, "components × paths")?;
         if area.is_empty() {

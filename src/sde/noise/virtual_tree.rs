@@ -25,7 +25,7 @@ use crate::num::{Kernel, Real, dispatch};
 /// use odeon::sde::noise::{Brownian, VirtualTree};
 ///
 /// let mut noise = VirtualTree::new(7, [0.0, 1.0], 1, 1, 1e-4)?;
-/// let (mut whole, mut parts) = ([0.0], [0.0; 2]);
+/// let (mut whole, mut parts) = ([0.0_f64], [0.0; 2]);
 /// noise.increment(0.0, 1.0, &mut whole, &mut [])?;
 /// noise.increment(0.25, 1.0, &mut parts[1..], &mut [])?;
 /// noise.increment(0.0, 0.25, &mut parts[..1], &mut [])?;
@@ -121,10 +121,10 @@ impl<T: Real> Brownian<T> for VirtualTree<T> {
 struct Step {
     /// √ of the length of the node that is split.
     root: f64,
-    /// The half that is split next.
-    turn: usize,
-    /// Whether the other half belongs to the interval.
-    take: bool,
+    /// Bits set where the right half is split next.
+    turn: u64,
+    /// Bits set where the other half belongs to the interval.
+    take: u64,
     /// Shares of the other half and of what was joined before, from left to right.
     shares: [f64; 2],
 }
@@ -145,6 +145,18 @@ struct Plan {
     last: [[f64; 2]; 2],
 }
 
+/// All bits or none.
+#[inline(always)]
+fn bits(set: bool) -> u64 {
+    0_u64.wrapping_sub(u64::from(set))
+}
+
+/// `a` where the bits are set, else `b`: never a branch, which nobody could predict.
+#[inline(always)]
+fn pick(set: u64, a: f64, b: f64) -> f64 {
+    f64::from_bits((a.to_bits() & set) | (b.to_bits() & !set))
+}
+
 /// Shares of a part of `new` cells that is joined on the left (end 0) or right (1) of `old` ones.
 #[inline(always)]
 pub(super) fn shares(end: usize, new: f64, old: f64) -> [f64; 2] {
@@ -163,24 +175,26 @@ impl Plan {
         self.whole = cut.whole;
         for level in 0..cut.common {
             self.ids.push(streams.id(cut.node(0, level)));
-            let (root, turn) = (dyadic.root(level), cut.turn(0, level));
-            self.steps.push(Step { root, turn, take: false, shares: [0.0; 2] });
+            let (root, turn) = (dyadic.root(level), bits(cut.turn(0, level) == 1));
+            self.steps.push(Step { root, turn, take: 0, shares: [0.0; 2] });
         }
         self.stops = [self.steps.len(); 3];
         if !cut.whole {
             self.ids.push(streams.id(cut.node(0, cut.common)));
             self.fork = dyadic.root(cut.common);
+            let with_area = streams.levy() == Levy::SpaceTime;
             let mut joined = 0.0;
             for end in 0..2 {
                 for level in cut.common + 1..cut.last[end] {
                     self.ids.push(streams.id(cut.node(end, level)));
-                    let (root, turn) = (dyadic.root(level), cut.turn(end, level));
-                    let take = turn == end;
+                    let (root, half) = (dyadic.root(level), cut.turn(end, level));
+                    let take = half == end;
                     let new = if take { cut.cells(level + 1) } else { 0.0 };
-                    // Nothing to join yet and nothing to take: any shares of nothing.
-                    let shares = if take || joined > 0.0 { shares(end, new, joined) } else { [0.5; 2] };
+                    // Increments need no shares, nor does nothing that is joined to nothing.
+                    let needed = with_area && (take || joined > 0.0);
+                    let shares = if needed { shares(end, new, joined) } else { [0.5; 2] };
                     joined += new;
-                    self.steps.push(Step { root, turn, take, shares });
+                    self.steps.push(Step { root, turn: bits(half == 1), take: bits(take), shares });
                 }
                 let new = cut.cells(cut.last[end]);
                 self.last[end] = shares(end, new, joined);
@@ -307,11 +321,9 @@ fn evaluate<const N: usize, B: Bridge, D: Draw<N>>(plan: &Plan, _: B, draw: &D, 
             draw.draw(k, &mut x);
             split::<N, B>(&mut node, &mut other, step.root, step.turn, &x, n);
             if N == 1 {
-                // One stream: a select is cheaper than a branch that nobody can predict.
-                let [a, b] = [other[0][0], other[1][0]];
-                other = [[if step.take { a } else { 0.0 }; N], [if step.take { b } else { 0.0 }; N]];
+                other = other.map(|x| x.map(|x| pick(step.take, x, 0.0)));
                 join::<N, B>(&mut sum, &other, end, step.shares, n);
-            } else if step.take {
+            } else if step.take != 0 {
                 join::<N, B>(&mut sum, &other, end, step.shares, n);
             }
         }
@@ -327,15 +339,16 @@ fn split<const N: usize, B: Bridge>(
     node: &mut Block<N>,
     other: &mut Block<N>,
     root: f64,
-    turn: usize,
+    turn: u64,
     x: &Block<N>,
     n: usize,
 ) {
     for i in 0..n {
         let [left, right] = B::split([node[0][i], node[1][i]], root, [x[0][i], x[1][i]]);
-        let (on, off) = if turn == 0 { (left, right) } else { (right, left) };
-        [node[0][i], node[1][i]] = on;
-        [other[0][i], other[1][i]] = off;
+        for k in 0..2 {
+            node[k][i] = pick(turn, right[k], left[k]);
+            other[k][i] = pick(turn, left[k], right[k]);
+        }
     }
 }
 
