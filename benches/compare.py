@@ -52,6 +52,13 @@ ROWS = [
     *(Row("robertson-gradient", "", "sundials", f"cvodes-{how}") for how in ("forward", "adjoint")),
     *(Row("brusselator", "", "sundials", f"cvode-{solver}") for solver in ("klu", "kluamd")),
     Row("brusselator", "", "scipy", "bdf"),
+    *(Row("gbm-euler", "", peer, t) for peer, t in (("torchsde", ""), ("diffrax_sde", "tree"), ("diffrax_sde", "unsafe"))),
+    *(Row("gbm-adaptive", v, peer, t) for v in ("sosri", "spark") for peer, t in (("torchsde", "srk"), ("diffrax_sde", "spark"))),
+    Row("nsde-forward", "", "torchsde", ""),
+    Row("nsde-forward", "", "diffrax_sde", "tree"),
+    *(Row("nsde-gradient", "", "torchsde", t) for t in ("direct", "adjoint")),
+    *(Row("nsde-gradient", "", "diffrax_sde", t) for t in ("tree", "unsafe")),
+    Row("brownian-queries", "", "diffrax_sde", ""),
     # PyAMG's largest hierarchies take ten seconds; its fastest there is Ruge-Stueben.
     *(Row(p, "amg", "pyamg", t) for p in POISSON for t in (("rs", "rs-cg") if "128" in p else ("rs", "rs-cg", "sa", "sa-cg"))),
     *(Row(p, "geometric", "pyamg", "rs") for p in POISSON),
@@ -64,6 +71,7 @@ def figure(title, asked, workload, variant, peers=("diffrax", "torchdiffeq")):
 
 
 DIFFRAX, TORCH = ("diffrax",), ("torchdiffeq",)
+STOCHASTIC = ("torchsde", "diffrax_sde")
 FIGURES = [
     figure("W1 Lorenz, one trajectory, Tsit5 1e-8", 0.15, "lorenz-single", "", DIFFRAX),
     figure("W1 ensemble of 10 000, own steps each", 0.04, "lorenz-ensemble", "own", DIFFRAX),
@@ -75,6 +83,10 @@ FIGURES = [
     figure("W4 Robertson, one solve", 0.5, "robertson", "", ("sundials",)),
     figure("W4 Robertson, gradient", 0.7, "robertson-gradient", "", ("sundials",)),
     figure("W4 Brusselator 35 x 35 x 2", 0.6, "brusselator", "", ("sundials",)),
+    figure("W5 GBM, 1000 paths, 100 Euler steps", 0.3, "gbm-euler", "", STOCHASTIC),
+    figure("W5 GBM, adaptive 1e-3", 0.15, "gbm-adaptive", "sosri", STOCHASTIC),
+    figure("W5 neural SDE, gradient", 0.35, "nsde-gradient", "", STOCHASTIC),
+    figure("W5 Brownian tree, 10 000 queries", 0.1, "brownian-queries", "", STOCHASTIC),
     *(figure(f"W6 {p}, algebraic multigrid", 0.5, p, "amg", ("pyamg",)) for p in POISSON),
     *(figure(f"W6 {p}, geometric multigrid", 0.15, p, "geometric", ("pyamg",)) for p in POISSON),
     *(figure(f"W6 {p}, plain CG", 0.5, p, "cg", ("scipy",)) for p in POISSON),

@@ -1,4 +1,4 @@
-//! Workloads W1–W4 and W6, ours: the problems, data and tolerances of `benches/peers`, timed.
+//! Workloads W1–W6, ours: the problems, data and tolerances of `benches/peers`, timed.
 //!
 //!     cargo bench --bench workloads -- [NAME …] [--variant V] [--json] [--threads N] [--repeats R]
 //!     cargo bench --bench workloads -- mlp-gradient --variant 1e-5 --budget-mib 64
@@ -11,6 +11,8 @@
 //! gradients, `grad_rel_err` (relative, 2-norm) with `peak_bytes` (most memory allocated during the first call, set-up
 //! included). One process times one call at a time; everything but the ensemble runs on one thread.
 
+#[path = "workloads/gbm.rs"]
+mod gbm;
 #[path = "workloads/heap.rs"]
 mod heap;
 #[path = "workloads/lorenz.rs"]
@@ -35,7 +37,7 @@ type Failure = Box<dyn std::error::Error>;
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
 
-/// Times workloads W1–W4 and W6.
+/// Times workloads W1–W6.
 #[derive(Parser)]
 struct Arguments {
     /// Workloads; all without.
@@ -118,6 +120,13 @@ const WORKLOADS: &[Workload] = &[
         run: |_, _, clock| stiff::robertson_gradient(clock),
     },
     Workload { name: "brusselator", variants: &[""], run: |_, _, clock| stiff::brusselator(clock) },
+    Workload { name: "gbm-euler", variants: &[""], run: |_, _, clock| gbm::euler(clock) },
+    Workload {
+        name: "gbm-adaptive",
+        variants: &["sosri", "spark"],
+        run: |v, _, clock| gbm::adaptive(v, clock),
+    },
+    Workload { name: "brownian-queries", variants: &[""], run: |_, _, clock| gbm::queries(clock) },
     Workload {
         name: "poisson-2d-512",
         variants: POISSON,

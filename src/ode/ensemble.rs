@@ -62,6 +62,28 @@ impl<T: Real> Part<T> {
 }
 
 impl<T: Real> Part<T> {
+    /// Enters the columns of a solution that they share the steps of, the first of them trajectory `first`.
+    pub fn enter_batch(
+        &mut self,
+        first: usize,
+        solution: &Solution<T>,
+        outcome: Result<(), Partial<T>>,
+        save: &Save<T>,
+    ) {
+        let (dim, batch) = (solution.dim, solution.batch);
+        if batch == 1 {
+            return self.enter((0, first), solution, outcome, save);
+        }
+        let length = self.y.len() / self.stats.len();
+        for (time, block) in solution.y.chunks_exact(dim * batch).enumerate() {
+            for (slot, y) in block.chunks_exact(dim).enumerate() {
+                self.y[slot * length + time * dim..][..dim].copy_from_slice(y);
+            }
+        }
+        let s = &solution.stats;
+        self.stats.fill(TrajectoryStatistics { nfe: s.nfe, accepted: s.accepted, rejected: s.rejected });
+    }
+
     /// Enters trajectory `i` in `slot`: its saved states (none for an end it did not reach), counts
     /// and failure.
     pub fn enter(

@@ -23,6 +23,7 @@ pub mod tableaux;
 pub mod tableaux_rosenbrock;
 pub mod trees;
 
+pub(crate) use ensemble::Part;
 pub use ensemble::{Ensemble, TrajectoryStatistics, solve_ensemble};
 pub use explicit::ExplicitStepper;
 pub use implicit::{Configured, ImplicitOptions, LinearChoice, NewtonOptions};

@@ -6,7 +6,9 @@ use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::integrate::{Options, Partial, Problem, Save};
 use odeon::num::Scalar as Number;
 use odeon::sde::noise::{FixedGrid, IntervalTree, Levy, VirtualTree};
-use odeon::sde::{Additive, Commutative, Constant, Diagonal, General, Sde, check_class, solve, tableaux};
+use odeon::sde::{
+    Additive, Commutative, Constant, Diagonal, General, Sde, check_class, solve, solve_paths, tableaux,
+};
 
 const THETA: [f64; 4] = [1.1, 0.8, 0.7, 0.6];
 
@@ -127,7 +129,7 @@ fn broken_promises_of_a_class_are_found() {
     let at = |theta| odeon::dynamics::Point { t: 0.3, y: &[0.4, -0.3], theta };
     assert!(check_class(&Diagonal(Generic(Own)), at(&[0.7, 0.5]), 1e-9).is_ok());
     let crossed = check_class(&Diagonal(Generic(super::problems::Other)), at(&[0.7, 0.5]), 1e-9);
-    assert!(crossed.unwrap_err().to_string().contains("entry 0 of G depends on component 1"));
+    assert!(crossed.unwrap_err().to_string().contains("entry 1 of G depends on component 0"));
     let additive = check_class(&Additive(Diagonal(Generic(Own))), at(&[0.7, 0.5]), 1e-9);
     assert!(additive.is_err());
     let commute = Commutative(vec![Generic(super::problems::Turn(0)), Generic(super::problems::Turn(1))]);
@@ -135,4 +137,29 @@ fn broken_promises_of_a_class_are_found() {
     let shear = Commutative(vec![Generic(Shear(0)), Generic(Shear(1))]);
     let message = check_class(&shear, at(&[0.7, 0.5]), 1e-9).unwrap_err().to_string();
     assert!(message.contains("columns 1 and 0 do not commute"), "{message}");
+}
+
+#[test]
+fn a_path_that_leaves_does_not_take_the_others_along() {
+    let sde = Sde::ito(Generic(Blow), Diagonal(Generic(Blow)));
+    let noise = |paths: std::ops::Range<usize>| {
+        FixedGrid::new(1, [0.0, 1.0], 64, 1, paths.len())?.paths_from(paths.start)
+    };
+    let y0 = [0.1, 0.3, 500.0, 0.2, -0.1, 0.25];
+    let p = Problem { y0: &y0, span: [0.0, 1.0], theta: &[1.0, 0.1] };
+    let options = Options::fixed(1.0 / 64.0).save_at([0.5, 1.0]);
+    let run = |block| solve_paths(&sde, &tableaux::EulerMaruyama, noise, &p, &options, block).unwrap();
+    let [alone, blocks] = [1, 4].map(run);
+    assert_eq!(blocks.failures.len(), 1);
+    let (path, error) = &blocks.failures[0];
+    let message = error.to_string();
+    assert!(*path == 2 && message.contains("component 0"), "{path}: {message}");
+    for i in [0, 1, 3, 4, 5] {
+        assert_eq!(blocks.trajectory(i), alone.trajectory(i));
+        assert!(blocks.trajectory(i).iter().all(|y| y.is_finite()));
+    }
+    // The columns of a block are placed by trajectory.
+    let apart =
+        solve_paths(&sde, &tableaux::EulerMaruyama, noise, &Problem { y0: &[0.1, 0.3], ..p }, &options, 2);
+    assert_eq!(apart.unwrap().y, alone.y[..4]);
 }

@@ -5,6 +5,7 @@ use super::problems::{Drift, Visit, crossed, still, with};
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::generic::Generic;
 use odeon::integrate::{ErrorEstimate, Options, Problem, Save, Solution, Stiffness};
+use odeon::num::ErrorNorm;
 use odeon::regularise::Global;
 use odeon::sde::noise::{Brownian, FixedGrid, IntervalTree, Levy};
 use odeon::sde::srk::{SrkStepper, StochasticTableau};
@@ -32,6 +33,13 @@ enum Penalties {
     Both,
 }
 
+/// The penalties, the error in a norm without max(|y0|, |y1|), whose kinks differences would straddle.
+fn heuristics() -> (Global<f64, ErrorEstimate<f64>>, Global<f64, Stiffness<f64>>) {
+    let norm = Some(ErrorNorm::new(0.0, 0.1));
+    let error = ErrorEstimate { squared: true, norm, ..Default::default() };
+    (Global::sum(error), Global::sum(Stiffness { squared: true, ..Default::default() }))
+}
+
 struct Gradient<'a> {
     method: &'a StochasticTableau,
     options: Options<f64>,
@@ -53,8 +61,7 @@ impl Gradient<'_> {
         let made = || SrkStepper::new(sde, self.method, source()).unwrap();
         let mut adjoint = DiscreteAdjoint::new(made(), self.memory);
         let problem = Problem { y0: &START, span: [0.0, 1.0], theta };
-        let mut error = Global::sum(ErrorEstimate { squared: true, ..Default::default() });
-        let mut stiffness = Global::sum(Stiffness { squared: true, ..Default::default() });
+        let (mut error, mut stiffness) = heuristics();
         let weights = match self.penalties {
             Penalties::None => vec![],
             Penalties::Both => vec![0.3, 0.02],
@@ -147,7 +154,7 @@ fn adaptive_steps_and_penalties() {
 fn thinned_checkpoints_give_the_same_gradient() {
     let method = tableaux::by_name("SOSRI").unwrap();
     let options = Options::fixed(1.0 / 64.0).save(inside());
-    for bytes in [5_000, 8_000, 100_000] {
+    for bytes in [24_500, 30_000, 200_000] {
         let (penalties, memory) = (Penalties::None, Memory::Bytes(bytes));
         let mut check = Gradient { method, options: options.clone(), penalties, memory, grid: false };
         let off = with(NoiseClass::Diagonal, Calculus::Ito, &mut check);

@@ -28,8 +28,8 @@ field!(Drift, 2, |t, y, p, dy| {
     dy[1] = p[1] * y[0].cos() - S::of(0.5) * y[1] * t;
 });
 field!(Own, 2, |t, y, p, dy| {
-    dy[0] = p[0] * (S::one() + S::of(0.4) * y[0].sin() + S::of(0.3) * t);
-    dy[1] = p[1] * (S::one() + S::of(0.5) * y[1].cos());
+    dy[0] = p[0] * (S::one() + S::of(0.9) * (S::of(1.5) * y[0]).sin() + S::of(0.3) * t);
+    dy[1] = p[1] * (S::one() + S::of(0.9) * (S::of(1.5) * y[1]).cos());
 });
 field!(Other, 2, |_t, y, p, dy| {
     dy[0] = p[0] * (S::one() + S::of(0.5) * y[1].sin());
@@ -109,9 +109,9 @@ pub fn with<V: Visit>(class: NoiseClass, calculus: Calculus, visit: &mut V) -> V
         visit.visit(&sde, &theta)
     }
     match class {
-        NoiseClass::Additive => made(calculus, Additive(Diagonal(Generic(Timed))), &[0.7, 0.5], visit),
+        NoiseClass::Additive => made(calculus, Additive(Diagonal(Generic(Timed))), &[1.8, 1.5], visit),
         NoiseClass::Scalar => made(calculus, Scalar(Generic(Together)), &[0.7, 0.5], visit),
-        NoiseClass::Diagonal => made(calculus, Diagonal(Generic(Own)), &[0.7, 0.6], visit),
+        NoiseClass::Diagonal => made(calculus, Diagonal(Generic(Own)), &[0.8, 0.7], visit),
         NoiseClass::Commutative => {
             made(calculus, Commutative(vec![Generic(Turn(0)), Generic(Turn(1))]), &[0.7, 0.6], visit)
         }

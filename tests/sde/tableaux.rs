@@ -125,7 +125,9 @@ fn conditions_of_strong_order_one_and_a_half_hold() {
         let Some(conditions) = family(t) else { continue };
         seen += 1;
         let (which, off) = worst(conditions(&Table::of(t)));
-        assert!(off.abs() < 3e-14, "{}: {which} is off by {off:e}", t.name);
+        // The stability-optimised ones were published with sixteen decimals.
+        let bound = if t.name.starts_with("SOS") { 2e-13 } else { 1e-15 };
+        assert!(off.abs() < bound, "{}: {which} is off by {off:e}", t.name);
     }
     assert_eq!(seen, 10);
 }

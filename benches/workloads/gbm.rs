@@ -1,0 +1,110 @@
+//! W5: geometric Brownian motion dX = ½X dt + ½X dW, 1000 paths from 1 on [0, 1], f64; and 10⁴ random queries of a
+//! Brownian tree. The error is the root mean square of X(1) − exp((½ − ⅛) + ½W(1)) on the same paths.
+
+use crate::Failure;
+use crate::measure::{Clock, Facts};
+use odeon::dynamics::generic::{Generic, VectorField};
+use odeon::integrate::{Options, Problem, Solution};
+use odeon::num::Scalar;
+use odeon::sde::noise::{Brownian, FixedGrid, IntervalTree, Levy, VirtualTree};
+use odeon::sde::srk::StochasticRk;
+use odeon::sde::{Diagonal, Sde, solve, tableaux};
+
+const PATHS: usize = 1000;
+const STEPS: usize = 100;
+const MU: f64 = 0.5;
+const SIGMA: f64 = 0.5;
+const SEED: u64 = 5;
+const QUERIES: usize = 10_000;
+/// The tree's resolution, that of the peer's.
+const RESOLUTION: f64 = 1.0 / 8192.0;
+
+/// p₀ y.
+struct Linear;
+
+impl VectorField for Linear {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn num_params(&self) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn eval<S: Scalar>(&self, _: S, y: &[S], p: &[S], dy: &mut [S]) {
+        dy[0] = p[0] * y[0];
+    }
+}
+
+/// One solve on a fresh source.
+fn run(
+    method: &impl StochasticRk,
+    noise: Result<impl Brownian<f64>, odeon::Error>,
+    theta: &[f64],
+    options: &Options<f64>,
+    ito: bool,
+) -> Result<Solution<f64>, Failure> {
+    let (f, g) = (Generic(Linear), Diagonal(Generic(Linear)));
+    let sde = if ito { Sde::ito(f, g) } else { Sde::stratonovich(f, g) };
+    let y0 = [1.0; PATHS];
+    let problem = Problem { y0: &y0, span: [0.0, 1.0], theta };
+    Ok(solve(&sde, method, noise?, &problem, options)?)
+}
+
+/// Times `solve` and compares its end with the exact one on the paths of `noise`.
+fn timed(
+    clock: &Clock,
+    mut noise: impl Brownian<f64>,
+    solve: impl Fn() -> Result<Solution<f64>, Failure>,
+) -> Result<(Vec<f64>, Facts), Failure> {
+    let times = clock.time(|| solve().map(drop))?;
+    let solution = solve()?;
+    let mut w = vec![0.0; PATHS];
+    noise.prepare([0.0, 1.0])?;
+    noise.increment(0.0, 1.0, &mut w, &mut [])?;
+    let exact = |w: f64| (SIGMA.mul_add(w, MU - 0.5 * SIGMA * SIGMA)).exp();
+    let squares = solution.last().iter().zip(&w).map(|(x, &w)| (x - exact(w)).powi(2));
+    let err_rel = Some((squares.sum::<f64>() / PATHS as f64).sqrt());
+    Ok((times, Facts { err_rel, ..Facts::of(&solution.stats) }))
+}
+
+/// A hundred steps of Euler–Maruyama.
+pub fn euler(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
+    let noise = || FixedGrid::new(SEED, [0.0, 1.0], STEPS, 1, PATHS);
+    let options = Options::fixed(1.0 / STEPS as f64);
+    timed(clock, noise()?, || run(&tableaux::EulerMaruyama, noise(), &[MU, SIGMA], &options, true))
+}
+
+/// Adaptive steps at 1e-3, all paths on one.
+pub fn adaptive(variant: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
+    let noise = || Ok(IntervalTree::new(SEED, [0.0, 1.0], 1, PATHS)?.levy(Levy::SpaceTime));
+    let options = Options::tol(1e-3, 1e-3);
+    match variant {
+        "spark" => {
+            let theta = [MU - 0.5 * SIGMA * SIGMA, SIGMA];
+            timed(clock, noise()?, || run(&tableaux::Spark, noise(), &theta, &options, false))
+        }
+        _ => timed(clock, noise()?, || run(&tableaux::SOSRI_EMBEDDED, noise(), &[MU, SIGMA], &options, true)),
+    }
+}
+
+/// W(t) at random times, one path.
+pub fn queries(clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
+    let mut tree = VirtualTree::new(SEED, [0.0, 1.0], 1, 1, RESOLUTION)?;
+    Brownian::<f64>::prepare(&mut tree, [0.0, 1.0])?;
+    // A fixed shuffle of the unit interval: multiples of the golden ratio.
+    let times: Vec<f64> = (1..=QUERIES).map(|i| (i as f64 * 0.618_033_988_749_894_9).fract()).collect();
+    let times: Vec<f64> = times.into_iter().map(|t| t.max(RESOLUTION)).collect();
+    let mut sum = 0.0;
+    let seconds = clock.time(|| {
+        let mut w = [0.0];
+        for &t in &times {
+            tree.increment(0.0, t, &mut w, &mut [])?;
+            sum += w[0];
+        }
+        Ok(())
+    })?;
+    if !sum.is_finite() {
+        return Err("a value of the tree is not finite".into());
+    }
+    Ok((seconds, Facts::default()))
+}
