@@ -6,7 +6,7 @@ mod gradients;
 
 use gradients::saves;
 use odeon::dynamics::compose::WithMass;
-use odeon::dynamics::gallery::{Lorenz, Robertson, VanDerPol};
+use odeon::dynamics::gallery::{Arenstorf, Brusselator, Lorenz, Robertson, VanDerPol};
 use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::dynamics::{Dynamics, Mass, Point, Tangent};
 use odeon::error::Failure;
@@ -71,6 +71,10 @@ fn robertson_goes_implicit_once_and_stays() -> Result<(), Failed> {
         assert!(s.stats.nfe < 2_000, "{}", s.stats.nfe);
         assert!(s.stats.implicit.jacobians > 0 && s.stats.implicit.failures == 0);
     }
+    // y₂ is 10⁻⁵ of the others: unscaled its stiffness is not seen, for 8800 steps.
+    let tight = Options::tol(1e-8, Atol::PerRow(vec![1e-10, 1e-14, 1e-10]));
+    let [explicit, _] = solve(&Generic(Robertson), &AutoTsit5, &problem, &tight)?.stats.taken_by;
+    assert!(explicit < 100, "{explicit}");
     // Tsit5 alone is not at t = 1000 after five hundred times the evaluations.
     let options = Options { max_nfe: 1_000_000, max_steps: usize::MAX, ..options };
     let partial = solve(&Generic(Robertson), &Tsit5, &problem, &options).expect_err("too stiff");
@@ -98,6 +102,18 @@ fn van_der_pol_switches_twice_a_jump() -> Result<(), Failed> {
                 assert!((s.last()[0] - 1.706167732170483).abs() < 1e3 * tol);
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn steps_limited_by_accuracy_are_not_stiff() -> Result<()> {
+    for tol in [1e-3, 1e-6, 1e-8] {
+        let options = Options::tol(tol, tol);
+        let problem = Problem { y0: &Brusselator::Y0, span: [0.0, 40.0], theta: &Brusselator::THETA };
+        assert_eq!(solve(&Generic(Brusselator), &AutoTsit5, &problem, &options)?.stats.switches, 0, "{tol}");
+        let problem = Problem { y0: &Arenstorf::Y0, span: [0.0, 34.0], theta: &Arenstorf::THETA };
+        assert_eq!(solve(&Generic(Arenstorf), &AutoTsit5, &problem, &options)?.stats.switches, 0, "{tol}");
     }
     Ok(())
 }
