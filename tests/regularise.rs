@@ -160,6 +160,7 @@ fn penalties() -> Vec<(&'static str, Box<dyn Penalty<f64>>)> {
         ("S²", global(squared_stiffness(), sum, size)),
         ("S max", global(kind(StiffnessKind::ElementwiseMax), sum, size)),
         ("hS", global(kind(StiffnessKind::StepTimesRms), sum, one)),
+        ("hS scaled", global(kind(StiffnessKind::StepTimesScaled), sum, one)),
         ("kinetic", global(KineticEnergy, sum, size)),
         ("log E", global(StepCount::new(Surrogate::LogError), sum, one)),
         ("steps", global(StepCount::new(Surrogate::PredictedSteps), sum, one)),

@@ -203,6 +203,9 @@ pub enum StiffnessKind {
     ElementwiseMax,
     /// |h|·S, dimensionless.
     StepTimesRms,
+    /// |h|·S with S² = ‖Δk‖²/(‖Δg‖² + ε²) in the controller's scaled norm ([`ErrorNorm`]): sees stiff components
+    /// that are many orders smaller than the smooth ones.
+    StepTimesScaled,
 }
 
 /// The stiffness estimate S ≈ |λ_max| of the Jacobian from two stages at the same abscissa.
@@ -214,7 +217,7 @@ pub struct Stiffness<T> {
     pub kind: StiffnessKind,
     /// Whether to return S² instead of S.
     pub squared: bool,
-    /// Smoothing ε, in the units of the state.
+    /// Smoothing ε, in the units of the state (of its scale, in the scaled norm).
     pub epsilon: T,
     /// Divide S by the method's stability size, as the published code does.
     pub relative: bool,
@@ -233,7 +236,7 @@ impl<T: Real> Stiffness<T> {
         if self.relative {
             factor /= T::of(size);
         }
-        if self.kind == StiffnessKind::StepTimesRms {
+        if matches!(self.kind, StiffnessKind::StepTimesRms | StiffnessKind::StepTimesScaled) {
             factor *= step.h.abs();
         }
         factor
@@ -245,10 +248,14 @@ impl<T: Real> Stiffness<T> {
         (0..dk.len()).map(|i| (i, quotient(i))).fold((0, T::zero()), |a, b| if b.1 > a.1 { b } else { a })
     }
 
-    /// ‖Δg‖² + ε², never 0.
-    fn denominator(&self, dg: &[T]) -> T {
+    /// ‖Δk‖², and ‖Δg‖² + ε², never 0.
+    fn squares(&self, step: &StepView<'_, T>, dk: &[T], dg: &[T]) -> (T, T) {
+        let square = |x: &[T]| match self.kind {
+            StiffnessKind::StepTimesScaled => step.norm.mean_square(x, step.y0, step.y1, step.dim),
+            _ => rms(x).powi(2),
+        };
         let eps = self.epsilon;
-        eps.mul_add(eps, rms(dg).powi(2)).max(T::MIN_POSITIVE)
+        (square(dk), eps.mul_add(eps, square(dg)).max(T::MIN_POSITIVE))
     }
 }
 
@@ -266,7 +273,10 @@ impl<T: Real> Heuristic<T> for Stiffness<T> {
         let factor = self.factor(step, forms.stability_size);
         let square = match self.kind {
             StiffnessKind::ElementwiseMax => self.worst(dk, dg).1.powi(2),
-            _ => rms(dk).powi(2) / self.denominator(dg),
+            _ => {
+                let (num, den) = self.squares(step, dk, dg);
+                num / den
+            }
         } * factor
             * factor;
         if self.squared { square } else { smooth_root(square, self.epsilon) }
@@ -297,11 +307,17 @@ impl<T: Real> Heuristic<T> for Stiffness<T> {
                     dg[i] = (q_bar * q / below).copysign(-q_bar * g);
                 }
             } else {
-                let (num, den) = (rms(dk).powi(2), self.denominator(dg));
-                let square_bar =
-                    to_square(num / den * factor) * factor * T::of(2.0) / (T::of(n as f64) * den);
-                dk.iter_mut().for_each(|x| *x *= square_bar);
-                dg.iter_mut().for_each(|x| *x *= -square_bar * num / den);
+                let (num, den) = self.squares(step, dk, dg);
+                let num_bar = to_square(num / den * factor) * factor / den;
+                let den_bar = -num_bar * num / den;
+                for (x, seed) in [(&mut *dk, num_bar), (&mut *dg, den_bar)] {
+                    if self.kind == StiffnessKind::StepTimesScaled {
+                        let (y, y_bar) = ([step.y0, step.y1], [&mut *bar.y0, &mut *bar.y1]);
+                        step.norm.mean_square_pullback(x, y, seed, y_bar, step.dim);
+                    } else {
+                        x.iter_mut().for_each(|x| *x *= T::of(2.0 / n as f64) * seed);
+                    }
+                }
             }
             step.estimates.stiffness_pullback(step, dk, dg, bar);
         }

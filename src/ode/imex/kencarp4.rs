@@ -1,6 +1,9 @@
 //! ARK4(3)6L[2]SA.
 //!
-//! Kennedy & Carpenter, Appl. Numer. Math. 44 (2003) 139–181, with its dense output of order 3.
+//! Kennedy & Carpenter, Appl. Numer. Math. 44 (2003) 139–181. The dense output of order 3 is ours, the only
+//! one that is bounded on stiff components and of order 3 there too
+//! ([`stiff_slopes`](crate::ode::sdirk::SdirkTableau::stiff_slopes)); theirs, of order 2 there, errs by up to
+//! 0.16 h³φ‴/6.
 
 use crate::ode::sdirk::row;
 use crate::ode::sdirk::{SdirkMethod, SdirkTableau};
@@ -75,10 +78,10 @@ static ERROR: [f64; 6] = [
 /// Coefficients of ϑ¹…ϑ^3 in b_i(ϑ).
 #[rustfmt::skip]
 static WEIGHTS: [Row; 6] = [
-    row(&[0.961753400252887, -1.7641875401903802, 0.9603504350991645]),
+    row(&[0.7225634345872354, -1.0022391252335519, 0.4375919858079878]),
     row(&[0.0, 0.0, 0.0]),
-    row(&[0.787405595186356, -0.7745046691555105, 0.17385801449315527]),
-    row(&[-2.7454419208663343, 9.640235844412924, -6.214228628237255]),
-    row(&[3.7035172806122283, -12.544886411271, 8.566128599663765]),
-    row(&[-1.707234355185137, 5.443342776203966, -3.486108421018829]),
+    row(&[0.9699987448805054, -1.356161849481829, 0.5729220451253247]),
+    row(&[-1.1421254587835479, 4.532812405647823, -2.7101216515549402]),
+    row(&[0.4232338544689009, -2.095423156391722, 1.3969487709278143]),
+    row(&[0.026329424846906157, -0.07898827454071879, 0.3026588496938127]),
 ];

@@ -3,6 +3,13 @@
 //! Kværnø, BIT 44 (2004) 489–502, section 3 (γ = 0.26; published to 17 digits). The dense output of
 //! order 4 is ours: bounded on stiff components, ending with the slope f(t + h, y⁺), and with the least
 //! residuals of the conditions of order 5 among those.
+//!
+//! Limit. Inside a step the stiff components are good to order 2 only, with an error of up to
+//! 0.046 h³φ‴/6 ([`stiff_slopes`](super::SdirkTableau::stiff_slopes)): on these seven stages the condition of
+//! order 3 contradicts those of order 4 and boundedness. (The cubic Hermite polynomial of other codes has
+//! 0.050, and no bound.) At rtol 10⁻⁷ the ends of steps miss the tolerance by 4 (Robertson) and 6 (van der
+//! Pol, μ = 10³), states saved inside steps by up to 359 and 741. Where those matter make the times
+//! `tstops`, or take [`KenCarp4`](crate::ode::imex::KenCarp4), whose dense output is good to order 3 there.
 
 use super::row;
 use crate::ode::sdirk::{SdirkMethod, SdirkTableau};

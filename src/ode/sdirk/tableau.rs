@@ -91,6 +91,18 @@ impl SdirkTableau {
         v
     }
 
+    /// The limit of the stage derivatives k_i for y' = λ(y − φ) + φ', φ = t^q, hλ → −∞, h = 1: those whose
+    /// stages are exact, Y_i = c_i^q. A dense output is of order p on stiff components when
+    /// Σ b_i(ϑ) k_i = ϑ^q for q ≤ p; with stages of order 2, as here, that is a condition from q = 3 on.
+    pub fn stiff_slopes(&self, q: i32) -> Vec<f64> {
+        let mut k = vec![f64::from(u8::from(q == 1))];
+        for (row, c) in self.a.iter().zip(self.c.iter()).skip(1) {
+            let sum: f64 = row.iter().zip(&k).map(|(a, k)| a * k).sum();
+            k.push((c.powi(q) - sum) / self.gamma);
+        }
+        k
+    }
+
     /// Elementary weights of the method for trees up to `order` (of two colours when additive).
     pub fn elementary_weights(&self, order: usize) -> ElementaryWeights {
         let implicit: Vec<Vec<f64>> = (0..self.stages()).map(|i| self.full_row(i)).collect();

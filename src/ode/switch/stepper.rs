@@ -28,7 +28,8 @@ pub struct AutoStepper<'a, T: Real, D: Dynamics<T>> {
     ratio: T,
     /// Largest |h| to start with after a switch.
     largest_start: Option<T>,
-    stiffness: Stiffness<T>,
+    /// What reads explicit steps, and implicit ones.
+    stiffness: [Stiffness<T>; 2],
     probe: Probe<T>,
     scratch: Vec<T>,
 }
@@ -63,13 +64,13 @@ impl<'a, T: Real, D: Dynamics<T>> AutoStepper<'a, T, D> {
             h: T::zero(),
             ratio: T::NAN,
             largest_start: None,
-            // No smoothing: the state's differences may be of any size.
-            stiffness: Stiffness {
-                kind: StiffnessKind::StepTimesRms,
+            // No smoothing: the differences may be of any size. The probe's vectors are no states: no scale.
+            stiffness: [StiffnessKind::StepTimesScaled, StiffnessKind::StepTimesRms].map(|kind| Stiffness {
+                kind,
                 squared: false,
                 epsilon: T::zero(),
                 relative: true,
-            },
+            }),
             probe: Probe::new(n, size),
             scratch: vec![T::zero(); 2 * n],
             explicit,
@@ -84,12 +85,12 @@ impl<'a, T: Real, D: Dynamics<T>> AutoStepper<'a, T, D> {
         let (error, iterations) = (T::zero(), Iterations::default());
         let info = StepInfo { t, h, t1: t + h, to_stop, from_stop, error, iterations, member };
         self.ratio = match active {
-            Member::First => stiffness.value(&view(explicit, 0, &info, [y, y1], norm), scratch),
+            Member::First => stiffness[0].value(&view(explicit, 0, &info, [y, y1], norm), scratch),
             Member::Second => {
                 let (v, product) = probe.vectors();
                 implicit.jacobian_product(v, product);
                 let step = StepView { estimates: probe, ..view(implicit, 0, &info, [y, y1], norm) };
-                let ratio = stiffness.value(&step, scratch);
+                let ratio = stiffness[1].value(&step, scratch);
                 probe.turn();
                 ratio
             }
