@@ -145,7 +145,7 @@ fn a_path_that_leaves_does_not_take_the_others_along() {
     let noise = |paths: std::ops::Range<usize>| {
         FixedGrid::new(1, [0.0, 1.0], 64, 1, paths.len())?.paths_from(paths.start)
     };
-    let y0 = [0.1, 0.3, 500.0, 0.2, -0.1, 0.25];
+    let y0 = [0.1_f64, 0.3, 500.0, 0.2, -0.1, 0.25];
     let p = Problem { y0: &y0, span: [0.0, 1.0], theta: &[1.0, 0.1] };
     let options = Options::fixed(1.0 / 64.0).save_at([0.5, 1.0]);
     let run = |block| solve_paths(&sde, &tableaux::EulerMaruyama, noise, &p, &options, block).unwrap();
@@ -156,7 +156,7 @@ fn a_path_that_leaves_does_not_take_the_others_along() {
     assert!(*path == 2 && message.contains("component 0"), "{path}: {message}");
     for i in [0, 1, 3, 4, 5] {
         assert_eq!(blocks.trajectory(i), alone.trajectory(i));
-        assert!(blocks.trajectory(i).iter().all(|y| y.is_finite()));
+        assert!(blocks.trajectory(i).iter().all(|y: &f64| y.is_finite()));
     }
     // The columns of a block are placed by trajectory.
     let apart =

@@ -50,8 +50,8 @@ fn no_bias_from_rejections() {
                 Calculus::Stratonovich => Sde::stratonovich(f, g),
             };
             let problem = Problem { y0: &[1.0], span: [0.0, 1.0], theta: &[a, b] };
-            let mut options = Options::tol(5e-3, 5e-3);
-            options.h0 = Some(0.5);
+            let mut options = Options::tol(1e-3, 1e-3);
+            options.h0 = Some(0.25);
             let solution = solve(&sde, method, made(), &problem, &options).unwrap();
             rejected += solution.stats.rejected;
             let mut w = [0.0];
