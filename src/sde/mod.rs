@@ -3,6 +3,7 @@
 
 mod diffusion;
 pub mod noise;
+pub mod problems;
 mod solve;
 pub mod srk;
 mod system;
