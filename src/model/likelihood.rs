@@ -16,7 +16,7 @@ use crate::sde::{Calculus, Diffusion, Shape, System};
 ///
 /// # Errors
 /// Lengths that do not fit, times that do not increase, an equation in Stratonovich's sense with noise that is not
-/// additive, and a G Gᵀ that is not positive definite.
+/// additive, fewer Brownian motions than rows, and a G Gᵀ that is not positive definite.
 pub fn transition_likelihood<T: Real, S: System<T>>(
     system: &S,
     (times, states): (&[T], &[T]),
@@ -29,6 +29,10 @@ pub fn transition_likelihood<T: Real, S: System<T>>(
     if system.calculus() == Calculus::Stratonovich && g.class() != crate::sde::NoiseClass::Additive {
         let needed = "Euler's transitions are those of Itô's integral: convert the equation";
         return Err(Error::invalid("the calculus of the equation", system.calculus(), needed));
+    }
+    if g.components() < dim {
+        let needed = format!("{dim} rows: with fewer Brownian motions the transitions have no density");
+        return Err(Error::invalid("the Brownian motions of the diffusion", g.components(), needed));
     }
     Error::check_len("theta", theta.len(), system.num_params(), "the parameters of drift and diffusion")?;
     Error::check_len("theta_bar", theta_bar.len(), theta.len(), "one for each parameter")?;

@@ -43,7 +43,7 @@ fn ornstein_uhlenbeck_has_its_moments() -> Result<()> {
 fn ornstein_uhlenbeck_follows_its_noise() -> Result<()> {
     type P = OrnsteinUhlenbeck;
     let (theta, paths) = ([3.0, 0.5, 0.6], 4000);
-    let noise = || Ok(IntervalTree::new(5, [0.0, 2.0], 1, paths)?.levy(Levy::SpaceTime));
+    let noise = || Ok::<_, odeon::Error>(IntervalTree::new(5, [0.0, 2.0], 1, paths)?.levy(Levy::SpaceTime));
     let times = |cells: usize| -> Vec<f64> { (1..=cells).map(|i| 2.0 * i as f64 / cells as f64).collect() };
     let end = |cells: usize| -> Result<Vec<f64>> {
         let all = P::path(theta, 2.0, (0.0, &times(cells)), &mut noise()?)?;
