@@ -1,6 +1,21 @@
-//! Models: right-hand sides made of networks.
+//! Models: right-hand sides made of networks, ordinary and stochastic, and the losses that fit the
+//! stochastic ones to samples.
 
+mod diffusion;
+mod elbo;
+mod fit;
+mod latent_sde;
+mod likelihood;
 mod neural;
+mod neural_sde;
 mod second_order;
+mod stable_sde;
 
+pub use diffusion::{NeuralDiffusion, NoiseForm, Range};
+pub use elbo::{Elbo, Series};
+pub use fit::{Mmd, Moments};
+pub use latent_sde::{LatentDiffusion, LatentDrift, LatentNetworks, LatentSde, LatentSystem};
+pub use likelihood::transition_likelihood;
 pub use neural::NeuralOde;
+pub use neural_sde::NeuralSde;
+pub use stable_sde::{StableClass, StableDrift, StableSde, TimeDiffusion};

@@ -110,6 +110,17 @@ impl Network {
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
+    /// Whether a layer takes the time.
+    pub fn takes_time(&self) -> bool {
+        self.steps.iter().any(|s| matches!(&s.op, Op::Dense(dense) if dense.time))
+    }
+    /// Its activations, from input to output.
+    pub fn activations(&self) -> impl Iterator<Item = Activation> + '_ {
+        self.steps.iter().flat_map(|s| {
+            let own = if let Op::Activate(activation) = s.op { Some(activation) } else { None };
+            own.into_iter().chain(s.activation)
+        })
+    }
 
     /// Parameters drawn by `initializer` (normalisations start as the identity); one seed, one
     /// result. See [`init`](super::init).

@@ -4,6 +4,7 @@
 mod diffusion;
 pub mod noise;
 mod paths;
+pub mod problems;
 mod solve;
 pub mod srk;
 mod system;

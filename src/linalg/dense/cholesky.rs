@@ -68,6 +68,12 @@ impl<T: Real> DenseCholesky<T> {
         }
     }
 
+    /// ln det A of the matrix that was factored last.
+    pub fn log_det(&self) -> T {
+        let two = T::of(2.0);
+        (0..self.n).map(|i| two * self.l[i * self.n + i].ln()).sum()
+    }
+
     /// `x` ← A⁻¹ `x`.
     pub fn solve(&self, x: &mut [T]) {
         dispatch(Solve(self.n, &self.l, x));

@@ -1,0 +1,172 @@
+//! The spiral neural SDE: what regularising by the solver's own heuristics does to a stochastic model.
+//!
+//!     cargo run --release --example spiral_nsde
+//!     cargo run --release --example spiral_nsde -- --estimate embedded
+//!     cargo run --release --example spiral_nsde -- --pareto --methods none,error,local
+//!
+//! The experiment of Pal, Ma, Shah & Rackauckas, *Opening the Blackbox* (ICML 2021).
+
+#[path = "../common/mod.rs"]
+mod common;
+mod data;
+mod method;
+#[cfg(feature = "plot")]
+mod pictures;
+mod table;
+mod train;
+
+use clap::Parser;
+use common::{Common, Row, Session};
+use method::{Estimate, Method, Weight};
+use odeon::train::Record;
+use odeon::{Error, Result};
+use std::process::ExitCode;
+use train::{Plan, Task, Trained};
+
+/// The spiral NSDE: plain and regularised neural SDEs, their error, NFE and times.
+///
+/// Data: means and variances of du₁ = (−0.1 u₁³ − 2 u₂³) dt + 0.2 u₁ dW₁, du₂ = (2 u₁³ − 0.1 u₂³) dt + 0.2 u₂ dW₂
+/// from (2, 0) at 30 times in [0, 1]. Model: drift x³ → 50 tanh → 2, diffusion a dense layer, solved by SOSRI
+/// (SOSRI2 for stiffness) with all paths in one batch, trained by AdaBelief on the mean square of the differences
+/// of the means plus that of the variances, through the discrete adjoint. NFE counts the evaluations of the drift
+/// in one prediction of as many paths as an iteration has; the MSE is that of all predictions together. Runs are
+/// trained in parallel; results do not depend on the number of threads, times do.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+
+    /// Comma-separated methods: none, error, local, steps, none-sosri2, stiffness, or all
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "all")]
+    methods: Vec<String>,
+
+    /// Seeds of each method, counted from --seed [default: 3, with --quick 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: Option<u64>,
+
+    /// Optimiser steps of each run [default: 250, with --quick 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    iterations: Option<u64>,
+
+    /// Paths of an iteration and of a prediction
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    paths: u32,
+
+    /// Relative and absolute tolerance
+    #[arg(long, value_name = "TOL", default_value_t = 0.3, allow_negative_numbers = true)]
+    tolerance: f64,
+
+    /// Learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 0.01, allow_negative_numbers = true)]
+    rate: f64,
+
+    /// The error estimate that controls the steps
+    #[arg(long, value_enum, default_value_t = Estimate::Published)]
+    estimate: Estimate,
+
+    /// METHOD=λ or METHOD=FROM:TO: weight of a penalty, annealed exponentially; may be repeated
+    #[arg(long, value_name = "METHOD=λ")]
+    lambda: Vec<Weight>,
+
+    /// Sweep the weights of --methods over the factors 1/30 to 30 and draw MSE against NFE
+    #[arg(long)]
+    pareto: bool,
+
+    /// Threads [0: one for each core]
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    threads: usize,
+}
+
+/// Factors on λ of `--pareto`.
+const SWEEP: [f64; 7] = [1.0 / 30.0, 0.1, 1.0 / 3.0, 1.0, 3.0, 10.0, 30.0];
+
+fn main() -> ExitCode {
+    common::run("spiral_nsde", |a: &Arguments| &a.common, spiral)
+}
+
+fn spiral(arguments: &Arguments, session: &mut Session) -> Result<()> {
+    let quick = session.common.quick;
+    let plan = Plan {
+        iterations: arguments.iterations.unwrap_or(if quick { 10 } else { 250 }),
+        tolerance: arguments.tolerance,
+        rate: arguments.rate,
+        paths: arguments.paths as usize,
+        predictions: if quick { 5 } else { 100 },
+        estimate: arguments.estimate,
+    };
+    let tasks = arguments.tasks(session)?;
+    let model = train::model()?;
+    let paths = if quick { 2_000 } else { 20_000 };
+    session.say(format!("moments of {paths} true paths, then {} trainings …", tasks.len()))?;
+    let truth = data::truth(session.common.seed, paths)?;
+    let runs = train::train_all(&model, &truth, &plan, &tasks, arguments.threads)?;
+    let rows = table::summarise(&runs);
+    session.say(table::table(&rows))?;
+    if let Some(verdict) = table::verdict(&rows) {
+        session.say(verdict)?;
+    }
+    for run in &runs {
+        session.record(Row {
+            method: run.task.method.to_string(),
+            seed: run.task.seed,
+            loss: Some(run.test),
+            nfe: run.nfe.round() as usize,
+            accepted: run.accepted.round() as usize,
+            rejected: run.rejected.round() as usize,
+            train_s: run.train_s,
+            predict_s: run.predict_s,
+        });
+    }
+    curves(&runs, session)?;
+    #[cfg(feature = "plot")]
+    pictures::draw(session, &truth, &runs, &rows)?;
+    Ok(())
+}
+
+impl Arguments {
+    fn methods(&self) -> Result<Vec<Method>> {
+        if self.methods.iter().any(|m| m == "all") {
+            return Ok(Method::ALL.to_vec());
+        }
+        let parse = |m: &String| m.parse().map_err(|reason: String| Error::invalid("--methods", m, reason));
+        self.methods.iter().map(parse).collect()
+    }
+
+    fn tasks(&self, session: &Session) -> Result<Vec<Task>> {
+        let first = session.common.seed;
+        let seeds = self.seeds.unwrap_or(if session.common.quick { 1 } else { 3 });
+        let mut tasks = Vec::new();
+        for method in self.methods()? {
+            let given: Vec<[f64; 2]> =
+                self.lambda.iter().filter(|w| w.method == method).map(|w| w.lambda).collect();
+            let default = [method.default_lambda(self.estimate); 2];
+            let mut lambdas = if given.is_empty() { vec![default] } else { given };
+            if self.pareto && !method.is_plain() {
+                let factors = if session.common.quick { &SWEEP[..2] } else { &SWEEP[..] };
+                let all = factors.iter().flat_map(|f| lambdas.iter().map(move |l| l.map(|l| l * f)));
+                lambdas = all.collect();
+            }
+            for lambda in lambdas {
+                tasks.extend((first..first + seeds).map(|seed| Task { method, lambda, seed }));
+            }
+        }
+        Ok(tasks)
+    }
+}
+
+/// Loss and NFE of every run over the iterations.
+fn curves(runs: &[Trained], session: &mut Session) -> Result<()> {
+    for (name, pick) in [("loss", (|r| r.loss) as fn(&Record) -> f64), ("nfe", |r| r.nfe as f64)] {
+        let columns: Vec<(String, Vec<f64>)> = (runs.iter())
+            .map(|run| {
+                let Task { method, lambda, seed } = run.task;
+                let label = format!("{method} {:e}:{:e} seed {seed}", lambda[0], lambda[1]);
+                (label, run.records.iter().map(pick).collect())
+            })
+            .collect();
+        let columns: Vec<(&str, &[f64])> = columns.iter().map(|(l, c)| (&l[..], &c[..])).collect();
+        session.curves(name, &columns)?;
+    }
+    Ok(())
+}
