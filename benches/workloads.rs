@@ -1,4 +1,4 @@
-//! Workloads W1–W4 and W6, ours: the problems, data and tolerances of `benches/peers`, timed.
+//! Workloads W1–W6, ours: the problems, data and tolerances of `benches/peers`, timed.
 //!
 //!     cargo bench --bench workloads -- [NAME …] [--variant V] [--json] [--threads N] [--repeats R]
 //!     cargo bench --bench workloads -- mlp-gradient --variant 1e-5 --budget-mib 64
@@ -19,6 +19,8 @@ mod lorenz;
 mod measure;
 #[path = "workloads/mlp.rs"]
 mod mlp;
+#[path = "workloads/nsde.rs"]
+mod nsde;
 #[path = "workloads/poisson.rs"]
 mod poisson;
 #[path = "workloads/spiral.rs"]
@@ -35,7 +37,7 @@ type Failure = Box<dyn std::error::Error>;
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
 
-/// Times workloads W1–W4 and W6.
+/// Times workloads W1–W6.
 #[derive(Parser)]
 struct Arguments {
     /// Workloads; all without.
@@ -111,6 +113,8 @@ const WORKLOADS: &[Workload] = &[
         variants: &["1e-5", "1.4e-8"],
         run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
     },
+    Workload { name: "nsde-forward", variants: &[""], run: |_, _, clock| nsde::forward(clock) },
+    Workload { name: "nsde-gradient", variants: &[""], run: |_, _, clock| nsde::gradient(clock) },
     Workload { name: "robertson", variants: &[""], run: |_, _, clock| stiff::robertson(clock) },
     Workload {
         name: "robertson-gradient",

@@ -3,6 +3,7 @@
 
 mod diffusion;
 pub mod noise;
+pub mod reversible;
 mod solve;
 pub mod srk;
 mod system;
@@ -12,5 +13,6 @@ pub use diffusion::{
     Additive, Columns, Commutative, Constant, Crossed, Diagonal, Diffusion, General, NoiseClass, Scalar,
     Shape,
 };
+pub use reversible::ReversibleHeun;
 pub use solve::{SdeMethod, solve};
 pub use system::{Calculus, Sde, System, check_class};
