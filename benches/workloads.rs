@@ -21,6 +21,8 @@ mod lorenz;
 mod measure;
 #[path = "workloads/mlp.rs"]
 mod mlp;
+#[path = "workloads/nsde.rs"]
+mod nsde;
 #[path = "workloads/poisson.rs"]
 mod poisson;
 #[path = "workloads/spiral.rs"]
@@ -113,6 +115,8 @@ const WORKLOADS: &[Workload] = &[
         variants: &["1e-5", "1.4e-8"],
         run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
     },
+    Workload { name: "nsde-forward", variants: &[""], run: |_, _, clock| nsde::forward(clock) },
+    Workload { name: "nsde-gradient", variants: &[""], run: |_, _, clock| nsde::gradient(clock) },
     Workload { name: "robertson", variants: &[""], run: |_, _, clock| stiff::robertson(clock) },
     Workload {
         name: "robertson-gradient",

@@ -1,4 +1,4 @@
-"""Makes the data of workloads W1-W4: initial values, weights, reference solutions and gradients, as .npy files here.
+"""Makes the data of workloads W1-W5: initial values, weights, reference solutions and gradients, as .npy files here.
 
     pip install numpy scipy mpmath gmpy2 && python data/peers/make_refs.py [--out DIR] [--train] [--check DIR]
 
@@ -76,6 +76,15 @@ def mlp_problem():
     blocks = [rng.uniform(-1, 1, shape) / np.sqrt(Mlp.SHAPES[i - i % 2][1]) for i, shape in enumerate(Mlp.SHAPES)]
     flat = np.concatenate([b.astype(np.float32).ravel() for b in blocks])
     return rng.standard_normal((512, 784)).astype(np.float32), flat
+
+
+def nsde_problem():
+    """(y0 (1000, 2), flat weights of drift and diffusion), both 2-64-2; weights uniform in +-1/sqrt(fan in)."""
+    rng = np.random.default_rng(2)
+    block = lambda shape, fan_in: rng.uniform(-1, 1, shape) / np.sqrt(fan_in)
+    layers = [((64, 2), 2), ((64,), 2), ((2, 64), 64), ((2,), 64)]
+    flat = join([block(*layer) for _ in "fg" for layer in layers])
+    return rng.standard_normal((1000, 2)), flat
 
 
 def solve(model, p, y0, times):
@@ -209,6 +218,7 @@ def main():
         [spiral_references(made, truth, flat, w) for w, flat in zip(Spiral.WEIGHTS, (init, trained))]
     )
     mlp_references(made)
+    made["nsde_y0"], made["nsde_params"] = nsde_problem()
     made["robertson_end"], made["robertson_data"], made["robertson_gradient"] = robertson()
     made["brusselator_end"] = brusselator()
     for name, values in made.items():

@@ -22,6 +22,16 @@ pub struct Weighted<'a, T> {
     pub penalty: &'a mut dyn Penalty<T>,
 }
 
+impl<T: Real> Weighted<'_, T> {
+    /// Checks the weight.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.weight.is_finite() && self.weight >= T::zero() {
+            return Ok(());
+        }
+        Err(Error::invalid("a penalty's weight λ", self.weight, "it must be finite and not negative"))
+    }
+}
+
 /// Loss, penalties and their weighted sum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation<T> {
@@ -31,6 +41,18 @@ pub struct Evaluation<T> {
     pub penalties: Vec<T>,
     /// loss + Σ λ R.
     pub total: T,
+}
+
+impl<T: Real> Evaluation<T> {
+    /// Of a loss and what the penalties have seen.
+    pub(super) fn new(loss: T, penalties: &[Weighted<'_, T>]) -> Result<Self> {
+        if !loss.is_finite() {
+            return Err(Error::NonFiniteInput { what: "the loss", index: 0, value: loss.f64() });
+        }
+        let values: Vec<T> = penalties.iter().map(|p| p.penalty.value()).collect();
+        let total = penalties.iter().zip(&values).fold(loss, |sum, (p, r)| p.weight.mul_add(*r, sum));
+        Ok(Self { loss, penalties: values, total })
+    }
 }
 
 /// What a reverse cost.
@@ -153,13 +175,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         Error::check_finite("y0", problem.y0)?;
         Error::check_finite("theta", problem.theta)?;
         for p in penalties.iter_mut() {
-            if !(p.weight.is_finite() && p.weight >= T::zero()) {
-                return Err(Error::invalid(
-                    "a penalty's weight λ",
-                    p.weight,
-                    "it must be finite and not negative",
-                ));
-            }
+            p.check()?;
             p.penalty.start();
         }
         let inside = matches!(options.save, crate::integrate::Save::At(_));
@@ -386,13 +402,9 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         self.forward(problem, options, penalties)?;
         let mut y_bar = vec![T::zero(); self.drive.solution.y.len()];
         let loss = loss(&self.drive.solution, &mut y_bar)?;
-        if !loss.is_finite() {
-            return Err(Error::NonFiniteInput { what: "the loss", index: 0, value: loss.f64() });
-        }
-        let values: Vec<T> = penalties.iter().map(|p| p.penalty.value()).collect();
-        let total = penalties.iter().zip(&values).fold(loss, |sum, (p, r)| p.weight.mul_add(*r, sum));
+        let evaluation = Evaluation::new(loss, penalties)?;
         self.reverse(&y_bar, &[], penalties)?;
-        Ok(Evaluation { loss, penalties: values, total })
+        Ok(evaluation)
     }
 }
 

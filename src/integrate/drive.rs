@@ -98,6 +98,11 @@ impl<T: Real> Drive<T> {
         (self.y.len() + self.y1.len() + self.work.len()) * size_of::<T>()
     }
 
+    /// The state that the last run reached.
+    pub(crate) fn reached_state(&self) -> &[T] {
+        &self.y
+    }
+
     /// Integrates from `y0` over `span`; the result, complete or partial, is in `self.solution`.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod drive;
 mod heuristic;
 mod initial;
 mod options;
+mod reversible;
 mod solution;
 mod step;
 
@@ -21,6 +22,7 @@ pub(crate) use heuristic::error_square;
 pub use heuristic::{ErrorEstimate, Heuristic, LinearIterations, NewtonIterations, Stiffness, StiffnessKind};
 pub use initial::initial_step;
 pub use options::{BelowResolution, Options, Problem, Save};
+pub use reversible::Reversible;
 pub(crate) use solution::polynomial;
 pub use solution::{ImplicitWork, Iterations, Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub use step::{

@@ -208,6 +208,16 @@ impl<T: Real> Solution<T> {
         &self.y[self.y.len().saturating_sub(n)..]
     }
 
+    /// Keeps the first `columns` columns of every saved state.
+    pub(crate) fn keep_columns(&mut self, columns: usize) {
+        let (n, kept) = (self.dim * self.batch, self.dim * columns);
+        for i in 0..self.t.len() {
+            self.y.copy_within(i * n..i * n + kept, i * kept);
+        }
+        self.y.truncate(self.t.len() * kept);
+        self.batch = columns;
+    }
+
     /// y(t) of a solution saved densely.
     ///
     /// # Errors

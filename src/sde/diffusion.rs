@@ -122,6 +122,32 @@ pub trait Diffusion<T: Real>: Sync {
         scratch: &mut Self::Scratch,
     ) -> T;
 
+    /// Numbers that [`eval_taped`](Self::eval_taped) keeps for `batch` paths.
+    fn tape_len(&self, batch: usize) -> usize {
+        let _ = batch;
+        0
+    }
+
+    /// [`eval`](Self::eval), the same bits, that also writes `tape` (of [`tape_len`](Self::tape_len) numbers).
+    fn eval_taped(&self, at: Point<'_, T>, g: &mut [T], tape: &mut [T], scratch: &mut Self::Scratch) {
+        let _ = tape;
+        self.eval(at, g, scratch);
+    }
+
+    /// [`vjp`](Self::vjp), the same bits, where `(g, tape)` is what [`eval_taped`](Self::eval_taped) gave here.
+    fn vjp_taped(
+        &self,
+        at: Point<'_, T>,
+        (g, tape): (&[T], &[T]),
+        g_bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) -> T {
+        let _ = (g, tape);
+        self.vjp(at, g_bar, y_bar, theta_bar, scratch)
+    }
+
     /// `g_dot` ← the derivative of G along `dot`.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, g_dot: &mut [T], scratch: &mut Self::Scratch);
 
@@ -184,6 +210,24 @@ macro_rules! from_dynamics {
                 scratch: &mut D::Scratch,
             ) -> T {
                 self.0.vjp(at, g_bar, y_bar, theta_bar, scratch)
+            }
+            fn tape_len(&self, batch: usize) -> usize {
+                self.0.tape_len(batch)
+            }
+            #[inline(always)]
+            fn eval_taped(&self, at: Point<'_, T>, g: &mut [T], tape: &mut [T], scratch: &mut D::Scratch) {
+                self.0.eval_taped(at, g, tape, scratch);
+            }
+            fn vjp_taped(
+                &self,
+                at: Point<'_, T>,
+                taped: (&[T], &[T]),
+                g_bar: &[T],
+                y_bar: &mut [T],
+                theta_bar: &mut [T],
+                scratch: &mut D::Scratch,
+            ) -> T {
+                self.0.vjp_taped(at, taped, g_bar, y_bar, theta_bar, scratch)
             }
             fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, g_dot: &mut [T], scratch: &mut D::Scratch) {
                 self.0.jvp(at, dot, g_dot, scratch);
@@ -400,6 +444,24 @@ impl<T: Real, G: Diffusion<T>> Diffusion<T> for Additive<G> {
         scratch: &mut G::Scratch,
     ) -> T {
         self.0.vjp(at, g_bar, y_bar, theta_bar, scratch)
+    }
+    fn tape_len(&self, batch: usize) -> usize {
+        self.0.tape_len(batch)
+    }
+    #[inline(always)]
+    fn eval_taped(&self, at: Point<'_, T>, g: &mut [T], tape: &mut [T], scratch: &mut G::Scratch) {
+        self.0.eval_taped(at, g, tape, scratch);
+    }
+    fn vjp_taped(
+        &self,
+        at: Point<'_, T>,
+        taped: (&[T], &[T]),
+        g_bar: &[T],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        scratch: &mut G::Scratch,
+    ) -> T {
+        self.0.vjp_taped(at, taped, g_bar, y_bar, theta_bar, scratch)
     }
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, g_dot: &mut [T], scratch: &mut G::Scratch) {
         self.0.jvp(at, dot, g_dot, scratch);

@@ -5,6 +5,7 @@ mod diffusion;
 pub mod noise;
 mod paths;
 pub mod problems;
+pub mod reversible;
 mod solve;
 pub mod srk;
 mod system;
@@ -15,5 +16,6 @@ pub use diffusion::{
     Shape,
 };
 pub use paths::solve_paths;
+pub use reversible::ReversibleHeun;
 pub use solve::{SdeMethod, solve};
 pub use system::{Calculus, Sde, System, check_class};

@@ -111,6 +111,12 @@ impl Form {
         self.noise.iter().any(|(i, _)| *i == j)
     }
 
+    /// All weights times −1.
+    pub fn negated(&self) -> Self {
+        let minus = |w: &Vec<f64>| w.iter().map(|w| -w).collect();
+        Self { drift: minus(&self.drift), noise: self.noise.iter().map(|(j, w)| (*j, minus(w))).collect() }
+    }
+
     /// This form minus another.
     pub fn minus(&self, other: &Self) -> Self {
         let drift: Vec<f64> = self.drift.iter().zip(&other.drift).map(|(a, b)| a - b).collect();
@@ -143,15 +149,24 @@ impl Form {
         layout: &Layout,
         (bars, touched): (&mut [T], &mut [bool]),
     ) {
+        self.send(out_bar, h, values, layout, bars);
+        for (j, touched) in touched[..layout.stages].iter_mut().enumerate() {
+            *touched |= self.takes_drift(j);
+        }
+        for (j, _) in &self.noise {
+            let first = layout.stages + j * layout.blocks();
+            touched[first..first + layout.blocks()].fill(true);
+        }
+    }
+
+    /// [`pullback`](Self::pullback) that marks nothing.
+    pub fn send<T: Real>(&self, out_bar: &[T], h: T, values: &[T], layout: &Layout, bars: &mut [T]) {
         for (j, &w) in self.drift.iter().enumerate().filter(|(_, w)| **w != 0.0) {
             accumulate(&mut bars[layout.drift(j)], h, &[w], out_bar);
-            touched[j] = true;
         }
         for (j, weights) in &self.noise {
             let g_bar = &mut bars[layout.diffusion(*j)];
             Mixed::of(weights, values, layout).each(ProductReverse { out_bar, g_bar, layout });
-            let first = layout.stages + j * layout.blocks();
-            touched[first..first + layout.blocks()].fill(true);
         }
     }
 }

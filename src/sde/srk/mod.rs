@@ -18,10 +18,13 @@
 //! (the chord alone has order ½).
 
 mod estimates;
-mod form;
+pub(crate) mod form;
 mod pullback;
 mod step;
 mod tableau;
 
+pub(super) use pullback::bridge;
+pub(super) use step::Scratch;
 pub use step::SrkStepper;
+pub(crate) use step::{check_components, draw_variate};
 pub use tableau::{Couple, Rows, StochasticRk, StochasticTableau, Strength, Variate};

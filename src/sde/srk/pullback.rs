@@ -10,6 +10,7 @@ use super::step::SrkStepper;
 use crate::dynamics::{Dynamics, Point};
 use crate::integrate::{Backward, Reverse, StepInfo};
 use crate::num::Real;
+use crate::sde::noise::Brownian;
 use crate::sde::{Diffusion, System};
 
 impl<T: Real, S: System<T>> Reverse<T> for SrkStepper<'_, T, S> {
@@ -176,13 +177,24 @@ impl<T: Real, S: System<T>> SrkStepper<'_, T, S> {
             return;
         }
         let xi = &mut self.values[self.layout.variate(self.layout.variates - 1)];
-        if self.noise.increment(t, theta.mul_add(h, t), xi, &mut []).is_err() {
-            // A fixed grid knows nothing inside its cells: the chord.
-            xi.fill(T::zero());
-            return;
-        }
-        for (xi, w) in xi.iter_mut().zip(&self.motion.w) {
-            *xi = (-theta).mul_add(*w, *xi);
-        }
+        bridge(&mut *self.noise, (t, h), theta, &self.motion.w, xi);
+    }
+}
+
+/// `xi` ← W(t + ϑh) − W(t) − ϑΔW, where `w` is ΔW; 0 (the chord) where the source knows nothing inside the
+/// step, as a fixed grid inside its cells.
+pub(in crate::sde) fn bridge<T: Real>(
+    noise: &mut (dyn Brownian<T> + '_),
+    (t, h): (T, T),
+    theta: T,
+    w: &[T],
+    xi: &mut [T],
+) {
+    if noise.increment(t, theta.mul_add(h, t), xi, &mut []).is_err() {
+        xi.fill(T::zero());
+        return;
+    }
+    for (xi, w) in xi.iter_mut().zip(w) {
+        *xi = (-theta).mul_add(*w, *xi);
     }
 }

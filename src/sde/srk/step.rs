@@ -37,7 +37,7 @@ pub struct SrkStepper<'a, T: Real, S: System<T>> {
 }
 
 /// Memory of drift and diffusion.
-pub(super) type Scratch<T, S> = (
+pub(in crate::sde) type Scratch<T, S> = (
     <<S as System<T>>::Drift as Dynamics<T>>::Scratch,
     <<S as System<T>>::Diffusion as Diffusion<T>>::Scratch,
 );
@@ -211,10 +211,16 @@ impl<'a, T: Real, S: System<T>> SrkStepper<'a, T, S> {
         for (variate, xi) in
             self.plan.variates.iter().zip(self.values[first..].chunks_exact_mut(self.layout.motions().max(1)))
         {
-            dispatch(Draw { variate: *variate, h, w, area, xi });
+            draw_variate(*variate, h, [w, area], xi);
         }
         Ok(())
     }
+}
+
+/// `xi` ← ξ from ΔW and H over a step of size h.
+#[inline(always)]
+pub(crate) fn draw_variate<T: Real>(variate: Variate, h: T, [w, area]: [&[T]; 2], xi: &mut [T]) {
+    dispatch(Draw { variate, h, w, area, xi });
 }
 
 /// ξ from ΔW and H.
@@ -267,15 +273,22 @@ fn check<T: Real, S: System<T>>(
     system.validate()?;
     let g = system.diffusion();
     table.accepts(g.class(), system.calculus())?;
-    if noise.components() != g.components() {
-        let needed = format!("the diffusion has {} Brownian motions", g.components());
-        return Err(Error::invalid("the components of the noise", noise.components(), needed));
-    }
+    check_components(system, noise)?;
     if table.needs_area() && noise.levy() < Levy::SpaceTime {
         let needed = format!("{} needs the space–time Lévy area: make the source with it", table.name);
         return Err(Error::invalid("the noise source", "one of increments only", needed));
     }
     Ok(())
+}
+
+/// Checks that the noise has the motions that the equation asks for.
+pub(crate) fn check_components<T: Real, S: System<T>>(system: &S, noise: &impl Brownian<T>) -> Result<()> {
+    let m = system.diffusion().components();
+    if noise.components() == m {
+        return Ok(());
+    }
+    let needed = format!("the diffusion has {m} Brownian motions");
+    Err(Error::invalid("the components of the noise", noise.components(), needed))
 }
 
 impl<T: Real, S: System<T>> Stepper<T> for SrkStepper<'_, T, S> {

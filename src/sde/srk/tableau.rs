@@ -163,19 +163,19 @@ impl StochasticTableau {
     }
 
     /// X_i − y.
-    pub(super) fn drift_argument(&self, i: usize) -> Form {
+    pub(crate) fn drift_argument(&self, i: usize) -> Form {
         let s = self.stages();
         self.form(Self::row(self.a0, i, s), |c| Self::row(c.drift, i, s))
     }
 
     /// Z_i − y.
-    pub(super) fn diffusion_argument(&self, i: usize) -> Form {
+    pub(crate) fn diffusion_argument(&self, i: usize) -> Form {
         let s = self.stages();
         self.form(Self::row(self.a1, i, s), |c| Self::row(c.diffusion, i, s))
     }
 
     /// y₁ − y.
-    pub(super) fn solution(&self) -> Form {
+    pub(crate) fn solution(&self) -> Form {
         let s = self.stages();
         self.form(Self::weights(self.alpha, s), |c| Self::weights(c.solution, s))
     }
