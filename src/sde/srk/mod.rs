@@ -23,5 +23,7 @@ mod pullback;
 mod step;
 mod tableau;
 
+pub(crate) use form::{Layout, product, product_pullback};
 pub use step::SrkStepper;
+pub(crate) use tableau::accepts;
 pub use tableau::{Couple, Rows, StochasticRk, StochasticTableau, Strength, Variate};
