@@ -25,9 +25,10 @@ use crate::dynamics::{Dynamics, Point};
 use crate::error::{Error, Result};
 use crate::integrate::{Solution, StepInfo, end_time};
 use crate::num::{Real, accumulate};
+use crate::sde::check_noise;
 use crate::sde::noise::{Brownian, Levy};
 use crate::sde::srk::form::{Form, Layout};
-use crate::sde::srk::{StochasticRk, StochasticTableau, Variate, check_components, draw_variate};
+use crate::sde::srk::{StochasticRk, StochasticTableau, Variate, draw_variate};
 use crate::sde::{Calculus, Diffusion, System};
 
 /// Gradients of losses on the solution of a Stratonovich equation, by its adjoint equation.
@@ -140,7 +141,6 @@ impl<'a, T: Real, S: System<T>> Backsolve<'a, T, S> {
     /// An Itô equation or method, a noise class that the method does not take, or a source that does not fit.
     pub fn new(system: &'a S, method: &impl StochasticRk, noise: impl Brownian<T> + 'a) -> Result<Self> {
         let table = method.tableau();
-        system.validate()?;
         for (what, calculus) in [("equation", system.calculus()), ("method", table.calculus)] {
             if calculus != Calculus::Stratonovich {
                 let needed = "the adjoint equation is Stratonovich's: convert the equation (Converted), take a \
@@ -150,7 +150,7 @@ impl<'a, T: Real, S: System<T>> Backsolve<'a, T, S> {
         }
         let g = system.diffusion();
         table.accepts(g.class(), system.calculus())?;
-        check_components(system, &noise)?;
+        check_noise(system, &noise)?;
         if table.needs_area() && noise.levy() < Levy::SpaceTime {
             let needed = format!("{} needs the space–time Lévy area: make the source with it", table.name);
             return Err(Error::invalid("the noise source", "one of increments only", needed));
@@ -254,7 +254,8 @@ impl<'a, T: Real, S: System<T>> Backsolve<'a, T, S> {
                 work.form(*system, &lines.drift[i], (h, theta), [y, y_bar], &mut spare);
                 let weight = T::of(lines.solution.form.drift[i]);
                 work.drift(*system, i, (time(lines.c[0][i]), theta), &mut spare);
-                let shares = theta_bar.iter_mut().zip(&spare[..system.drift().num_params()]);
+                let own = system.drift_params();
+                let shares = theta_bar[own.clone()].iter_mut().zip(&spare[own]);
                 shares.for_each(|(bar, share)| *bar -= h * weight * *share);
             }
             if lines.taken[1][i] {
@@ -298,7 +299,7 @@ impl<T: Real, S: System<T>> Work<T, S> {
         [y, y_bar]: [&[T]; 2],
         theta_bar: &mut [T],
     ) {
-        let (n, params) = (self.layout.len(), system.drift().num_params());
+        let (n, params) = (self.layout.len(), system.diffusion_params());
         let [state, bar] = &mut self.point;
         state.copy_from_slice(y);
         line.form.add(state, h, &self.values, &self.layout);
@@ -309,8 +310,8 @@ impl<T: Real, S: System<T>> Work<T, S> {
             let g_bar = self.layout.diffusion(*j);
             self.bars[g_bar.clone()].fill(T::zero());
             minus.send(&self.arguments[1][stage.clone()], h, &self.values, &self.layout, &mut self.bars);
-            let at = Point { t: self.times[*j], y: &self.arguments[0][stage], theta: &theta[params..] };
-            let theta_bar = &mut theta_bar[params..];
+            let at = Point { t: self.times[*j], y: &self.arguments[0][stage], theta: &theta[params.clone()] };
+            let theta_bar = &mut theta_bar[params.clone()];
             system.diffusion().vjp(at, &self.bars[g_bar], bar, theta_bar, &mut self.scratch.1);
         }
     }
@@ -319,10 +320,10 @@ impl<T: Real, S: System<T>> Work<T, S> {
     fn drift(&mut self, system: &S, i: usize, (t, theta): (T, &[T]), share: &mut [T]) {
         let (n, f) = (self.layout.len(), system.drift());
         let [y, bar] = &self.point;
-        let at = Point { t, y, theta: &theta[..f.num_params()] };
+        let at = Point { t, y, theta: &theta[system.drift_params()] };
         f.eval(at, &mut self.values[i * n..(i + 1) * n], &mut self.scratch.0);
         let slope = &mut self.slopes[i * n..(i + 1) * n];
-        let share = &mut share[..f.num_params()];
+        let share = &mut share[system.drift_params()];
         slope.fill(T::zero());
         share.fill(T::zero());
         f.vjp(at, bar, slope, share, &mut self.scratch.0);
@@ -331,7 +332,7 @@ impl<T: Real, S: System<T>> Work<T, S> {
     /// G_i at `point`, which is kept for the products.
     fn diffusion(&mut self, system: &S, i: usize, (t, theta): (T, &[T])) {
         let n = self.layout.len();
-        let at = Point { t, y: &self.point[0], theta: &theta[system.drift().num_params()..] };
+        let at = Point { t, y: &self.point[0], theta: &theta[system.diffusion_params()] };
         let g = &mut self.values[self.layout.diffusion(i)];
         system.diffusion().eval(at, g, &mut self.scratch.1);
         self.times[i] = t;

@@ -151,6 +151,46 @@ pub trait Diffusion<T: Real>: Sync {
     /// `g_dot` ← the derivative of G along `dot`.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, g_dot: &mut [T], scratch: &mut Self::Scratch);
 
+    /// `out` ← Σ_k (∂g_k/∂y) u_k, the sum of the derivatives of the columns of G, each along a direction of its
+    /// own: what Milstein's method and the conversion of calculus need. `u` is laid out as G (where G is
+    /// diagonal, u_k is that multiple of the k-th unit vector), `out` as the state; `work` has the length
+    /// of a state and a G.
+    fn contraction(
+        &self,
+        at: Point<'_, T>,
+        u: &[T],
+        out: &mut [T],
+        work: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) {
+        let (n, d, m) = (at.y.len(), self.dim(), self.components());
+        if self.class() == NoiseClass::Additive {
+            return out.fill(T::zero());
+        }
+        // One column, or row i is g_i alone, of y_i alone: one product serves all.
+        if m == 1 || self.class() == NoiseClass::Diagonal {
+            return self.jvp(at, Tangent { t: T::zero(), y: u, theta: &[] }, out, scratch);
+        }
+        let (direction, rest) = work.split_at_mut(n);
+        let g_dot = &mut rest[..u.len()];
+        out.fill(T::zero());
+        for k in 0..m {
+            match self.shape() {
+                Shape::Matrix => take(u, direction, [d, k, m]),
+                Shape::Diagonal => only(u, direction, [d, k]),
+            }
+            self.jvp(at, Tangent { t: T::zero(), y: direction, theta: &[] }, g_dot, scratch);
+            for (out, g) in out.chunks_mut(d).zip(g_dot.chunks(self.entries())) {
+                match self.shape() {
+                    Shape::Matrix => {
+                        out.iter_mut().zip(&g[k * d..(k + 1) * d]).for_each(|(out, g)| *out += *g);
+                    }
+                    Shape::Diagonal => out[k] += g[k],
+                }
+            }
+        }
+    }
+
     /// Checks what it was built from.
     ///
     /// # Errors
@@ -337,6 +377,24 @@ macro_rules! columns {
                     place(column, g_dot, [dim, k, self.0.len()]);
                 }
             }
+            fn contraction(
+                &self,
+                at: Point<'_, T>,
+                u: &[T],
+                out: &mut [T],
+                work: &mut [T],
+                scratch: &mut Self::Scratch,
+            ) {
+                let (n, dim) = (at.y.len(), Diffusion::<T>::dim(self));
+                let (column, product) = (&mut scratch.column[..n], &mut work[..n]);
+                out.fill(T::zero());
+                for (k, (d, theta)) in each(&self.0, at.theta).enumerate() {
+                    take(u, column, [dim, k, self.0.len()]);
+                    let along = Tangent { t: T::zero(), y: column, theta: &[] };
+                    d.jvp(Point { theta, ..at }, along, product, &mut scratch.each[k]);
+                    out.iter_mut().zip(&*product).for_each(|(out, p)| *out += *p);
+                }
+            }
             fn validate(&self) -> Result<()> {
                 let dim = Diffusion::<T>::dim(self);
                 if self.0.is_empty() {
@@ -373,12 +431,12 @@ columns!(
 /// Scratch of a diffusion made of columns.
 #[derive(Debug)]
 pub struct Columns<T, S> {
-    each: Vec<S>,
-    column: Vec<T>,
+    pub(super) each: Vec<S>,
+    pub(super) column: Vec<T>,
 }
 
 /// The columns with their own parameters.
-fn each<'a, T: Real, D: Dynamics<T>>(
+pub(super) fn each<'a, T: Real, D: Dynamics<T>>(
     columns: &'a [D],
     theta: &'a [T],
 ) -> impl Iterator<Item = (&'a D, &'a [T])> {
@@ -391,14 +449,20 @@ fn each<'a, T: Real, D: Dynamics<T>>(
 }
 
 /// Column k of m into G, path by path.
-fn place<T: Copy>(column: &[T], g: &mut [T], [dim, k, m]: [usize; 3]) {
+pub(super) fn place<T: Copy>(column: &[T], g: &mut [T], [dim, k, m]: [usize; 3]) {
     for (path, g) in column.chunks(dim).zip(g.chunks_mut(dim * m)) {
         g[k * dim..(k + 1) * dim].copy_from_slice(path);
     }
 }
 
+/// Row k of a state, the others zero.
+pub(super) fn only<T: Real>(u: &[T], out: &mut [T], [dim, k]: [usize; 2]) {
+    out.fill(T::zero());
+    out.iter_mut().zip(u).skip(k).step_by(dim).for_each(|(out, u)| *out = *u);
+}
+
 /// Column k of m out of G.
-fn take<T: Copy>(g: &[T], column: &mut [T], [dim, k, m]: [usize; 3]) {
+pub(super) fn take<T: Copy>(g: &[T], column: &mut [T], [dim, k, m]: [usize; 3]) {
     for (path, g) in column.chunks_mut(dim).zip(g.chunks(dim * m)) {
         path.copy_from_slice(&g[k * dim..(k + 1) * dim]);
     }

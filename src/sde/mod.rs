@@ -1,21 +1,31 @@
 //! Stochastic differential equations dX = f dt + G dW on the same loop as ordinary ones: noise as a pure
 //! function ([`noise`]), methods as data ([`tableaux`], [`srk`]), the same options, records and adjoints.
 
+mod bound;
+mod convert;
 mod diffusion;
+mod implicit;
+mod milstein;
 pub mod noise;
 mod paths;
 pub mod problems;
 pub mod reversible;
+mod second_order;
 mod solve;
 pub mod srk;
 mod system;
 pub mod tableaux;
 
+pub use convert::{Converted, ConvertedDrift, ConvertedScratch};
 pub use diffusion::{
     Additive, Columns, Commutative, Constant, Crossed, Diagonal, Diffusion, General, NoiseClass, Scalar,
     Shape,
 };
+pub use implicit::{DriftImplicitEuler, DriftImplicitStepper, DriftImplicitTrapezoid};
+pub use milstein::{DifferencesStepper, Milstein, MilsteinDifferences, MilsteinStepper};
 pub use paths::solve_paths;
 pub use reversible::ReversibleHeun;
+pub use second_order::{ContractionMemory, SecondOrderDiffusion};
 pub use solve::{SdeMethod, solve};
+pub(crate) use system::check_noise;
 pub use system::{Calculus, Sde, System, check_class};

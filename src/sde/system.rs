@@ -1,9 +1,11 @@
 //! A stochastic differential equation: drift, diffusion and the meaning of the integral.
 
 use super::diffusion::{Diffusion, NoiseClass, Shape};
+use super::noise::Brownian;
 use crate::dynamics::{Dynamics, Point, Tangent};
 use crate::error::{Error, Result};
 use crate::num::Real;
+use std::ops::Range;
 
 /// Which stochastic integral is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +26,6 @@ impl std::fmt::Display for Calculus {
 }
 
 /// dX = f(t, X; θ_f) dt + G(t, X; θ_g) dW on `dim × paths` column-major states; θ = (θ_f, θ_g).
-///
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sde<F, G> {
     drift: F,
@@ -65,9 +66,22 @@ pub trait System<T: Real>: Sync {
         self.drift().dim()
     }
 
-    /// Length of θ = (θ_f, θ_g).
+    /// Where θ_f lies in θ: first, where a system does not say otherwise.
+    #[inline(always)]
+    fn drift_params(&self) -> Range<usize> {
+        0..self.drift().num_params()
+    }
+
+    /// Where θ_g lies in θ. The ranges may overlap: a [converted](super::Converted) drift takes all of θ.
+    #[inline(always)]
+    fn diffusion_params(&self) -> Range<usize> {
+        let first = self.drift().num_params();
+        first..first + self.diffusion().num_params()
+    }
+
+    /// Length of θ.
     fn num_params(&self) -> usize {
-        self.drift().num_params() + self.diffusion().num_params()
+        self.drift_params().end.max(self.diffusion_params().end)
     }
 
     /// Checks that the parts fit together.
@@ -111,6 +125,57 @@ impl<T: Real, F: Dynamics<T>, G: Diffusion<T>> System<T> for Sde<F, G> {
     fn calculus(&self) -> Calculus {
         self.calculus
     }
+}
+
+impl<T: Real, S: System<T>> System<T> for &S {
+    type Drift = S::Drift;
+    type Diffusion = S::Diffusion;
+
+    fn drift(&self) -> &S::Drift {
+        (*self).drift()
+    }
+
+    fn diffusion(&self) -> &S::Diffusion {
+        (*self).diffusion()
+    }
+
+    fn calculus(&self) -> Calculus {
+        (*self).calculus()
+    }
+
+    fn drift_params(&self) -> Range<usize> {
+        (*self).drift_params()
+    }
+
+    fn diffusion_params(&self) -> Range<usize> {
+        (*self).diffusion_params()
+    }
+
+    fn validate(&self) -> Result<()> {
+        (*self).validate()
+    }
+}
+
+/// Refuses an equation in Itô's sense against time: its integral looks forward only.
+pub(super) fn check_direction<T: Real, S: System<T>>(system: &S, span: [T; 2]) -> Result<()> {
+    let additive = system.diffusion().class() == NoiseClass::Additive;
+    if span[1] < span[0] && system.calculus() == Calculus::Ito && !additive {
+        let needed =
+            "Itô's integral looks forward only: give the equation in Stratonovich's sense to go back";
+        return Err(Error::invalid("the time span", format!("{} to {}", span[0], span[1]), needed));
+    }
+    Ok(())
+}
+
+/// Checks an equation, and that a source drives as many motions as it has.
+pub(crate) fn check_noise<T: Real, S: System<T>>(system: &S, noise: &impl Brownian<T>) -> Result<()> {
+    system.validate()?;
+    let m = system.diffusion().components();
+    if noise.components() != m {
+        let needed = format!("the diffusion has {m} Brownian motions");
+        return Err(Error::invalid("the components of the noise", noise.components(), needed));
+    }
+    Ok(())
 }
 
 /// Tests the promise of a diffusion's class at (t, y; θ) for one path: that G is constant in y (additive),

@@ -115,14 +115,16 @@ impl<T: Real, S: System<T>> ReversibleHeunStepper<'_, T, S> {
     fn vjp(&mut self, j: usize, (t, hat): (T, &[T]), hat_bar: &mut [T], theta_bar: &mut [T]) {
         let (d, e) = (self.layout.dim, self.entries());
         let (f, g) = (self.system.drift(), self.system.diffusion());
-        let (theta_f, theta_g) = self.theta.split_at(f.num_params());
-        let (bar_f, bar_g) = theta_bar.split_at_mut(f.num_params());
+        let (of_f, of_g) = (self.system.drift_params(), self.system.diffusion_params());
+        let (theta_f, theta_g) = (&self.theta[of_f.clone()], &self.theta[of_g.clone()]);
         let f_bars = self.bars[self.layout.drift(j)].chunks(BLOCK * d);
         let g_bars = self.bars[self.layout.diffusion(j)].chunks(BLOCK * e);
         let states = hat.chunks(BLOCK * d).zip(hat_bar.chunks_mut(BLOCK * d));
         for ((y, y_bar), (f_bar, g_bar)) in states.zip(f_bars.zip(g_bars)) {
-            f.vjp(Point { t, y, theta: theta_f }, f_bar, y_bar, bar_f, &mut self.scratch.0);
-            g.vjp(Point { t, y, theta: theta_g }, g_bar, y_bar, bar_g, &mut self.scratch.1);
+            let bar = &mut theta_bar[of_f.clone()];
+            f.vjp(Point { t, y, theta: theta_f }, f_bar, y_bar, bar, &mut self.scratch.0);
+            let bar = &mut theta_bar[of_g.clone()];
+            g.vjp(Point { t, y, theta: theta_g }, g_bar, y_bar, bar, &mut self.scratch.1);
         }
         self.nvjp += 1;
     }

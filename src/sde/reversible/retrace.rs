@@ -143,8 +143,8 @@ impl<T: Real, S: System<T>> ReversibleHeunStepper<'_, T, S> {
         let half = self.layout.len();
         let system = self.system;
         let (f, g) = (system.drift(), system.diffusion());
-        let (theta_f, theta_g) = self.theta.split_at(f.num_params());
-        let (f_theta, g_theta) = theta_bar.split_at_mut(f.num_params());
+        let (of_f, of_g) = (system.drift_params(), system.diffusion_params());
+        let (theta_f, theta_g) = (&self.theta[of_f.clone()], &self.theta[of_g.clone()]);
         let (state, hats) = state.split_at_mut(half);
         let (y_bars, hat_bars) = bar.split_at_mut(half);
         let Sweep { carry, motion: [w, w_later], values, bars, tape, forms, .. } = &mut self.sweep;
@@ -179,9 +179,11 @@ impl<T: Real, S: System<T>> ReversibleHeunStepper<'_, T, S> {
             }
             let (value, f_bar) = ((&values[at_f.clone()], &*tape_f), &bars[at_f.clone()]);
             let point = Point { theta: theta_f, ..point };
+            let f_theta = &mut theta_bar[of_f.clone()];
             f.vjp_taped(point, value, f_bar, hat_bar, f_theta, &mut self.scratch.0);
             let (value, g_bar) = ((&values[at_g.clone()], &*tape_g), &bars[at_g.clone()]);
             let point = Point { theta: theta_g, ..point };
+            let g_theta = &mut theta_bar[of_g.clone()];
             g.vjp_taped(point, value, g_bar, hat_bar, g_theta, &mut self.scratch.1);
             bars.fill(T::zero());
             if let Some(h) = now {

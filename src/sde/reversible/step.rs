@@ -1,7 +1,8 @@
 //! One step of reversible Heun.
 
 use super::super::srk::form::Layout;
-use super::super::srk::{Scratch, bridge, check_components};
+use super::super::srk::{Scratch, bridge};
+use super::super::system::check_noise;
 use super::estimates::Difference;
 use super::retrace::Sweep;
 use super::{Forms, check_calculus, reflect};
@@ -46,9 +47,8 @@ impl<'a, T: Real, S: System<T>> ReversibleHeunStepper<'a, T, S> {
     /// # Errors
     /// An Itô equation (unless its noise is additive), or a source that does not fit.
     pub fn new(system: &'a S, noise: impl Brownian<T> + 'a) -> Result<Self> {
-        system.validate()?;
+        check_noise(system, &noise)?;
         check_calculus(system)?;
-        check_components(system, &noise)?;
         let (f, g) = (system.drift(), system.diffusion());
         let layout = Layout {
             dim: system.dim(),
@@ -98,7 +98,8 @@ impl<'a, T: Real, S: System<T>> ReversibleHeunStepper<'a, T, S> {
     #[inline(always)]
     pub(super) fn eval(&mut self, j: usize, t: T, hat: &[T]) {
         let (d, e) = (self.layout.dim, self.entries());
-        let (theta_f, theta_g) = self.theta.split_at(self.system.drift().num_params());
+        let theta_f = &self.theta[self.system.drift_params()];
+        let theta_g = &self.theta[self.system.diffusion_params()];
         let starts = [self.layout.drift(j).start, self.layout.diffusion(j).start];
         for (k, y) in hat.chunks(BLOCK * d).enumerate() {
             let paths = y.len() / d;
@@ -265,7 +266,8 @@ impl<T: Real, S: System<T>> Stepper<T> for ReversibleHeunStepper<'_, T, S> {
                     self.forms.forward.add(&mut hat, h, &self.values, &self.layout);
                 }
             }
-            let (theta_f, theta_g) = self.theta.split_at(self.system.drift().num_params());
+            let theta_f = &self.theta[self.system.drift_params()];
+            let theta_g = &self.theta[self.system.diffusion_params()];
             if !finite(self.layout.drift(j)) {
                 let part = self.system.drift().locate_non_finite(Point { t, y: &hat, theta: theta_f });
                 return Some(part.unwrap_or_else(|| "the drift".into()));

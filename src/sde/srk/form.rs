@@ -171,6 +171,24 @@ impl Form {
     }
 }
 
+/// `out` += `weight` G ω.
+#[inline(always)]
+pub(crate) fn product<T: Real>(out: &mut [T], g: &[T], weight: T, omega: &[T], layout: &Layout) {
+    Product { out, g, layout }.run::<1>([weight], [omega]);
+}
+
+/// ACCUMULATES the reverse of [`product`] in G: `g_bar` += `weight` `out_bar` ⊗ ω.
+#[inline(always)]
+pub(crate) fn product_pullback<T: Real>(
+    out_bar: &[T],
+    g_bar: &mut [T],
+    weight: T,
+    omega: &[T],
+    layout: &Layout,
+) {
+    ProductReverse { out_bar, g_bar, layout }.run::<1>([weight], [omega]);
+}
+
 /// How many random vectors one pass takes.
 const VARIATES: usize = 4;
 

@@ -23,8 +23,10 @@ mod pullback;
 mod step;
 mod tableau;
 
+pub(crate) use form::{Layout, product, product_pullback};
 pub(super) use pullback::bridge;
 pub(super) use step::Scratch;
 pub use step::SrkStepper;
-pub(crate) use step::{check_components, draw_variate};
+pub(crate) use step::draw_variate;
+pub(crate) use tableau::accepts;
 pub use tableau::{Couple, Rows, StochasticRk, StochasticTableau, Strength, Variate};

@@ -128,11 +128,10 @@ impl<T: Real, S: System<T>> SrkStepper<'_, T, S> {
         let t = self.argument_time(step, i, self.plan.c0[i], self.plan.drift_at_start);
         let mut bar = std::mem::take(&mut self.bars.argument);
         bar.fill(T::zero());
-        let f = self.system.drift();
-        let (theta, _) = self.theta.split_at(f.num_params());
-        let at = Point { t, y: &self.argument, theta };
+        let (range, f) = (self.system.drift_params(), self.system.drift());
+        let at = Point { t, y: &self.argument, theta: &self.theta[range.clone()] };
         let k_bar = &self.bars.values[self.layout.drift(i)];
-        f.vjp(at, k_bar, &mut bar, &mut theta_bar[..theta.len()], &mut self.scratch.0);
+        f.vjp(at, k_bar, &mut bar, &mut theta_bar[range], &mut self.scratch.0);
         self.nvjp += 1;
         back.y.iter_mut().zip(&bar).for_each(|(y, b)| *y += *b);
         self.send(&form, &bar, step.h);
@@ -153,10 +152,10 @@ impl<T: Real, S: System<T>> SrkStepper<'_, T, S> {
         let t = self.argument_time(step, i, self.plan.c1[i], self.plan.diffusion_at_start);
         let mut bar = std::mem::take(&mut self.bars.argument);
         bar.fill(T::zero());
-        let (first, g) = (self.system.drift().num_params(), self.system.diffusion());
-        let at = Point { t, y: &self.argument, theta: &self.theta[first..] };
+        let (range, g) = (self.system.diffusion_params(), self.system.diffusion());
+        let at = Point { t, y: &self.argument, theta: &self.theta[range.clone()] };
         let g_bar = &self.bars.values[self.layout.diffusion(i)];
-        g.vjp(at, g_bar, &mut bar, &mut theta_bar[first..], &mut self.scratch.1);
+        g.vjp(at, g_bar, &mut bar, &mut theta_bar[range], &mut self.scratch.1);
         back.y.iter_mut().zip(&bar).for_each(|(y, b)| *y += *b);
         self.send(&form, &bar, step.h);
         self.bars.argument = bar;

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::integrate::{Estimates, Stepper, end_time};
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 use crate::sde::noise::{Brownian, Levy};
-use crate::sde::{Calculus, Diffusion, NoiseClass, System};
+use crate::sde::system::{check_direction, check_noise};
+use crate::sde::{Diffusion, System};
 
 /// A stochastic Runge–Kutta method bound to an equation and its noise.
 pub struct SrkStepper<'a, T: Real, S: System<T>> {
@@ -176,13 +177,13 @@ impl<'a, T: Real, S: System<T>> SrkStepper<'a, T, S> {
 
     /// θ of the drift and of the diffusion.
     pub(super) fn split<'b>(&self, theta: &'b [T]) -> (&'b [T], &'b [T]) {
-        theta.split_at(self.system.drift().num_params())
+        (&theta[self.system.drift_params()], &theta[self.system.diffusion_params()])
     }
 
     /// f_j ← f(t, y).
     #[inline(always)]
     fn eval_drift(&mut self, j: usize, t: T, y: &[T]) {
-        let theta = &self.theta[..self.system.drift().num_params()];
+        let theta = &self.theta[self.system.drift_params()];
         let range = self.layout.drift(j);
         self.system.drift().eval(Point { t, y, theta }, &mut self.values[range], &mut self.scratch.0);
         self.nfe += 1;
@@ -191,7 +192,7 @@ impl<'a, T: Real, S: System<T>> SrkStepper<'a, T, S> {
     /// G_j ← G(t, y).
     #[inline(always)]
     fn eval_diffusion(&mut self, j: usize, t: T, y: &[T]) {
-        let theta = &self.theta[self.system.drift().num_params()..];
+        let theta = &self.theta[self.system.diffusion_params()];
         let range = self.layout.diffusion(j);
         self.system.diffusion().eval(Point { t, y, theta }, &mut self.values[range], &mut self.scratch.1);
     }
@@ -270,25 +271,13 @@ fn check<T: Real, S: System<T>>(
     table: &StochasticTableau,
     noise: &impl Brownian<T>,
 ) -> Result<()> {
-    system.validate()?;
-    let g = system.diffusion();
-    table.accepts(g.class(), system.calculus())?;
-    check_components(system, noise)?;
+    check_noise(system, noise)?;
+    table.accepts(system.diffusion().class(), system.calculus())?;
     if table.needs_area() && noise.levy() < Levy::SpaceTime {
         let needed = format!("{} needs the space–time Lévy area: make the source with it", table.name);
         return Err(Error::invalid("the noise source", "one of increments only", needed));
     }
     Ok(())
-}
-
-/// Checks that the noise has the motions that the equation asks for.
-pub(crate) fn check_components<T: Real, S: System<T>>(system: &S, noise: &impl Brownian<T>) -> Result<()> {
-    let m = system.diffusion().components();
-    if noise.components() == m {
-        return Ok(());
-    }
-    let needed = format!("the diffusion has {m} Brownian motions");
-    Err(Error::invalid("the components of the noise", noise.components(), needed))
 }
 
 impl<T: Real, S: System<T>> Stepper<T> for SrkStepper<'_, T, S> {
@@ -333,14 +322,7 @@ impl<T: Real, S: System<T>> Stepper<T> for SrkStepper<'_, T, S> {
     }
 
     fn cover(&mut self, span: [T; 2]) -> Result<()> {
-        if span[1] < span[0]
-            && self.system.calculus() == Calculus::Ito
-            && self.system.diffusion().class() != NoiseClass::Additive
-        {
-            let needed =
-                "Itô's integral looks forward only: give the equation in Stratonovich's sense to go back";
-            return Err(Error::invalid("the time span", format!("{} to {}", span[0], span[1]), needed));
-        }
+        check_direction(self.system, span)?;
         self.noise.prepare(span)
     }
 
@@ -371,7 +353,7 @@ impl<T: Real, S: System<T>> Stepper<T> for SrkStepper<'_, T, S> {
     }
 
     fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]) {
-        let theta = &self.theta[..self.system.drift().num_params()];
+        let theta = &self.theta[self.system.drift_params()];
         self.system.drift().eval(Point { t, y, theta }, dy, &mut self.scratch.0);
         self.nfe += 1;
     }

@@ -96,6 +96,30 @@ pub struct StochasticTableau {
     pub stiffness: Option<(usize, usize, f64)>,
 }
 
+/// Checks that the method of this name for equations in this sense (`None`: either) and noise of these classes
+/// can integrate noise of `class` in the sense of `calculus`.
+pub(crate) fn accepts(
+    (name, own): (&str, Option<Calculus>),
+    takes: &[NoiseClass],
+    class: NoiseClass,
+    calculus: Calculus,
+) -> Result<()> {
+    if !takes.contains(&class) {
+        let takes: Vec<&str> = takes.iter().map(|class| class.name()).collect();
+        let needed = format!("{name} takes {} noise only", takes.join(", "));
+        return Err(Error::invalid("the noise", class, needed));
+    }
+    match own {
+        Some(own) if own != calculus && class != NoiseClass::Additive => {
+            let needed = format!(
+                "{name} is a method for {own} equations: convert the equation (Converted) or take another method"
+            );
+            Err(Error::invalid("the calculus of the equation", calculus, needed))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A stochastic Runge–Kutta method: what [`solve`](crate::sde::solve) takes.
 pub trait StochasticRk: Sync {
     /// Its coefficients.
@@ -134,19 +158,8 @@ impl StochasticTableau {
     /// # Errors
     /// A class that it does not take, or the other calculus (on other than additive noise).
     pub fn accepts(&self, class: NoiseClass, calculus: Calculus) -> Result<()> {
-        if self.strength(class).is_none() {
-            let takes: Vec<&str> = self.strengths.iter().map(|s| s.class.name()).collect();
-            let needed = format!("{} takes {} noise only", self.name, takes.join(", "));
-            return Err(Error::invalid("the noise", class, needed));
-        }
-        if calculus != self.calculus && class != NoiseClass::Additive {
-            let needed = format!(
-                "{} is a method for {} equations: convert the equation (Converted) or take another method",
-                self.name, self.calculus
-            );
-            return Err(Error::invalid("the calculus of the equation", calculus, needed));
-        }
-        Ok(())
+        let takes: Vec<NoiseClass> = self.strengths.iter().map(|s| s.class).collect();
+        accepts((self.name, Some(self.calculus)), &takes, class, calculus)
     }
 
     fn row(rows: Rows, i: usize, s: usize) -> Vec<f64> {
