@@ -100,6 +100,8 @@ fn spiral(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let paths = if quick { 2_000 } else { 20_000 };
     session.say(format!("moments of {paths} true paths, then {} trainings …", tasks.len()))?;
     let truth = data::truth(session.common.seed, paths)?;
+    let [sosri, sosri2] = [Method::None, Method::NoneSosri2].map(|m| train::true_nfe(m, &plan));
+    session.say(format!("NFE of the true process: {:.1} by SOSRI, {:.1} by SOSRI2", sosri?, sosri2?))?;
     let runs = train::train_all(&model, &truth, &plan, &tasks, arguments.threads)?;
     let rows = table::summarise(&runs);
     session.say(table::table(&rows))?;

@@ -86,6 +86,19 @@ impl Plan {
     }
 }
 
+/// Evaluations of the drift that the true process takes: no model that has its moments can do with far fewer
+/// where the estimate goes with the drift itself.
+pub fn true_nfe(method: Method, plan: &Plan) -> Result<f64> {
+    let (sde, options, y0) = (StochasticSpiral::sde(), plan.options(), plan.start());
+    let problem = Problem { y0: &y0, span: [0.0, END], theta: &StochasticSpiral::THETA };
+    let mut sum = 0;
+    for k in 0..plan.predictions {
+        let noise = plan.noise(TEST + k as u64)?;
+        sum += solve(&sde, method.tableau(plan.estimate), noise, &problem, &options)?.stats.nfe;
+    }
+    Ok(sum as f64 / plan.predictions as f64)
+}
+
 impl Task {
     /// Trains, then predicts.
     pub fn train(self, model: &NeuralSde, truth: &Moments<f64>, plan: &Plan) -> Result<Trained> {

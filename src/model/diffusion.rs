@@ -149,7 +149,7 @@ impl NeuralDiffusion {
                     layout.append(&format!("row{i}."), network.layout())?;
                 }
             }
-            _ => drop(layout.append("", network.layout())?),
+            _ => layout = network.layout().clone(),
         }
         Ok(Self { network, form, range, dim, layout })
     }

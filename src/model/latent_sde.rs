@@ -290,12 +290,11 @@ impl<T: Real> Dynamics<T> for LatentDrift {
         let d = self.latent;
         for (j, dy) in dy.chunks_exact_mut(self.dim()).enumerate() {
             let mut sum = T::zero();
-            for i in 0..d {
-                let k = j * d + i;
+            for k in j * d..(j + 1) * d {
                 let u = (fq[k] - fp[k]) / g[k];
-                dy[i] = fq[k];
                 sum = u.mul_add(u, sum);
             }
+            dy[..d].copy_from_slice(&fq[j * d..(j + 1) * d]);
             dy[d..].fill(T::zero());
             dy[d + self.context] = T::of(0.5) * sum;
         }

@@ -107,8 +107,8 @@ impl<T: Real> Density<T> {
         let Some(factor) = &mut self.factor else {
             for (i, r) in self.residual.iter().enumerate() {
                 let variance = h * g[i] * g[i];
-                if !(variance > T::zero()) {
-                    let needed = "it must not be 0: bound it away from 0, or leave the row out";
+                if variance <= T::zero() || !variance.is_finite() {
+                    let needed = "it must be finite and not 0: bound it away from 0, or leave the row out";
                     return Err(Error::invalid(format!("entry {i} of the diffusion"), g[i], needed));
                 }
                 let a = *r / variance;
