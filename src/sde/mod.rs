@@ -1,5 +1,9 @@
 //! Stochastic differential equations dX = f dt + G dW on the same loop as ordinary ones: noise as a pure
 //! function ([`noise`]), methods as data ([`tableaux`], [`srk`]), the same options, records and adjoints.
+//!
+//! Methods that are no tables: [`Milstein`] and [`MilsteinDifferences`] (strong order 1 where the noise
+//! commutes), [`DriftImplicitEuler`] and [`DriftImplicitTrapezoid`] (stiff drifts, Itô). [`Converted`] puts an
+//! equation into the other calculus, for methods of that one.
 
 mod bound;
 mod convert;

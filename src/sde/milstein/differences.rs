@@ -31,7 +31,7 @@ impl<'a, T: Real, S: System<T>> DifferencesStepper<'a, T, S> {
     /// # Errors
     /// Noise that does not commute, or a source that does not fit.
     pub fn new(system: &'a S, noise: impl Brownian<T> + 'a) -> Result<Self> {
-        check(system, "MilsteinDifferences")?;
+        check(system, ("MilsteinDifferences", Some(Calculus::Ito)))?;
         let bound = Bound::new(system, noise, 1)?;
         let (n, entries, motions) = (bound.layout.len(), bound.layout.entries(), bound.layout.motions());
         let zeros = |n| vec![T::zero(); n];
@@ -61,16 +61,11 @@ impl<'a, T: Real, S: System<T>> DifferencesStepper<'a, T, S> {
         let Self { bound, support, omega, .. } = self;
         let (layout, g, w) = (bound.layout, bound.diffusion(), &bound.w[..]);
         combine(support, y, h, &[1.0], bound.drift(0));
-        // Against time the motion's spread is that of |h|.
-        let root = h.abs().sqrt();
+        let root = h.sqrt();
         let scale = T::of(0.5) / root;
-        let compensator = match bound.system.calculus() {
-            Calculus::Ito => h,
-            Calculus::Stratonovich => T::zero(),
-        };
         if layout.shape == Shape::Diagonal {
             accumulate(support, root, &[1.0], g);
-            omega.iter_mut().zip(w).for_each(|(omega, w)| *omega = scale * w.mul_add(*w, -compensator));
+            omega.iter_mut().zip(w).for_each(|(omega, w)| *omega = scale * w.mul_add(*w, -h));
             return;
         }
         let (d, m) = (layout.dim, layout.components);
@@ -81,7 +76,7 @@ impl<'a, T: Real, S: System<T>> DifferencesStepper<'a, T, S> {
         }
         for (omega, w) in omega.chunks_exact_mut(m).zip(w.chunks_exact(m)) {
             omega.iter_mut().zip(w).for_each(|(omega, w_k)| *omega = scale * (*w_k * w[l]));
-            omega[l] -= scale * compensator;
+            omega[l] -= scale * h;
         }
     }
 }
@@ -152,7 +147,7 @@ impl<T: Real, S: System<T>> Reverse<T> for DifferencesStepper<'_, T, S> {
         self.bound.drift_seed(0, h, back, &mut f_bar);
         self.bound.diffusion_seed(back, &mut g_bar);
         self.bound.add_noise_pullback(T::one(), &back.y, &mut g_bar);
-        let root = h.abs().sqrt();
+        let root = h.sqrt();
         for l in 0..self.supports() {
             self.prepare_support(l, h, y0);
             let Self { bound, support, value, omega, .. } = self;

@@ -51,7 +51,7 @@ impl<'a, T: Real, S: System<T>> MilsteinStepper<'a, T, S> {
     /// # Errors
     /// Noise that does not commute, or a source that does not fit.
     pub fn new(system: &'a S, noise: impl Brownian<T> + 'a) -> Result<Self> {
-        check(system, "Milstein")?;
+        check(system, ("Milstein", None))?;
         let bound = Bound::new(system, noise, 1)?;
         let (n, entries) = (bound.layout.len(), bound.layout.entries());
         let zeros = |n| vec![T::zero(); n];

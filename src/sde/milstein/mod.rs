@@ -20,7 +20,7 @@ use super::diffusion::{Diffusion, NoiseClass};
 use super::noise::Brownian;
 use super::solve::SdeMethod;
 use super::srk::accepts;
-use super::system::System;
+use super::system::{Calculus, System};
 use crate::error::Result;
 use crate::num::Real;
 
@@ -29,9 +29,12 @@ use crate::num::Real;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Milstein;
 
-/// Milstein's method without derivatives, in the system's calculus: (∂g_k/∂y) g_l ≈ (g_k(t, Υ_l) − g_k(t, y))/√h
+/// Milstein's method without derivatives, for Itô equations: (∂g_k/∂y) g_l ≈ (g_k(t, Υ_l) − g_k(t, y))/√h
 /// with Υ_l = y + f h + g_l √h (Kloeden & Platen, eqs. 11.1.3 and 11.1.7, the double integrals of commutative
 /// noise in them). The classes and orders of [`Milstein`]; its gradients take first derivatives only.
+///
+/// The quotient's error, ½ g″g² √h, meets ΔW² − h, of mean zero. Stratonovich's ΔW² has mean h, and the order
+/// would fall to ½: there [`EulerHeun`](super::tableaux::EulerHeun) is the method without derivatives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MilsteinDifferences;
 
@@ -39,8 +42,8 @@ pub struct MilsteinDifferences;
 const TAKES: [NoiseClass; 4] =
     [NoiseClass::Additive, NoiseClass::Scalar, NoiseClass::Diagonal, NoiseClass::Commutative];
 
-fn check<T: Real, S: System<T>>(system: &S, name: &str) -> Result<()> {
-    accepts((name, None), &TAKES, system.diffusion().class(), system.calculus())
+fn check<T: Real, S: System<T>>(system: &S, method: (&str, Option<Calculus>)) -> Result<()> {
+    accepts(method, &TAKES, system.diffusion().class(), system.calculus())
 }
 
 impl<T: Real, S: System<T>> SdeMethod<T, S> for Milstein {
