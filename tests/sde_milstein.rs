@@ -72,10 +72,6 @@ fn scalar_noise_has_strong_order_one() -> Result<()> {
     let theta = [-alpha, beta];
     let study = Study { system: &stratonovich, theta: &theta, y0: &[x0], levy: Levy::None, paths: PATHS };
     study.assert_order("Milstein, Stratonovich", &Milstein, &POWERS, &end, 1.0)?;
-    println!(
-        "RkMilsteinStratonovich {:?}",
-        study.slope(&odeon::sde::tableaux::RkMilsteinStratonovich, &POWERS, &end)?
-    );
 
     // The same solution by a method of the other calculus on the converted equation.
     let converted = Converted::new(ito);

@@ -26,6 +26,8 @@ use crate::ode::implicit::{Configured, ImplicitOptions, IterationMatrix};
 /// Factor on h after an iteration that converged too slowly, and after one that broke down.
 const SLOW: f64 = 0.5;
 const BROKEN: f64 = 0.25;
+/// New Jacobians at the iterate before a step fails.
+const RENEWALS: usize = 8;
 
 /// The method named by a unit type, with its ϑ.
 macro_rules! method {
@@ -75,12 +77,16 @@ macro_rules! method {
 }
 
 method!(
-    /// Implicit Euler for the drift, ϑ = 1: L-stable. A linear drift of rate −λ damps every step by 1/(1 + λh).
+    /// Implicit Euler for the drift, y₁ = y + h f(t + h, y₁) + G(t, y)ΔW, in Itô's sense (Kloeden & Platen, eq. 12.2.7):
+    /// strong order ½ (1 on additive noise), weak order 1, any noise, fixed steps. L-stable: a linear drift of rate
+    /// −λ damps every step by 1/(1 + λh).
     DriftImplicitEuler, 1.0, &[0.0, 1.0]
 );
 method!(
-    /// The trapezoidal rule for the drift, ϑ = ½: A-stable, and of order 2 without noise. Where λh is large, what the
-    /// noise excites rings on, as −1 to the number of steps: [`DriftImplicitEuler`] damps it.
+    /// The trapezoidal rule for the drift, y₁ = y + ½h(f(t, y) + f(t + h, y₁)) + G(t, y)ΔW, in Itô's sense (Kloeden &
+    /// Platen, eq. 12.2.8): the orders of [`DriftImplicitEuler`], and 2 without noise. A-stable, and of the exact
+    /// stationary variance on dX = −λX dt + σ dW at any step; but where λh is large, what is not at rest rings on,
+    /// as −1 to the number of steps.
     DriftImplicitTrapezoid, 0.5, &[0.5, 0.5]
 );
 
@@ -220,13 +226,12 @@ impl<'a, T: Real, S: System<T>> DriftImplicitStepper<'a, T, S> {
         self.factored == alpha || self.factor(alpha)
     }
 
-    /// Solves the equation at time `t` from z = 0; base + z is then in `argument`.
+    /// Iterates the equation at time `t` from the z at hand; base + z is then in `argument`.
     #[inline(always)]
     fn iterate(&mut self, t: T, alpha: T, y: &[T], norm: &ErrorNorm<T>) -> Newton {
         let Self { bound, matrix: Some(matrix), newton, base, argument, z, r, .. } = self else {
             return Newton::Broken;
         };
-        z.fill(T::zero());
         let (drift, theta) = (bound.system.drift(), &bound.theta[bound.system.drift_params()]);
         let scratch = &mut bound.scratch.0;
         let mut stage = Stage { drift, theta, scratch, matrix, norm, t, alpha, y, base, argument, nfe: 0 };
@@ -234,6 +239,13 @@ impl<'a, T: Real, S: System<T>> DriftImplicitStepper<'a, T, S> {
         bound.nfe += stage.nfe;
         sum(argument, base, z);
         outcome
+    }
+
+    /// base + z = y. The first iterate is then the linearly implicit step; from z = 0 the iteration would see f at
+    /// an explicit half step, where a stiff drift that is not linear has thrown it.
+    #[inline(always)]
+    fn guess(&mut self, y: &[T]) {
+        self.z.iter_mut().zip(y).zip(&self.base).for_each(|((z, y), base)| *z = *y - *base);
     }
 
     /// Solves for y₁; the factor on h where it cannot.
@@ -244,23 +256,30 @@ impl<'a, T: Real, S: System<T>> DriftImplicitStepper<'a, T, S> {
             return Some(BROKEN);
         }
         let t1 = end_time(t, h, self.bound.to_stop);
+        self.guess(y);
         let mut outcome = self.iterate(t1, alpha, y, norm);
         if outcome != Newton::Converged && !self.current {
             (self.current, self.stale) = (true, false);
             if !self.renew(alpha, self.bound.start, y) {
                 return Some(BROKEN);
             }
+            self.guess(y);
             outcome = self.iterate(t1, alpha, y, norm);
         }
-        // The last resort before the step fails: the Jacobian where the iteration has led.
-        if outcome == Newton::Slow {
+        // The last resort before the step fails, which at a fixed size ends the solve: Newton's own iteration,
+        // the Jacobian where the last one has led.
+        for _ in 0..RENEWALS {
+            if outcome != Newton::Slow {
+                break;
+            }
             let argument = std::mem::take(&mut self.argument);
             let ready = self.renew(alpha, t1, &argument);
             self.argument = argument;
-            if ready {
-                (self.current, self.stale) = (false, true);
-                outcome = self.iterate(t1, alpha, y, norm);
+            (self.current, self.stale) = (false, true);
+            if !ready {
+                return Some(BROKEN);
             }
+            outcome = self.iterate(t1, alpha, y, norm);
         }
         match outcome {
             Newton::Converged => None,

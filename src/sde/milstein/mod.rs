@@ -24,8 +24,10 @@ use super::system::{Calculus, System};
 use crate::error::Result;
 use crate::num::Real;
 
-/// Milstein's method with the derivatives of G, in the system's calculus: scalar, diagonal, commutative and
-/// additive noise, strong and weak order 1.
+/// Milstein's method with the derivatives of G, in the system's calculus:
+/// y₁ = y + f h + GΔW + ½ Σ_{k,l} (∂g_k/∂y) g_l (ΔW_k ΔW_l − δ_kl h), without −δ_kl h for Stratonovich's (Kloeden &
+/// Platen, section 10.3). Scalar, diagonal, commutative and additive noise, strong and weak order 1, fixed steps.
+/// Gradients take second derivatives of G ([`SecondOrderDiffusion`](super::SecondOrderDiffusion)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Milstein;
 
