@@ -35,7 +35,7 @@ fn gradients<S: System<f64>>(
     let m = system.diffusion().components();
     let theta = theta(system.diffusion().num_params());
     let levy = if method.tableau().needs_area() { Levy::SpaceTime } else { Levy::None };
-    let noise = FixedGrid::new(seed, [0.0, 1.0], 128, m, paths)?.levy(levy);
+    let noise = FixedGrid::new(seed, [0.0, 1.0], 512, m, paths)?.levy(levy);
     let y0 = wave(2 * paths, 0.3);
     let problem = Problem { y0: &y0, span: [0.0, 1.0], theta: &theta };
     let options = Options { tstops: vec![0.5], ..Options::fixed(1.0 / steps as f64) };
@@ -52,7 +52,7 @@ fn gradients<S: System<f64>>(
     })
 }
 
-const STEPS: [usize; 4] = [16, 32, 64, 128];
+const STEPS: [usize; 4] = [64, 128, 256, 512];
 
 /// The slope of the difference, root mean square over paths, with its width.
 fn order_of<S: System<f64>>(system: &S, method: &impl StochasticRk) -> Result<(f64, f64)> {
@@ -67,30 +67,32 @@ fn order_of<S: System<f64>>(system: &S, method: &impl StochasticRk) -> Result<(f
     }
     let found = (slope(&h, &errors), slope_width(&h, &errors, &widths));
     let class = system.diffusion().class();
-    println!("{} on {class}: {:.3} ± {:.3}, {errors:.1e?}", method.tableau().name, found.0, found.1);
+    println!("{} on {class}: {:.3} ± {:.3}, {errors:?}", method.tableau().name, found.0, found.1);
     Ok(found)
-}
-
-fn has_order<S: System<f64>>(system: &S, method: &impl StochasticRk, order: f64) -> Result<()> {
-    let (found, width) = order_of(system, method)?;
-    let name = method.tableau().name;
-    assert!((found - order).abs() < 0.15, "{name}: slope {found:.3} ± {width:.3} for {order}");
-    Ok(())
 }
 
 #[test]
 fn gradients_tend_to_the_discrete_ones_with_the_order_of_the_method() -> Result<()> {
+    let mut wrong = Vec::new();
+    let mut check = |name: &str, (found, width): (f64, f64), most: f64| {
+        if !(0.85..=most).contains(&found) {
+            wrong.push(format!("{name}: slope {found:.3} ± {width:.3}"));
+        }
+    };
     let system = diagonal();
-    has_order(&system, &Heun, 1.0)?;
-    has_order(&system, &EulerHeun, 1.0)?;
-    has_order(&system, &Midpoint, 1.0)?;
-    has_order(&system, &RkMilsteinStratonovich, 1.0)?;
-    has_order(&system, &GeneralShark, 1.0)?;
-    has_order(&system, &Spark, 1.0)?;
-    has_order(&scalar(), &Heun, 1.0)?;
-    has_order(&commutative(), &Heun, 1.0)?;
-    has_order(&additive(), &EulerHeun, 1.0)?;
-    has_order(&additive(), &Sea, 1.0)
+    check("Heun", order_of(&system, &Heun)?, 1.15);
+    check("EulerHeun", order_of(&system, &EulerHeun)?, 1.15);
+    check("Midpoint", order_of(&system, &Midpoint)?, 1.15);
+    check("RkMilsteinStratonovich", order_of(&system, &RkMilsteinStratonovich)?, 1.15);
+    check("GeneralShark", order_of(&system, &GeneralShark)?, 1.15);
+    check("Spark", order_of(&system, &Spark)?, 1.15);
+    check("scalar", order_of(&scalar(), &Heun)?, 1.15);
+    check("commutative", order_of(&commutative(), &Heun)?, 1.15);
+    // The noise of y and a does not depend on y here: some methods do better.
+    check("additive EulerHeun", order_of(&additive(), &EulerHeun)?, 2.1);
+    check("additive Sea", order_of(&additive(), &Sea)?, 2.1);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
 }
 
 #[test]
@@ -108,7 +110,7 @@ fn gradients_of_parameters_have_that_order_too() -> Result<()> {
         errors.push((square / seeds as f64).sqrt());
     }
     let found = slope(&h, &errors);
-    println!("θ: slope {found:.3}, {errors:.1e?}");
+    println!("θ: slope {found:.3}, {errors:?}");
     assert!((found - 1.0).abs() < 0.2, "slope {found}: {errors:?}");
     Ok(())
 }
