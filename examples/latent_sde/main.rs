@@ -33,8 +33,8 @@ use std::process::ExitCode;
 /// A latent SDE fitted to noisy Ornstein–Uhlenbeck paths.
 ///
 /// Data: dX = 1.5 (0.5 − X) dt + 0.6 dW from 2, observed at 20 times in [0, 2] with noise of standard deviation
-/// 0.1. Model: one latent row, the prior's drift 1 → 16 tanh → 1, the posterior's (z, 4 of context, t) → 32 tanh → 1,
-/// one diffusion 1 → 8 tanh → 1 bounded to (0.1, 2), an encoder 20 → 32 tanh → 6, an affine decoder; Euler–Maruyama
+/// 0.1. Model: one latent row, the prior's drift 1 → 16 tanh → 1, the posterior's (z, 16 of context, t) → 64 tanh → 1,
+/// one diffusion 1 → 8 tanh → 1 bounded to (0.1, 2), an encoder 20 → 64 tanh → 18, an affine decoder; Euler–Maruyama
 /// steps; trained by Adam on the evidence lower bound. The loss is minus the bound per held-out series, to be
 /// compared with minus the true log likelihood.
 #[derive(Parser)]
@@ -68,6 +68,8 @@ struct Arguments {
     steps: u32,
 }
 
+/// Rows of the context: nearly as many as observations, since it is all that the posterior knows of them.
+const CONTEXT: usize = 16;
 /// Held-out series.
 const HELD_OUT: usize = 256;
 /// Gradients are cut to this norm.
@@ -87,14 +89,18 @@ fn model() -> Result<(LatentSde, NeuralSde)> {
     let range = Range::Between { low: 0.1, high: 2.0 };
     let diffusion = NeuralDiffusion::new(tanh(1, 8, 1)?, NoiseForm::Rows { dim: 1 }, range)?;
     let prior = tanh(1, 16, 1)?;
-    let posterior =
-        Network::builder(5).concat_time().dense(32).activation(Activation::Tanh).dense(1).build()?;
+    let posterior = Network::builder(1 + CONTEXT)
+        .concat_time()
+        .dense(64)
+        .activation(Activation::Tanh)
+        .dense(1)
+        .build()?;
     let networks = LatentNetworks {
         posterior,
         prior: prior.clone(),
         diffusion: diffusion.clone(),
         decoder: Network::builder(1).dense(1).build()?,
-        encoder: tanh(POINTS, 32, 6)?,
+        encoder: tanh(POINTS, 64, CONTEXT + 2)?,
     };
     Ok((LatentSde::new(networks, NOISE)?, NeuralSde::ito(prior, diffusion)?))
 }

@@ -53,9 +53,9 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     paths: u32,
 
-    /// Relative and absolute tolerance
-    #[arg(long, value_name = "TOL", default_value_t = 0.3, allow_negative_numbers = true)]
-    tolerance: f64,
+    /// Relative and absolute tolerance [default: 0.3, for the embedded estimate 0.03]
+    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
+    tolerance: Option<f64>,
 
     /// Learning rate
     #[arg(long, value_name = "RATE", default_value_t = 0.01, allow_negative_numbers = true)]
@@ -89,7 +89,7 @@ fn spiral(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let quick = session.common.quick;
     let plan = Plan {
         iterations: arguments.iterations.unwrap_or(if quick { 10 } else { 250 }),
-        tolerance: arguments.tolerance,
+        tolerance: arguments.tolerance.unwrap_or(arguments.estimate.default_tolerance()),
         rate: arguments.rate,
         paths: arguments.paths as usize,
         predictions: if quick { 5 } else { 100 },

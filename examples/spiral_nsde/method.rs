@@ -66,10 +66,11 @@ impl Method {
     pub fn default_lambda(self, estimate: Estimate) -> f64 {
         match (self, estimate) {
             (Self::None | Self::NoneSosri2, _) => 0.0,
-            (Self::Error | Self::Local, Estimate::Published) => 0.2,
-            (Self::Error | Self::Local, Estimate::Embedded) => 0.2,
-            (Self::Steps, _) => 1e-3,
-            (Self::Stiffness, _) => 3e-3,
+            (Self::Error | Self::Local, _) => 0.1,
+            (Self::Steps, Estimate::Published) => 1e-3,
+            (Self::Steps, Estimate::Embedded) => 1e-2,
+            (Self::Stiffness, Estimate::Published) => 1e-2,
+            (Self::Stiffness, Estimate::Embedded) => 2e-2,
         }
     }
 
@@ -125,6 +126,16 @@ pub enum Estimate {
     Published,
     /// The difference to an embedded method of order 1.
     Embedded,
+}
+
+impl Estimate {
+    /// The tolerance: as published, and where the solution is about as accurate.
+    pub fn default_tolerance(self) -> f64 {
+        match self {
+            Self::Published => 0.3,
+            Self::Embedded => 0.03,
+        }
+    }
 }
 
 /// `METHOD=λ` or `METHOD=FROM:TO`.
