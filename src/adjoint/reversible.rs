@@ -94,7 +94,7 @@ impl<T: Real, S: Reversible<T>> ReversibleAdjoint<T, S> {
     /// # Errors
     /// A bound that is not positive.
     pub fn drift_bound(self, bound: T) -> Result<Self> {
-        if !(bound > T::zero()) {
+        if bound.f64().is_nan() || bound <= T::zero() {
             return Err(Error::invalid("the bound on the drift", bound, "it must be positive"));
         }
         Ok(Self { bound, ..self })
@@ -245,7 +245,7 @@ impl<T: Real, S: Reversible<T>> ReversibleAdjoint<T, S> {
         self.stats.nfe = self.stepper.nfe() - nfe0;
         self.stats.nvjp = self.stepper.nvjp() - nvjp0;
         self.stats.work_bytes = self.work_bytes();
-        if !(self.drift <= self.bound) {
+        if self.drift.f64().is_nan() || self.drift > self.bound {
             let needed = format!(
                 "at most {:e} is taken for rounding: the equation contracts too much to be integrated backwards; \
                  take shorter steps, or DiscreteAdjoint, which keeps the states",

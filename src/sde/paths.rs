@@ -10,6 +10,9 @@ use crate::num::{Real, parallel};
 use crate::ode::{Ensemble, Part, Solver};
 use std::ops::Range;
 
+/// A solution, and whether it is complete.
+type Finished<T> = (Solution<T>, Result<(), Partial<T>>);
+
 /// Solves every column of `problem.y0` along its own path, in blocks of `block` columns that share their steps:
 /// 1 gives each path steps of its own, a few hundred is the fastest with fixed steps. `noise` makes the source
 /// of a range of paths; made with `paths_from`, path i is the same in every block. θ is shared.
@@ -61,7 +64,7 @@ pub fn solve_paths<T: Real, S: System<T>, B: Brownian<T>>(
         }
     };
     let length = dim * t.len();
-    let one = |range: Range<usize>| -> Result<(Solution<T>, Result<(), Partial<T>>)> {
+    let one = |range: Range<usize>| -> Result<Finished<T>> {
         let y0 = &problem.y0[range.start * dim..range.end * dim];
         let mut solver = Solver::with(method.stepper(system, noise(range)?)?);
         let outcome = solver.observe(&Problem { y0, ..*problem }, options, &mut Silent).map(drop);

@@ -60,14 +60,22 @@ impl<T: Real> Dyadic<T> {
                         "it must be at least {smallest:e} on this span, whose times are {spacing:e} apart in {}",
                         T::NAME
                     );
-                    return Err(Error::invalid("the resolution of a Brownian tree", format!("{resolution:e}"), needed));
+                    return Err(Error::invalid(
+                        "the resolution of a Brownian tree",
+                        format!("{resolution:e}"),
+                        needed,
+                    ));
                 }
                 depth
             }
             Some(resolution) => {
                 let needed =
                     "it must be positive: the shortest interval to be asked, well below the smallest step";
-                return Err(Error::invalid("the resolution of a Brownian tree", format!("{resolution:e}"), needed));
+                return Err(Error::invalid(
+                    "the resolution of a Brownian tree",
+                    format!("{resolution:e}"),
+                    needed,
+                ));
             }
         } as u32;
         let root = |level| (length / power(level)).sqrt();
