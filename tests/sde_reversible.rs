@@ -384,8 +384,10 @@ fn gradients_are_exact_for_every_class() -> Result<()> {
     check_gradients("general", &general())
 }
 
+type Neural = Sde<NeuralOde, Diagonal<NeuralOde>>;
+
 /// Drift and diagonal diffusion 2–8–2.
-fn neural() -> Result<(Sde<NeuralOde, Diagonal<NeuralOde>>, Vec<f64>)> {
+fn neural() -> Result<(Neural, Vec<f64>)> {
     let network = || Network::builder(2).concat_time().dense(8).activation(Activation::Tanh).dense(2).build();
     let theta = [network()?.init(Default::default(), 1)?, network()?.init(Default::default(), 2)?].concat();
     Ok((Sde::stratonovich(NeuralOde::new(network()?)?, Diagonal(NeuralOde::new(network()?)?)), theta))

@@ -94,10 +94,10 @@ impl<T: Real, S: Reversible<T>> ReversibleAdjoint<T, S> {
     /// # Errors
     /// A bound that is not positive.
     pub fn drift_bound(self, bound: T) -> Result<Self> {
-        if bound.f64().is_nan() || bound <= T::zero() {
-            return Err(Error::invalid("the bound on the drift", bound, "it must be positive"));
+        if bound > T::zero() {
+            return Ok(Self { bound, ..self });
         }
-        Ok(Self { bound, ..self })
+        Err(Error::invalid("the bound on the drift", bound, "it must be positive"))
     }
 
     /// How far the last reverse missed y0: the largest |difference| over the largest |y| of start and end.
@@ -245,7 +245,9 @@ impl<T: Real, S: Reversible<T>> ReversibleAdjoint<T, S> {
         self.stats.nfe = self.stepper.nfe() - nfe0;
         self.stats.nvjp = self.stepper.nvjp() - nvjp0;
         self.stats.work_bytes = self.work_bytes();
-        if self.drift.f64().is_nan() || self.drift > self.bound {
+        // NaN is beyond every bound.
+        let within = self.drift <= self.bound;
+        if !within {
             let needed = format!(
                 "at most {:e} is taken for rounding: the equation contracts too much to be integrated backwards; \
                  take shorter steps, or DiscreteAdjoint, which keeps the states",
