@@ -5,6 +5,12 @@
 //!     cargo run --release --example spiral_nsde -- --pareto --methods none,error,local
 //!
 //! The experiment of Pal, Ma, Shah & Rackauckas, *Opening the Blackbox* (ICML 2021).
+//!
+//! What to expect. The published estimate holds h Σ f_i, the size of the drift itself, so that NFE is fixed by how
+//! far the paths travel: the true process takes 291 evaluations, the plain model 276, and a λ that takes more than a
+//! few per cent off the NFE moves the means (along λ on seed 0: 0.97 times the NFE at 1.06 times the MSE, 0.86 at
+//! 2.5). With the embedded estimate the same accuracy takes less than half the evaluations, and what
+//! regularisation can take away is the distance to the true process (99 evaluations). λ was searched on seed 0.
 
 #[path = "../common/mod.rs"]
 mod common;
