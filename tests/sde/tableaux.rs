@@ -109,7 +109,10 @@ fn worst(conditions: Vec<(String, f64)>) -> (String, f64) {
     conditions.into_iter().fold((String::new(), 0.0), |a, b| if b.1.abs() > a.1.abs() { b } else { a })
 }
 
-fn family(t: &StochasticTableau) -> Option<fn(&Table) -> Vec<(String, f64)>> {
+/// Conditions by name, with how far each is from holding.
+type Conditions = fn(&Table) -> Vec<(String, f64)>;
+
+fn family(t: &StochasticTableau) -> Option<Conditions> {
     let name = t.name.to_lowercase();
     match name {
         n if n.starts_with("sri") || n.starts_with("sosri") => Some(sri),
