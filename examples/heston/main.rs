@@ -81,11 +81,11 @@ fn heston(arguments: &Arguments, session: &mut Session) -> Result<()> {
         }
     }
     let simulation = simulate(arguments, session)?;
+    simulation.curves(session)?;
     let orders = orders::measure(session)?;
+    orders.curves(session)?;
     #[cfg(feature = "plot")]
     pictures::draw(session, &simulation, &orders)?;
-    #[cfg(not(feature = "plot"))]
-    drop((simulation, orders));
     Ok(())
 }
 
@@ -124,20 +124,40 @@ fn simulate(arguments: &Arguments, session: &mut Session) -> Result<Simulation> 
         let path = |i: usize| paths.trajectory(i).iter().skip(row).step_by(2).copied().collect();
         (0..8.min(count)).map(path).collect()
     });
-    let [[low, middle, high], [v_low, v_middle, v_high]] = &quantiles;
-    session.curves(
-        "quantiles",
-        &[
-            ("t", &t),
-            ("s_10", low),
-            ("s_50", middle),
-            ("s_90", high),
-            ("v_10", v_low),
-            ("v_50", v_middle),
-            ("v_90", v_high),
-        ],
-    )?;
     Ok(Simulation { t, quantiles, shown, theta })
+}
+
+impl Simulation {
+    /// The quantiles, the exact means and a few paths.
+    fn curves(&self, session: &mut Session) -> Result<()> {
+        let [[low, middle, high], [v_low, v_middle, v_high]] = &self.quantiles;
+        let exact = |row: usize| self.exact_mean(row);
+        session.curves(
+            "quantiles",
+            &[
+                ("t", &self.t),
+                ("s_10", low),
+                ("s_50", middle),
+                ("s_90", high),
+                ("s_mean", &exact(0)),
+                ("v_10", v_low),
+                ("v_50", v_middle),
+                ("v_90", v_high),
+                ("v_mean", &exact(1)),
+            ],
+        )?;
+        for (name, paths) in ["prices", "variances"].into_iter().zip(&self.shown) {
+            let names: Vec<String> = (0..paths.len()).map(|i| format!("path_{i}")).collect();
+            let columns = names.iter().zip(paths).map(|(name, path)| (&name[..], &path[..]));
+            session.curves(name, &[("t", &self.t[..])].into_iter().chain(columns).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    /// The exact mean of a row at each saved time.
+    pub fn exact_mean(&self, row: usize) -> Vec<f64> {
+        self.t.iter().map(|&t| Heston::mean(self.theta, Heston::Y0, t)[row]).collect()
+    }
 }
 
 /// The end of row `row` on every path.

@@ -74,10 +74,18 @@ pub fn measure(session: &mut Session) -> Result<Orders> {
         });
         errors.push(all);
     }
-    for e in &errors {
-        let columns = [("h", &h[..]), ("strong", &e.strong), ("weak", &e.weak), ("weak_noise", &e.noise)];
-        session.curves(&format!("orders_{}", e.name), &columns)?;
-    }
     session.say("The loss of a method's row is its strong error at the smallest step.")?;
     Ok(Orders { h, errors })
+}
+
+impl Orders {
+    /// Every method's errors over the step sizes.
+    pub fn curves(&self, session: &mut Session) -> Result<()> {
+        for e in &self.errors {
+            let columns =
+                [("h", &self.h[..]), ("strong", &e.strong), ("weak", &e.weak), ("weak_noise", &e.noise)];
+            session.curves(&format!("orders_{}", e.name), &columns)?;
+        }
+        Ok(())
+    }
 }

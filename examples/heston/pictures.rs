@@ -5,7 +5,6 @@ use crate::common::Session;
 use crate::orders::{Errors, Orders};
 use odeon::Result;
 use odeon::plot::{Color, Dash, Figure, Panel, Style};
-use odeon::sde::problems::Heston;
 
 const COLORS: [Color; 5] = [Color::Blue, Color::Vermillion, Color::Green, Color::Orange, Color::Purple];
 
@@ -15,8 +14,6 @@ pub fn draw(session: &mut Session, simulation: &Simulation, orders: &Orders) -> 
 }
 
 fn paths(s: &Simulation) -> Result<Figure> {
-    let exact =
-        |row: usize| -> Vec<f64> { s.t.iter().map(|&t| Heston::mean(s.theta, Heston::Y0, t)[row]).collect() };
     let mut figure = Figure::new(900, 420)?.titled("Heston's model").columns(2);
     for (row, (title, label)) in [("Price", "S"), ("Variance", "v")].into_iter().enumerate() {
         let [low, middle, high] = &s.quantiles[row];
@@ -28,7 +25,7 @@ fn paths(s: &Simulation) -> Result<Figure> {
         }
         panel.line(&s.t, middle, Style::new("median").color(Color::Blue))?;
         let style = Style::new("exact mean").color(Color::Vermillion).dash(Dash::Dashed);
-        panel.line(&s.t, &exact(row), style)?;
+        panel.line(&s.t, &s.exact_mean(row), style)?;
         figure = figure.with(panel);
     }
     Ok(figure)

@@ -163,8 +163,22 @@ impl Arguments {
     }
 }
 
-/// Loss and NFE of every run over the iterations.
+/// Loss and NFE of every run over the iterations, and its moments at the times of the data.
 fn curves(runs: &[Trained], session: &mut Session) -> Result<()> {
+    for run in runs {
+        let row = |list: &[f64], row: usize| list.iter().skip(row).step_by(2).copied().collect::<Vec<_>>();
+        let Task { method, lambda, seed } = run.task;
+        let [mean, variance] = [&run.moments.mean, &run.moments.variance];
+        session.curves(
+            &format!("moments_{method}_{:e}_seed_{seed}", lambda[0]),
+            &[
+                ("mean_1", &row(mean, 0)),
+                ("mean_2", &row(mean, 1)),
+                ("variance_1", &row(variance, 0)),
+                ("variance_2", &row(variance, 1)),
+            ],
+        )?;
+    }
     for (name, pick) in [("loss", (|r| r.loss) as fn(&Record) -> f64), ("nfe", |r| r.nfe as f64)] {
         let columns: Vec<(String, Vec<f64>)> = (runs.iter())
             .map(|run| {
