@@ -57,7 +57,7 @@ ROWS = [
     Row("nsde-forward", "", "torchsde", ""),
     Row("nsde-forward", "", "diffrax_sde", "tree"),
     *(Row("nsde-gradient", "", "torchsde", t) for t in ("direct", "adjoint")),
-    *(Row("nsde-gradient", "", "diffrax_sde", t) for t in ("tree", "unsafe")),
+    Row("nsde-gradient", "", "diffrax_sde", "tree"),
     Row("brownian-queries", "", "diffrax_sde", ""),
     # PyAMG's largest hierarchies take ten seconds; its fastest there is Ruge-Stueben.
     *(Row(p, "amg", "pyamg", t) for p in POISSON for t in (("rs", "rs-cg") if "128" in p else ("rs", "rs-cg", "sa", "sa-cg"))),

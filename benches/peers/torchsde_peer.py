@@ -87,7 +87,7 @@ def neural(gradient):
         loss.backward()
         return loss
 
-    return harness.Task(call, lambda: dict(loss=float(call())) if gradient else {})
+    return harness.Task(call, lambda: dict(loss=float(call().detach())) if gradient else {})
 
 
 def tasks():

@@ -83,7 +83,7 @@ pub fn adaptive(variant: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failu
             let theta = [MU - 0.5 * SIGMA * SIGMA, SIGMA];
             timed(clock, noise()?, || run(&tableaux::Spark, noise(), &theta, &options, false))
         }
-        _ => timed(clock, noise()?, || run(&tableaux::SOSRI_EMBEDDED, noise(), &[MU, SIGMA], &options, true)),
+        _ => timed(clock, noise()?, || run(&tableaux::Sosri, noise(), &[MU, SIGMA], &options, true)),
     }
 }
 
