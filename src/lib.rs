@@ -15,6 +15,7 @@ pub mod model;
 pub mod nn;
 pub mod num;
 pub mod ode;
+pub mod operator;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod regularise;

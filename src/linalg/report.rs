@@ -96,6 +96,19 @@ impl Report {
         if self.scale > 0.0 { self.residual() / self.scale } else { self.residual() }
     }
 
+    /// The report of this solve and of one that went on from its x, as of one solve.
+    pub(crate) fn followed_by(mut self, rest: Self) -> Self {
+        let before = self.iterations;
+        self.outcome = rest.outcome;
+        self.iterations += rest.iterations;
+        self.residuals.extend(rest.residuals.into_iter().skip(1));
+        self.true_residuals.extend(rest.true_residuals.into_iter().skip(1).map(|(k, r)| (before + k, r)));
+        self.applications += rest.applications;
+        self.preconditions += rest.preconditions;
+        self.time += rest.time;
+        self
+    }
+
     /// The report itself when converged.
     ///
     /// # Errors
