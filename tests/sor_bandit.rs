@@ -159,17 +159,23 @@ fn youngs_theory_holds_for_computed_spectra() -> Tested {
     let beta = (std::f64::consts::PI / 7.0).cos();
     assert!((theory::jacobi_radius(&a, 36)? - beta).abs() < 1e-10);
     let full = dense(&a);
+    // ρ = lim ‖Cᵏ‖^{1/k}, k = 2²⁰ by squaring; eigenvalues that coincide cost a factor k^{1/k} = 1 + 1.3e-5.
     let radius = |omega: f64| {
-        let c = sor_matrix(&full, omega).ok_or("singular")?;
-        let of = c.complex_eigenvalues().iter().map(|l| l.norm()).fold(0.0, f64::max);
-        Ok::<f64, Box<dyn Error>>(of)
+        let mut c = sor_matrix(&full, omega).ok_or("singular")?;
+        let mut log = 0.0;
+        for j in 0..20 {
+            let norm = c.norm();
+            log += norm.ln() / f64::from(1 << j);
+            c /= norm;
+            c = &c * &c;
+        }
+        Ok::<f64, Box<dyn Error>>(log.exp())
     };
     for omega in [0.7, 1.0, 1.2, 1.5, 1.8] {
         let (got, want) = (theory::sor_radius(omega, beta)?, radius(omega)?);
-        assert!((got - want).abs() < 1e-6, "ω = {omega}: {got} {want}");
+        assert!((got - want).abs() < 1e-4, "ω = {omega}: {got} {want}");
     }
     let best = theory::optimal_omega(beta)?;
-    // A double eigenvalue at ω*: √ε away.
     assert!((radius(best)? - (best - 1.0)).abs() < 1e-4);
     assert!(radius(best - 0.05)? > best - 1.0 && radius(best + 0.05)? > best - 1.0);
     Ok(())
