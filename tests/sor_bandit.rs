@@ -8,8 +8,8 @@ use odeon::linalg::relax::{GaussSeidel, Stationary, Sweep};
 use odeon::linalg::{Csr, LinearSolver, Settings, model};
 use odeon::num::random::{at, normal_pair};
 use odeon::operator::sor_bandit::{
-    Binned, ChebCb, Cost, Exp3, Fixed, Guided, Interval, Policy, Surface, Thompson, TsallisInf, TunedSolver, Ucb,
-    load, omega_grid, save, theory,
+    Binned, ChebCb, Cost, Exp3, Fixed, Guided, Interval, Policy, Surface, Thompson, TsallisInf, TunedSolver,
+    Ucb, load, omega_grid, save, theory,
 };
 use std::error::Error;
 
@@ -245,7 +245,9 @@ fn the_guided_policy_is_near_the_formula() -> Tested {
     let shifted = |c: f64| -> Result<Csr<f64>, Box<dyn Error>> {
         let a = model::poisson_2d::<f64>([6, 6])?;
         let triplets: Vec<(usize, usize, f64)> = (0..36)
-            .flat_map(|i| a.row(i).0.iter().zip(a.row(i).1).map(move |(j, v)| (i, *j as usize, *v)).collect::<Vec<_>>())
+            .flat_map(|i| {
+                a.row(i).0.iter().zip(a.row(i).1).map(move |(j, v)| (i, *j as usize, *v)).collect::<Vec<_>>()
+            })
             .map(|(i, j, v)| (i, j, if i == j { v + c } else { v }))
             .collect();
         Ok(Csr::from_triplets([36, 36], &triplets)?)
@@ -283,7 +285,8 @@ fn the_safe_budget_loses_no_solve() -> Tested {
     let a = model::poisson_2d::<f64>([40, 40])?;
     let b: Vec<f64> = (0..1600).map(noise).collect();
     let run = |policy: Fixed, factor: f64| -> Result<_, Box<dyn Error>> {
-        let mut solver = TunedSolver::new(a.clone(), vec![0.02, 1.7], policy, Settings::tol(1e-8))?.budget(factor)?;
+        let mut solver =
+            TunedSolver::new(a.clone(), vec![0.02, 1.7], policy, Settings::tol(1e-8))?.budget(factor)?;
         let mut iterations = Vec::new();
         for _ in 0..3 {
             let mut x = vec![0.0; 1600];
@@ -310,7 +313,9 @@ fn bad_input_is_named() -> Tested {
     assert!(text(TsallisInf::new(0, 0).unwrap_err()).contains("arms"));
     assert!(text(Interval::new(1.0, 1.0).unwrap_err()).contains("low < high"));
     assert!(text(Fixed::new(2, 2).unwrap_err()).contains("below 2"));
-    assert!(text(Surface::new(&[1.0, 1.0], Interval::new(0.0, 1.0)?, [2, 2]).unwrap_err()).contains("increasing"));
+    assert!(
+        text(Surface::new(&[1.0, 1.0], Interval::new(0.0, 1.0)?, [2, 2]).unwrap_err()).contains("increasing")
+    );
     assert!(text(Ucb::new(3)?.observe(1.0).unwrap_err()).contains("choose"));
     let mut policy = Exp3::new(2, 0)?;
     policy.choose(0.0)?;

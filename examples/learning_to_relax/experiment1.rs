@@ -5,7 +5,9 @@ use odeon::linalg::relax::{GaussSeidel, Stationary, Sweep, optimal_omega};
 use odeon::linalg::{Csr, LinearSolver, Settings, model};
 use odeon::num::parallel;
 use odeon::operator::sor_bandit::theory::jacobi_radius;
-use odeon::operator::sor_bandit::{Binned, ChebCb, Exp3, Guided, Interval, Policy, Thompson, TsallisInf, Ucb, omega_grid};
+use odeon::operator::sor_bandit::{
+    Binned, ChebCb, Exp3, Guided, Interval, Policy, Thompson, TsallisInf, Ucb, omega_grid,
+};
 use odeon::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     rounds: Option<u32>,
 
-    /// Experiment 2: interior points a side
+    /// Experiment 2: intervals a side
     #[arg(long, value_name = "NX", default_value_t = 25, value_parser = clap::value_parser!(u32).range(4..=400))]
     nx: u32,
 }

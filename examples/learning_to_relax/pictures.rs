@@ -9,7 +9,8 @@ const COLORS: [Color; 5] = [Color::Blue, Color::Vermillion, Color::Green, Color:
 
 /// The mean cost so far of the policies, one panel for each law.
 pub fn sor(session: &mut Session, laws: &[(&str, Vec<Totals>)]) -> Result<()> {
-    let mut figure = Figure::new(1100, 460)?.titled("SOR with a learned ω: mean iterations so far").columns(2);
+    let mut figure =
+        Figure::new(1100, 460)?.titled("SOR with a learned ω: mean iterations so far").columns(2);
     for (law, all) in laws {
         let mut panel = Panel::new(*law);
         panel.x_label("systems solved").y_label("iterations a system").log_x();
@@ -37,7 +38,8 @@ pub fn heat(session: &mut Session, rows: &[Totals], kappa: fn(f64) -> f64, dt: f
     let shown = rows.iter().filter(|r| !r.name.starts_with('ω') || r.name.contains("best"));
     let shown: Vec<&Totals> = shown.filter(|r| r.name != "CG" && !r.name.starts_with("Tsallis")).collect();
     for (row, color) in shown.iter().zip(COLORS) {
-        let means: Vec<f64> = row.running.chunks(20).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+        let means: Vec<f64> =
+            row.running.chunks(20).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
         let t: Vec<f64> = (0..means.len()).map(|i| (i as f64 + 0.5) * 20.0 * dt).collect();
         steps.line(&t, &means, Style::new(row.name.clone()).color(color))?;
     }
