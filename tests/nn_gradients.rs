@@ -4,7 +4,8 @@
 use odeon::Result;
 use odeon::dynamics::{Dynamics, Point, Tangent};
 use odeon::model::NeuralOde;
-use odeon::nn::{Activation, Builder, Initializer, Network};
+use odeon::nn::{Activation, Builder, Initializer, Input, Network};
+use odeon::num::Real;
 
 /// A fixed, irregular sequence in (−1, 1).
 fn wave(n: usize, seed: f64) -> Vec<f64> {
@@ -258,6 +259,84 @@ fn a_dense_layer_is_w_x_plus_b_with_torchs_storage() -> Result<()> {
     let at = network.at(2.0, &[1.0, 1.0, 0.5, -1.0], &theta)?;
     network.forward(at, &mut out, &mut network.scratch(2));
     assert_eq!(out, [19.0, 41.0, 14.5, 29.0]);
+    Ok(())
+}
+
+/// A layer's output from its definition, in f64, and the sum of the magnitudes that were added.
+fn plain(layer: &Network, t: f64, x: &[f64], theta: &[f64]) -> (Vec<f64>, f64) {
+    let entries = layer.layout().entries();
+    let (rows, width) = (entries[0].shape[0], entries[0].shape[1]);
+    let (weight, bias) = theta.split_at(rows * width);
+    let input = |p: usize| x.get(p).copied().unwrap_or(t);
+    let row = |i: usize| (0..width).map(move |p| weight[i * width + p] * input(p));
+    let sums = (0..rows).map(|i| row(i).sum::<f64>() + bias.get(i).unwrap_or(&0.0)).collect();
+    let size = |i: usize| row(i).map(f64::abs).sum::<f64>() + 1.0;
+    (sums, (0..rows).map(size).fold(0.0, f64::max))
+}
+
+/// Large batches, one scratch for every θ and batch: outputs and tangents from the definition, and
+/// the same bits in a batch of another size.
+fn check_large_batches<T: Real>(layer: &Network) -> Result<()> {
+    let (ins, outs, t) = (layer.input_dim(), layer.output_dim(), 0.7);
+    let cast = |x: &[f64]| x.iter().map(|&v| T::of(v)).collect::<Vec<T>>();
+    let mut scratch = layer.scratch::<T>(523);
+    let x = cast(&wave(ins * 523, 0.2));
+    let mut theta = cast(&wave(layer.layout().len(), 0.3));
+    let mut first: Vec<T> = Vec::new();
+    // The same slice, other parameters: nothing of the first may be left anywhere.
+    for change in [1.0, -1.5] {
+        theta.iter_mut().step_by(3).for_each(|v| *v *= T::of(change));
+        for batch in [523, 512, 5] {
+            let mut out = vec![T::of(0.0); outs * batch];
+            let x = &x[..ins * batch];
+            let at = layer.at(T::of(t), x, &theta)?;
+            layer.forward(at, &mut out, &mut scratch);
+            let wide = |v: &[T]| v.iter().map(|v| v.f64()).collect::<Vec<f64>>();
+            for (x, out) in x.chunks_exact(ins).zip(out.chunks_exact(outs)) {
+                let (want, size) = plain(layer, t, &wide(x), &wide(&theta));
+                for (i, (got, want)) in out.iter().zip(want).enumerate() {
+                    let error = (got.f64() - want).abs();
+                    assert!(
+                        error <= 4.0 * T::EPSILON.f64() * size,
+                        "{ins}-{outs} × {batch}, row {i}: {error:e}"
+                    );
+                }
+            }
+            match batch {
+                523 => first.clone_from(&out),
+                512 => assert_eq!(out, first[..out.len()], "{ins}-{outs} in another batch"),
+                _ => {}
+            }
+            // Along (0, x, θ) the tangent is W x + out, and along x alone W x.
+            let mut along = out.clone();
+            let still = Input { t: T::of(0.0), ..at };
+            let none = Input { t: T::of(0.0), x: at.x, theta: &[] };
+            layer.jvp(at, none, &mut along, &mut scratch);
+            let mut both = out.clone();
+            layer.jvp(at, still, &mut both, &mut scratch);
+            for ((both, along), out) in both.iter().zip(&along).zip(&out) {
+                let error = (*both - (*along + *out)).abs().f64();
+                let bound = 16.0 * T::EPSILON.f64() * (1.0 + ins as f64);
+                assert!(error <= bound, "{ins}-{outs} × {batch}: {error:e}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn large_batches_are_the_definition_for_every_theta() -> Result<()> {
+    // Rows: whole strips of 16, four and five more (dot products, a part of a strip).
+    for (ins, outs) in [(7, 16), (18, 36), (13, 53), (40, 31)] {
+        for layer in [
+            Network::builder(ins).dense(outs).build()?,
+            Network::builder(ins).concat_time().dense(outs).build()?,
+            Network::builder(ins).concat_time().dense_without_bias(outs).build()?,
+        ] {
+            check_large_batches::<f32>(&layer)?;
+            check_large_batches::<f64>(&layer)?;
+        }
+    }
     Ok(())
 }
 

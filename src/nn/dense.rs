@@ -6,12 +6,15 @@
 //!
 //! - *wide* (out ≤ in, small): dot products along the inputs, W read in place;
 //! - *tall* (in < out, small): W is transposed into scratch, vectors run along the outputs;
-//! - *blocked*: [`Real::gemm`], W made contiguous in scratch when it has a time column.
+//! - *blocked*: [`Real::gemm`], W made contiguous in scratch when it has a time column; on large
+//!   batches, where that is faster, the product of `packed`, the activation following by blocks of
+//!   columns.
 //!
 //! On the wide and tall paths a column's bits do not depend on the batch; the blocked product adds
 //! in another order, so a large batch differs from its columns alone by rounding.
 
 use super::activation::Activation;
+use super::packed::{self, Packed};
 use super::products::{Mat, add_rows, columns, dots, transpose};
 use crate::num::{Kernel, Real, dispatch};
 use std::ops::Range;
@@ -37,6 +40,10 @@ const DIRECT_WORK: usize = 600;
 const SKINNY: usize = 8;
 /// Skinny products stay direct up to this many multiply-adds.
 const SKINNY_WORK: usize = 1 << 14;
+
+/// Columns whose activation follows their sums while they are in cache (24 of 784 f32 are 75 KB);
+/// 96 took 7 % longer.
+const COLUMNS: usize = 24;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Path {
@@ -87,10 +94,25 @@ impl Dense {
         let shift = &mut room.rows[..self.outputs];
         self.shift(t, theta, shift);
         let weight = &theta[self.weight.clone()];
+        let dims = [self.outputs, batch, self.inputs];
         match self.path(batch) {
+            Path::Blocked if packed::serves::<T>(dims) => {
+                let matrix = Mat { data: weight, ld: self.width() };
+                let weight = Packed::of_rows([self.outputs, self.inputs], matrix, room.weight);
+                let init = (!add).then_some(&*shift);
+                if add {
+                    add_rows(z, shift);
+                }
+                let columns = x.chunks(COLUMNS * self.inputs).zip(z.chunks_mut(COLUMNS * self.outputs));
+                for (x, z) in columns {
+                    weight.multiply(x, init, z);
+                    if let Some(activation) = activation {
+                        activation.in_place(z);
+                    }
+                }
+            }
             Path::Blocked => {
                 let weight = self.contiguous(weight, room.weight);
-                let dims = [self.outputs, batch, self.inputs];
                 let beta = if add { T::of(1.0) } else { T::of(0.0) };
                 T::gemm(dims, T::of(1.0), (weight, true), (x, false), beta, z);
                 match activation {

@@ -14,6 +14,7 @@ pub mod loss;
 mod network;
 mod norm;
 pub mod optim;
+mod packed;
 mod params;
 mod products;
 mod run;

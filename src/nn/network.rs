@@ -4,6 +4,7 @@ use super::activation::Activation;
 use super::dense::Dense;
 use super::init::{self, Initializer};
 use super::norm::LayerNorm;
+use super::packed::packed_len;
 use super::params::{Entry, Layout, Role};
 use crate::num::Real;
 use crate::{Error, Result};
@@ -304,7 +305,7 @@ impl Builder {
         match (weight, bias.transpose()) {
             (Ok(weight), Ok(bias)) => {
                 let dense = Dense { inputs: self.dim, outputs: units, time, weight, bias };
-                self.needs.weight = self.needs.weight.max(self.dim * units);
+                self.needs.weight = self.needs.weight.max(packed_len(units, self.dim));
                 self.needs.units = self.needs.units.max(units);
                 self.push(Op::Dense(dense), label, units);
             }

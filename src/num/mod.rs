@@ -45,3 +45,16 @@ impl<K: Kernel> pulp::NullaryFnOnce for Op<K> {
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     pulp::Arch::new().dispatch(Op(kernel))
 }
+
+/// Bytes of a vector register of the instruction set that [`dispatch`] picks: 64 for AVX-512.
+pub(crate) fn register_bytes() -> usize {
+    struct Look;
+    impl pulp::WithSimd for Look {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> usize {
+            size_of::<S::f32s>()
+        }
+    }
+    pulp::Arch::new().dispatch(Look)
+}
