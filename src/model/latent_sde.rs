@@ -1,6 +1,7 @@
 //! [`LatentSde`]: the parts of a latent stochastic differential equation; its bound is in `elbo`.
 
 use super::diffusion::{Memory, NeuralDiffusion};
+use super::encoder::Encoder;
 use super::neural_sde::NEXT_NETWORK;
 use crate::dynamics::{Dynamics, Point, Tangent};
 use crate::error::{Error, Result};
@@ -16,18 +17,19 @@ use std::ops::Range;
 /// posterior  dz = f_q(t, z, c) dt + g(z) dW,     z(t₀) ~ N(μ_q, diag σ_q²),
 /// observed   x(t_k) ~ N(D(z(t_k)), s²),
 ///
-/// where (c, μ_q, ln σ_q) = E(x) is computed from the whole series by the encoder. g is the same in both and
+/// where (c, μ_q, ln σ_q) = E(x) is computed from the series by the [`Encoder`], c one for all times or one for each
+/// interval between observations. g is the same in both and
 /// diagonal, g_i(t, z_i), so that the posterior has a density with respect to the prior (Girsanov), with
 ///
 /// KL = E ∫ ½|u|² dt,   u = (f_q − f_p)/g.
 ///
-/// The state of the equation that is solved is (z, c, ℓ), of d + k + 1 rows: the context c is constant, and
-/// ℓ' = ½|u|² collects the divergence. So the cotangents of c and of z(t₀) come out of the solve as that of y0.
+/// The state of the equation that is solved is (z, c, ℓ), of d + k + 1 rows: the context c is constant (on an
+/// interval), and ℓ' = ½|u|² collects the divergence. So the cotangents of c and of z(t₀) come out of the solve as that of y0.
 #[derive(Clone, Debug)]
 pub struct LatentSde {
     pub(super) system: LatentSystem,
     pub(super) decoder: Network,
-    pub(super) encoder: Network,
+    pub(super) encoder: Encoder,
     pub(super) observation_sd: f64,
     layout: Layout,
     pub(super) places: Places,
@@ -44,8 +46,8 @@ pub struct LatentNetworks {
     pub diffusion: NeuralDiffusion,
     /// D: d → rows of an observation.
     pub decoder: Network,
-    /// E: the observations of a series one after the other → k + 2d.
-    pub encoder: Network,
+    /// E → k + 2d; a [`Network`] converts.
+    pub encoder: Encoder,
 }
 
 /// Where the parts of θ lie.
@@ -83,10 +85,7 @@ impl LatentSde {
                 return Err(Error::invalid(what, given, needed));
             }
         }
-        if !encoder.input_dim().is_multiple_of(decoder.output_dim()) {
-            let needed = format!("whole observations of {} rows, as the decoder gives", decoder.output_dim());
-            return Err(Error::invalid("the encoder's inputs", encoder.input_dim(), needed));
-        }
+        encoder.check(decoder.output_dim())?;
         if Diffusion::<f64>::class(&diffusion) != NoiseClass::Diagonal {
             let given = Diffusion::<f64>::class(&diffusion);
             return Err(Error::invalid("the noise of a latent SDE", given, "diagonal noise is needed"));
@@ -108,11 +107,11 @@ impl LatentSde {
             drift: start..g.end,
             diffusion: g,
             decoder: layout.append("decoder.", decoder.layout())?,
-            encoder: layout.append("encoder.", encoder.layout())?,
+            encoder: layout.append("encoder.", &encoder.layout()?)?,
             mean: layout.push("start.mean", &[latent], Role::Shift)?,
             log_sd: layout.push("start.log_sd", &[latent], Role::Shift)?,
         };
-        let drift = LatentDrift { posterior, prior, diffusion: diffusion.clone(), latent, context };
+        let drift = LatentDrift { posterior, prior, diffusion: diffusion.clone(), latent, context, window: None };
         let diffusion = LatentDiffusion { inner: diffusion, rows: latent + context + 1 };
         Ok(Self {
             system: LatentSystem { drift, diffusion },
@@ -191,6 +190,15 @@ impl<T: Real> System<T> for LatentSystem {
     }
 }
 
+impl LatentSystem {
+    /// The same with times of the posterior's network as fractions of an interval.
+    pub(super) fn within(&self, window: [f64; 2]) -> Self {
+        let mut own = self.clone();
+        own.drift.window = Some(window);
+        own
+    }
+}
+
 /// (f_q(t, z, c), 0, ½|u|²).
 #[derive(Clone, Debug)]
 pub struct LatentDrift {
@@ -199,6 +207,8 @@ pub struct LatentDrift {
     diffusion: NeuralDiffusion,
     latent: usize,
     context: usize,
+    /// The interval [a, b] where f_q takes (t − a)/(b − a) in place of t.
+    window: Option<[f64; 2]>,
 }
 
 /// Scratch of a [`LatentDrift`].
@@ -222,6 +232,14 @@ const G: usize = 3;
 impl LatentDrift {
     fn dim(&self) -> usize {
         self.latent + self.context + 1
+    }
+
+    /// The time that f_q takes, and its derivative.
+    fn posterior_time<T: Real>(&self, t: T) -> [T; 2] {
+        match self.window.map(|w| w.map(T::of)) {
+            None => [t, T::one()],
+            Some([a, b]) => [(t - a) / (b - a), T::one() / (b - a)],
+        }
     }
 
     /// θ of f_q, f_p and g.
@@ -249,7 +267,8 @@ impl LatentDrift {
         let [z, fq, fp, g] = values.each_mut().map(|v| &mut v[..n]);
         self.gather(at.y, &mut joint[..m], z);
         let [theta_q, theta_p, theta_g] = self.split(at.theta);
-        self.posterior.forward(Input { t: at.t, x: &joint[..m], theta: theta_q }, fq, posterior);
+        let [t, _] = self.posterior_time(at.t);
+        self.posterior.forward(Input { t, x: &joint[..m], theta: theta_q }, fq, posterior);
         self.prior.forward(Input { t: at.t, x: z, theta: theta_p }, fp, prior);
         self.diffusion.eval(Point { t: at.t, y: z, theta: theta_g }, g, diffusion);
         n
@@ -330,9 +349,9 @@ impl<T: Real> Dynamics<T> for LatentDrift {
         let (bar_q, rest) = theta_bar.split_at_mut(theta_q.len());
         let (bar_p, bar_g) = rest.split_at_mut(theta_p.len());
         let z = &values[Z][..n];
-        let mut t_bar = T::zero();
-        let input = Input { t: at.t, x: &*joint, theta: theta_q };
-        t_bar += self.posterior.vjp(input, fq_bar, joint_bar, bar_q, posterior);
+        let [t, slope] = self.posterior_time(at.t);
+        let input = Input { t, x: &*joint, theta: theta_q };
+        let mut t_bar = slope * self.posterior.vjp(input, fq_bar, joint_bar, bar_q, posterior);
         let input = Input { t: at.t, x: z, theta: theta_p };
         t_bar += self.prior.vjp(input, fp_bar, z_bar, bar_p, prior);
         let input = Point { t: at.t, y: z, theta: theta_g };
@@ -358,8 +377,9 @@ impl<T: Real> Dynamics<T> for LatentDrift {
             false => self.split(dot.theta),
         };
         let z = &values[Z][..n];
-        let along = Input { t: dot.t, x: &*joint_dot, theta: dot_q };
-        self.posterior.jvp(Input { t: at.t, x: &*joint, theta: theta_q }, along, fq_dot, posterior);
+        let [t, slope] = self.posterior_time(at.t);
+        let along = Input { t: slope * dot.t, x: &*joint_dot, theta: dot_q };
+        self.posterior.jvp(Input { t, x: &*joint, theta: theta_q }, along, fq_dot, posterior);
         let along = Input { t: dot.t, x: &*z_dot, theta: dot_p };
         self.prior.jvp(Input { t: at.t, x: z, theta: theta_p }, along, fp_dot, prior);
         let along = Tangent { t: dot.t, y: &*z_dot, theta: dot_g };

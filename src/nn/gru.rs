@@ -247,6 +247,11 @@ impl<T: Real> Unrolled<T> {
         &self.hidden
     }
 
+    /// Times of the series.
+    pub fn times(&self) -> usize {
+        self.hidden.len() / self.zero.len()
+    }
+
     /// The time that is read i-th.
     fn time(&self, i: usize, times: usize) -> usize {
         match self.direction {
@@ -269,7 +274,7 @@ impl<T: Real> Unrolled<T> {
         x_bar: &mut [T],
     ) -> Result<()> {
         let (rows, hidden) = (gru.input_dim() * self.batch, gru.hidden_dim() * self.batch);
-        let times = self.hidden.len() / hidden;
+        let times = self.times();
         gru.layout.check_len("theta", theta.len())?;
         gru.layout.check_len("the cotangent of theta", theta_bar.len())?;
         for (what, given, needed) in [
