@@ -3,7 +3,8 @@
 
 use crate::common::timed;
 use crate::data::{DIM, END, pool, times};
-use crate::method::{Estimate, Method, Regulariser, schedule};
+use crate::method::{Estimate, Method, Regulariser};
+use crate::weights::schedule;
 use odeon::Result;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;

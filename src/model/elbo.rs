@@ -238,8 +238,7 @@ impl LatentSde {
         let (half, one, scale) = (T::of(0.5), T::one(), T::of(1.0 / batch as f64));
         let weight = kl_weight * scale;
         let mut value = T::zero();
-        for (j, (e, bar)) in
-            encoded.chunks_exact(k + 2 * d).zip(bars.chunks_exact_mut(k + 2 * d)).enumerate()
+        for (j, (e, bar)) in encoded.chunks_exact(k + 2 * d).zip(bars.chunks_exact_mut(k + 2 * d)).enumerate()
         {
             let y_bar = &y0_bar[j * (d + k + 1)..][..d];
             for i in 0..d {

@@ -131,11 +131,10 @@ impl Encoder {
         out_bar: &[T],
     ) -> Result<()> {
         let mut inputs_bar = vec![T::zero(); encoded.inputs.len()];
-        let reverse =
-            |network: &Network, theta: &[T], x: &[T], x_bar: &mut [T], theta_bar: &mut [T]| {
-                let mut scratch = network.scratch(x.len() / network.input_dim());
-                network.vjp(Input { t: T::zero(), x, theta }, out_bar, x_bar, theta_bar, &mut scratch);
-            };
+        let reverse = |network: &Network, theta: &[T], x: &[T], x_bar: &mut [T], theta_bar: &mut [T]| {
+            let mut scratch = network.scratch(x.len() / network.input_dim());
+            network.vjp(Input { t: T::zero(), x, theta }, out_bar, x_bar, theta_bar, &mut scratch);
+        };
         match (self, &mut encoded.unrolled) {
             (Self::Backward { gru, head }, Some(unrolled)) => {
                 let (of_gru, of_head) = theta.split_at(gru.layout().len());

@@ -111,7 +111,8 @@ impl LatentSde {
             mean: layout.push("start.mean", &[latent], Role::Shift)?,
             log_sd: layout.push("start.log_sd", &[latent], Role::Shift)?,
         };
-        let drift = LatentDrift { posterior, prior, diffusion: diffusion.clone(), latent, context, window: None };
+        let drift =
+            LatentDrift { posterior, prior, diffusion: diffusion.clone(), latent, context, window: None };
         let diffusion = LatentDiffusion { inner: diffusion, rows: latent + context + 1 };
         Ok(Self {
             system: LatentSystem { drift, diffusion },

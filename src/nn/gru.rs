@@ -63,7 +63,8 @@ impl Gru {
         let outputs = 3 * hidden;
         let mut layout = Layout::new();
         // PyTorch draws all of them from U(−1/√H, 1/√H): H is the fan-in of all.
-        let (weight, bias) = (Role::Weight { fan_in: hidden, fan_out: hidden }, Role::Bias { fan_in: hidden });
+        let (weight, bias) =
+            (Role::Weight { fan_in: hidden, fan_out: hidden }, Role::Bias { fan_in: hidden });
         let weight_ih = layout.push("weight_ih", &[outputs, inputs], weight)?;
         let weight_hh = layout.push("weight_hh", &[outputs, hidden], weight)?;
         let bias_ih = layout.push("bias_ih", &[outputs], bias)?;
