@@ -499,3 +499,52 @@ impl<T: Real> Diffusion<T> for LatentDiffusion {
         self.pad(&out[..n], g_dot);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NoiseForm, Range as Values};
+
+    /// The time's derivative on an interval, in both directions, against differences.
+    #[test]
+    fn the_time_of_an_interval_has_its_derivative() -> Result<()> {
+        let g = NeuralDiffusion::new(
+            Network::builder(1).dense(1).build()?,
+            NoiseForm::Rows { dim: 1 },
+            Values::Between { low: 0.3, high: 0.9 },
+        )?;
+        let networks = LatentNetworks {
+            posterior: Network::builder(3).concat_time().dense(1).build()?,
+            prior: Network::builder(1).concat_time().dense(1).build()?,
+            diffusion: g,
+            decoder: Network::builder(1).dense(1).build()?,
+            encoder: Network::builder(2).dense(4).build()?.into(),
+        };
+        let model = LatentSde::new(networks, 1.0)?;
+        let theta: Vec<f64> = model.solver_theta(&model.init(Initializer::TorchLinear, 3)?);
+        let system = model.system().within([0.25, 0.75]);
+        let drift = &system.drift;
+        let theta = &theta[..Dynamics::<f64>::num_params(drift)];
+        let (y, bar) = ([0.3, -0.2, 0.6, 0.0], [0.7, 0.0, 0.0, -0.4]);
+        let mut scratch = drift.scratch(1);
+        let mut value = |t: f64| {
+            let mut dy = [0.0; 4];
+            drift.eval(Point { t, y: &y, theta }, &mut dy, &mut scratch);
+            dy.iter().zip(&bar).map(|(a, b)| a * b).sum::<f64>()
+        };
+        let expected = (value(0.4 + 1e-4) - value(0.4 - 1e-4)) / 2e-4;
+        let (mut y_bar, mut theta_bar) = ([0.0; 4], vec![0.0; theta.len()]);
+        let at = Point { t: 0.4, y: &y[..], theta };
+        let mut scratch = drift.scratch(1);
+        let t_bar = drift.vjp(at, &bar, &mut y_bar, &mut theta_bar, &mut scratch);
+        assert!((t_bar - expected).abs() < 1e-7 * expected.abs().max(1.0), "{t_bar} {expected}");
+        let mut dot = [0.0; 4];
+        drift.jvp(at, Tangent { t: 1.0, y: &[0.0; 4], theta: &[] }, &mut dot, &mut scratch);
+        let forward: f64 = dot.iter().zip(&bar).map(|(a, b)| a * b).sum();
+        assert!((forward - t_bar).abs() < 1e-13, "{forward} {t_bar}");
+        // At a the posterior sees 0, at b 1.
+        assert_eq!(drift.posterior_time(0.25), [0.0, 2.0]);
+        assert_eq!(drift.posterior_time(0.75), [1.0, 2.0]);
+        Ok(())
+    }
+}
