@@ -39,7 +39,7 @@ pub fn draw(session: &mut Session, plan: &Plan, runs: &[Trained]) -> Result<()> 
 
 fn errors(runs: &[Trained]) -> Result<Panel> {
     let mut panel = Panel::new("Error of the forecast");
-    panel.x_label("missing (%)").y_label("RMSE, last 10 times");
+    panel.x_label("missing (%)").y_label("RMSE, last 10 times").log_y();
     for group in runs.chunk_by(|a, b| a.task.method == b.task.method) {
         let method = group[0].task.method;
         let (color, marker) = look(method);
