@@ -1,6 +1,9 @@
 //! Every layer and several chains: vjp against jvp, jvp against finite differences, batch against
 //! single columns, accumulation, and the name of the unit that went non-finite.
 
+#[path = "nn_gradients/gru.rs"]
+mod gru;
+
 use odeon::Result;
 use odeon::dynamics::{Dynamics, Point, Tangent};
 use odeon::model::NeuralOde;

@@ -65,3 +65,37 @@ pub fn log_likelihood(values: &[f64]) -> Result<f64> {
     }
     Ok(sum / (values.len() / POINTS) as f64)
 }
+
+/// The largest bound on ln p that any posterior drift has at `steps` of Euler's between two times, mean over the
+/// series; prior, start and decoder being the true ones.
+///
+/// Minus the bound is the cost E Σ_k (x_k − z_k)²/(2s²) + ½ Σ u²h of the control z' = z + h f(z) + h σ u + σ√h ε, so
+/// that the least is found by Bellman's recursion with V(z) = ½ P z² + q z + c: a step back gives, with
+/// f(z) = θ_0 (θ_1 − z) and w = (1 − θ_0 h) z + θ_0 θ_1 h,
+///
+/// V(z) = c + ½ P σ² h + (½ P w² + q w − ½ h σ² q²)/(1 + h σ² P).
+pub fn best_bound(values: &[f64], steps: usize) -> f64 {
+    let [rate, level, sigma] = OrnsteinUhlenbeck::THETA;
+    let h = END / ((POINTS - 1) * steps) as f64;
+    let (a, b, noise) = (1.0 - rate * h, rate * level * h, sigma * sigma * h);
+    let precision = NOISE.powi(-2);
+    let mut sum = 0.0;
+    for x in values.chunks_exact(POINTS) {
+        let [mut p, mut q, mut c] = [0.0; 3];
+        for (k, x) in x.iter().enumerate().rev() {
+            p += precision;
+            q -= precision * x;
+            c += 0.5 * precision * x * x;
+            for _ in 0..if k > 0 { steps } else { 0 } {
+                let d = 1.0 + noise * p;
+                c += 0.5 * (p * noise + (p * b * b + 2.0 * q * b - noise * q * q) / d);
+                q = (p * b + q) * a / d;
+                p *= a * a / d;
+            }
+        }
+        let start = OrnsteinUhlenbeck::Y0[0];
+        sum -= 0.5 * p * start * start + q * start + c;
+    }
+    let constant = POINTS as f64 * (NOISE.ln() + 0.5 * std::f64::consts::TAU.ln());
+    sum / (values.len() / POINTS) as f64 - constant
+}

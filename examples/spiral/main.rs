@@ -23,22 +23,27 @@ mod common;
 mod data;
 mod method;
 mod model;
+#[path = "../common/options.rs"]
+mod options;
 #[cfg(feature = "plot")]
 mod pictures;
 mod table;
 mod train;
+#[path = "../common/weights.rs"]
+mod weights;
 
 use clap::Parser;
 use common::{Common, Row, Session};
 use data::Data;
-use method::{Draws, Method, Weight};
+use method::{Draws, Method};
 use model::Model;
+use odeon::Result;
 use odeon::num::{Real, parallel};
 use odeon::train::Record;
-use odeon::{Error, Result};
 use std::process::ExitCode;
 use table::Summary;
 use train::{Plan, Task, Trained};
+use weights::Weight;
 
 /// The spiral: plain and regularised neural ODEs, their loss, NFE and times.
 ///
@@ -98,7 +103,7 @@ struct Arguments {
     /// METHOD=FROM or METHOD=FROM:TO: weight of a penalty, annealed exponentially; may be repeated
     /// (steer: half-width b in units of the distance of the points)
     #[arg(long, value_name = "METHOD=λ")]
-    lambda: Vec<Weight>,
+    lambda: Vec<Weight<Method>>,
 
     /// Sweep the weights of --methods over the factors 1/100 to 100 and draw loss against NFE
     #[arg(long)]
@@ -183,19 +188,11 @@ fn train_all<T: Real>(
 }
 
 impl Arguments {
-    fn methods(&self) -> Result<Vec<Method>> {
-        if self.methods.iter().any(|m| m == "all") {
-            return Ok(Method::ALL.to_vec());
-        }
-        let parse = |m: &String| m.parse().map_err(|reason: String| Error::invalid("--methods", m, reason));
-        self.methods.iter().map(parse).collect()
-    }
-
     fn tasks(&self, session: &Session) -> Result<Vec<Task>> {
         let first = session.common.seed;
         let seeds = self.seeds.unwrap_or(if session.common.quick { 1 } else { 3 });
         let mut tasks = Vec::new();
-        for method in self.methods()? {
+        for method in options::methods(&self.methods, &Method::ALL)? {
             let given: Vec<[f64; 2]> =
                 (self.lambda.iter()).filter(|w| w.method == method).map(|w| w.lambda).collect();
             let default = method.default_lambda().unwrap_or([0.0; 2]);

@@ -3,7 +3,7 @@
 use crate::data::{END, POINTS};
 use odeon::integrate::{ErrorEstimate, Penalty};
 use odeon::num::Real;
-use odeon::regularise::{FirstStage, Global, LambdaSchedule, Local, Sampling, Steer, StepCount, Surrogate};
+use odeon::regularise::{FirstStage, Global, Local, Sampling, Steer, StepCount, Surrogate};
 use odeon::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -101,42 +101,8 @@ impl FromStr for Method {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|m| m.name() == text);
-        found.ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|m| m.name()).collect();
-            format!("there is no method '{text}'; choose from {}", names.join(", "))
-        })
+        crate::options::named(text, &Self::ALL)
     }
-}
-
-/// `METHOD=FROM` or `METHOD=FROM:TO`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weight {
-    pub method: Method,
-    pub lambda: [f64; 2],
-}
-
-impl FromStr for Weight {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("'{text}' is not of the form METHOD=FROM or METHOD=FROM:TO");
-        let (method, lambda) = text.split_once('=').ok_or_else(form)?;
-        let (from, to) = lambda.split_once(':').unwrap_or((lambda, lambda));
-        let number = |part: &str| part.trim().parse::<f64>().map_err(|_| form());
-        Ok(Self { method: method.parse()?, lambda: [number(from)?, number(to)?] })
-    }
-}
-
-/// λ(n) from `from` to `to` over the training.
-pub fn schedule([from, to]: [f64; 2], iterations: u64) -> Result<LambdaSchedule> {
-    let over = usize::try_from(iterations).unwrap_or(usize::MAX);
-    let schedule = match from == to {
-        true => LambdaSchedule::Constant(from),
-        false => LambdaSchedule::Exponential { from, to, over },
-    };
-    schedule.check()?;
-    Ok(schedule)
 }
 
 /// A method at work.

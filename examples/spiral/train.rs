@@ -2,8 +2,9 @@
 
 use crate::common::timed;
 use crate::data::{Data, END, POINTS, START};
-use crate::method::{Draws, Method, Regulariser, schedule};
+use crate::method::{Draws, Method, Regulariser};
 use crate::model::Model;
+use crate::weights::schedule;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;
 use odeon::integrate::{ErrorEstimate, Injection, Options, Problem, Save, Solution};

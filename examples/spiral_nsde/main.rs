@@ -16,18 +16,25 @@
 mod common;
 mod data;
 mod method;
+#[path = "../common/options.rs"]
+mod options;
 #[cfg(feature = "plot")]
 mod pictures;
 mod table;
 mod train;
+#[path = "../common/weights.rs"]
+mod weights;
 
 use clap::Parser;
 use common::{Common, Row, Session};
-use method::{Estimate, Method, Weight};
+use method::{Estimate, Method};
+use odeon::Result;
+use odeon::model::Moments;
 use odeon::train::Record;
-use odeon::{Error, Result};
 use std::process::ExitCode;
+use table::Summary;
 use train::{Plan, Task, Trained};
+use weights::Weight;
 
 /// The spiral NSDE: plain and regularised neural SDEs, their error, NFE and times.
 ///
@@ -67,15 +74,16 @@ struct Arguments {
     #[arg(long, value_name = "RATE", default_value_t = 0.01, allow_negative_numbers = true)]
     rate: f64,
 
-    /// The error estimate that controls the steps
-    #[arg(long, value_enum, default_value_t = Estimate::Published)]
-    estimate: Estimate,
+    /// The error estimate that controls the steps [default: published, with --pareto one after the other]
+    #[arg(long, value_enum)]
+    estimate: Option<Estimate>,
 
     /// METHOD=λ or METHOD=FROM:TO: weight of a penalty, annealed exponentially; may be repeated
     #[arg(long, value_name = "METHOD=λ")]
-    lambda: Vec<Weight>,
+    lambda: Vec<Weight<Method>>,
 
-    /// Sweep the weights of --methods over the factors 1/30 to 30 and draw MSE against NFE
+    /// Sweep the weights of --methods over the factors 1/30 to 30, with both estimates, and draw MSE against NFE with
+    /// what the true process takes
     #[arg(long)]
     pareto: bool,
 
@@ -92,31 +100,72 @@ fn main() -> ExitCode {
 }
 
 fn spiral(arguments: &Arguments, session: &mut Session) -> Result<()> {
+    let paths = if session.common.quick { 2_000 } else { 20_000 };
+    session.say(format!("moments of {paths} true paths …"))?;
+    let truth = data::truth(session.common.seed, paths)?;
+    let estimates = match arguments.estimate {
+        Some(estimate) => vec![estimate],
+        None if arguments.pareto => vec![Estimate::Published, Estimate::Embedded],
+        None => vec![Estimate::Published],
+    };
+    let swept: Vec<Swept> =
+        estimates.iter().map(|e| sweep(arguments, session, &truth, *e)).collect::<Result<_>>()?;
+    if arguments.pareto {
+        pareto(&swept, session)?;
+    }
+    #[cfg(feature = "plot")]
+    pictures::pareto(session, &swept)?;
+    Ok(())
+}
+
+/// All runs with one estimate.
+pub struct Swept {
+    estimate: Estimate,
+    /// What the true process takes by SOSRI and by SOSRI2.
+    true_nfe: [f64; 2],
+    runs: Vec<Trained>,
+    rows: Vec<Summary>,
+}
+
+impl Swept {
+    /// What the true process takes by the tableau of a method.
+    fn true_nfe(&self, method: Method) -> f64 {
+        self.true_nfe[usize::from(method.plain() == Method::NoneSosri2)]
+    }
+}
+
+fn sweep(
+    arguments: &Arguments,
+    session: &mut Session,
+    truth: &Moments<f64>,
+    estimate: Estimate,
+) -> Result<Swept> {
     let quick = session.common.quick;
     let plan = Plan {
         iterations: arguments.iterations.unwrap_or(if quick { 10 } else { 250 }),
-        tolerance: arguments.tolerance.unwrap_or(arguments.estimate.default_tolerance()),
+        tolerance: arguments.tolerance.unwrap_or(estimate.default_tolerance()),
         rate: arguments.rate,
         paths: arguments.paths as usize,
         predictions: if quick { 5 } else { 100 },
-        estimate: arguments.estimate,
+        estimate,
     };
-    let tasks = arguments.tasks(session)?;
+    let tasks = arguments.tasks(session, estimate)?;
     let model = train::model()?;
-    let paths = if quick { 2_000 } else { 20_000 };
-    session.say(format!("moments of {paths} true paths, then {} trainings …", tasks.len()))?;
-    let truth = data::truth(session.common.seed, paths)?;
-    let [sosri, sosri2] = [Method::None, Method::NoneSosri2].map(|m| train::true_nfe(m, &plan));
-    session.say(format!("NFE of the true process: {:.1} by SOSRI, {:.1} by SOSRI2", sosri?, sosri2?))?;
-    let runs = train::train_all(&model, &truth, &plan, &tasks, arguments.threads)?;
+    let name = estimate.name();
+    session.say(format!("{name} estimate: {} trainings …", tasks.len()))?;
+    let true_nfe = [train::true_nfe(Method::None, &plan)?, train::true_nfe(Method::NoneSosri2, &plan)?];
+    let [sosri, sosri2] = true_nfe;
+    session.say(format!("NFE of the true process: {sosri:.1} by SOSRI, {sosri2:.1} by SOSRI2"))?;
+    let runs = train::train_all(&model, truth, &plan, &tasks, arguments.threads)?;
     let rows = table::summarise(&runs);
     session.say(table::table(&rows))?;
     if let Some(verdict) = table::verdict(&rows) {
         session.say(verdict)?;
     }
     for run in &runs {
+        let method = run.task.method.to_string();
         session.record(Row {
-            method: run.task.method.to_string(),
+            method: if arguments.pareto { format!("{method}, {name}") } else { method },
             seed: run.task.seed,
             loss: Some(run.test),
             nfe: run.nfe.round() as usize,
@@ -126,29 +175,49 @@ fn spiral(arguments: &Arguments, session: &mut Session) -> Result<()> {
             predict_s: run.predict_s,
         });
     }
-    curves(&runs, session)?;
-    #[cfg(feature = "plot")]
-    pictures::draw(session, &truth, &runs, &rows)?;
-    Ok(())
+    if !arguments.pareto {
+        curves(&runs, session)?;
+        #[cfg(feature = "plot")]
+        pictures::draw(session, truth, &runs, &rows)?;
+    }
+    Ok(Swept { estimate, true_nfe, runs, rows })
+}
+
+/// λ, NFE and MSE (means and standard deviations over the seeds) of every method with every estimate, and what the
+/// true process takes.
+fn pareto(swept: &[Swept], session: &mut Session) -> Result<()> {
+    let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
+    for Swept { estimate, true_nfe, rows, .. } in swept {
+        for (tableau, nfe) in ["SOSRI", "SOSRI2"].iter().zip(true_nfe) {
+            columns.push((format!("{} true process {tableau} NFE", estimate.name()), vec![*nfe]));
+        }
+        for group in rows.chunk_by(|a, b| a.method == b.method) {
+            let picks: [(&str, fn(&Summary) -> f64); 5] = [
+                ("lambda", |r| r.lambda[0]),
+                ("NFE", |r| r.nfe[0]),
+                ("NFE sd", |r| r.nfe[1]),
+                ("MSE", |r| r.test[0]),
+                ("MSE sd", |r| r.test[1]),
+            ];
+            for (what, pick) in picks {
+                let label = format!("{} {} {what}", estimate.name(), group[0].method);
+                columns.push((label, group.iter().map(pick).collect()));
+            }
+        }
+    }
+    let columns: Vec<(&str, &[f64])> = columns.iter().map(|(l, c)| (&l[..], &c[..])).collect();
+    session.curves("pareto", &columns)
 }
 
 impl Arguments {
-    fn methods(&self) -> Result<Vec<Method>> {
-        if self.methods.iter().any(|m| m == "all") {
-            return Ok(Method::ALL.to_vec());
-        }
-        let parse = |m: &String| m.parse().map_err(|reason: String| Error::invalid("--methods", m, reason));
-        self.methods.iter().map(parse).collect()
-    }
-
-    fn tasks(&self, session: &Session) -> Result<Vec<Task>> {
+    fn tasks(&self, session: &Session, estimate: Estimate) -> Result<Vec<Task>> {
         let first = session.common.seed;
         let seeds = self.seeds.unwrap_or(if session.common.quick { 1 } else { 3 });
         let mut tasks = Vec::new();
-        for method in self.methods()? {
+        for method in options::methods(&self.methods, &Method::ALL)? {
             let given: Vec<[f64; 2]> =
                 self.lambda.iter().filter(|w| w.method == method).map(|w| w.lambda).collect();
-            let default = [method.default_lambda(self.estimate); 2];
+            let default = [method.default_lambda(estimate); 2];
             let mut lambdas = if given.is_empty() { vec![default] } else { given };
             if self.pareto && !method.is_plain() {
                 let factors = if session.common.quick { &SWEEP[..2] } else { &SWEEP[..] };

@@ -1,10 +1,10 @@
 //! The regularisers by name.
 
+use odeon::Result;
 use odeon::integrate::{ErrorEstimate, Penalty};
-use odeon::regularise::{Global, LambdaSchedule, Local, Sampling, StepCount, Surrogate};
+use odeon::regularise::{Global, Local, Sampling, StepCount, Surrogate};
 use odeon::sde::srk::{StochasticRk, StochasticTableau};
 use odeon::sde::tableaux::{SOSRI_EMBEDDED, SOSRI2_EMBEDDED, Sosri, Sosri2};
-use odeon::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
@@ -111,11 +111,7 @@ impl FromStr for Method {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|m| m.name() == text);
-        found.ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|m| m.name()).collect();
-            format!("there is no method '{text}'; choose from {}", names.join(", "))
-        })
+        crate::options::named(text, &Self::ALL)
     }
 }
 
@@ -129,6 +125,14 @@ pub enum Estimate {
 }
 
 impl Estimate {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Embedded => "embedded",
+        }
+    }
+
     /// The tolerance: as published, and where the solution is about as accurate.
     pub fn default_tolerance(self) -> f64 {
         match self {
@@ -136,41 +140,4 @@ impl Estimate {
             Self::Embedded => 0.03,
         }
     }
-}
-
-/// `METHOD=λ` or `METHOD=FROM:TO`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weight {
-    pub method: Method,
-    pub lambda: [f64; 2],
-}
-
-impl FromStr for Weight {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("'{text}' is not of the form METHOD=λ or METHOD=FROM:TO");
-        let (method, lambda) = text.split_once('=').ok_or_else(form)?;
-        let (from, to) = lambda.split_once(':').unwrap_or((lambda, lambda));
-        let number = |part: &str| part.trim().parse::<f64>().map_err(|_| form());
-        Ok(Self { method: method.parse()?, lambda: [number(from)?, number(to)?] })
-    }
-}
-
-/// λ(n) over the training.
-pub fn schedule([from, to]: [f64; 2], iterations: u64) -> Result<LambdaSchedule> {
-    if !(from >= 0.0 && to >= 0.0 && from.is_finite() && to.is_finite()) {
-        return Err(Error::invalid(
-            "--lambda",
-            format!("{from}:{to}"),
-            "weights are finite and not negative",
-        ));
-    }
-    let over = usize::try_from(iterations).unwrap_or(usize::MAX);
-    let schedule = match from == to {
-        true => LambdaSchedule::Constant(from),
-        false => LambdaSchedule::Exponential { from, to, over },
-    };
-    schedule.check()?;
-    Ok(schedule)
 }

@@ -1,5 +1,6 @@
 //! The pictures: moments with bands, training, MSE against NFE.
 
+use crate::Swept;
 use crate::common::Session;
 use crate::data::{DIM, times};
 use crate::method::Method;
@@ -38,8 +39,16 @@ pub fn draw(session: &mut Session, truth: &Moments<f64>, runs: &[Trained], rows:
     let firsts: Vec<&Trained> = rows.iter().filter_map(|r| first(r.method, r.lambda)).collect();
     let loss = curve("Training loss (first seed)", "distance of the moments", &firsts, |r| r.loss)?;
     let nfe = curve("NFE while training (first seed)", "NFE", &firsts, |r| r.nfe as f64)?;
-    session.picture("training", &Figure::new(800, 600)?.with(loss).with(nfe))?;
-    session.picture("pareto", &Figure::new(800, 600)?.with(pareto(runs, rows)?))
+    session.picture("training", &Figure::new(800, 600)?.with(loss).with(nfe))
+}
+
+/// MSE against NFE, a panel for each estimate.
+pub fn pareto(session: &mut Session, swept: &[Swept]) -> Result<()> {
+    let mut figure = Figure::new(800, 600)?;
+    for swept in swept {
+        figure = figure.with(front(swept)?);
+    }
+    session.picture("pareto", &figure)
 }
 
 fn component(values: &[f64], row: usize) -> Vec<f64> {
@@ -101,20 +110,24 @@ fn curve(title: &str, label: &str, runs: &[&Trained], pick: fn(&Record) -> f64) 
     Ok(panel)
 }
 
-/// Every run, and the means over seeds along λ.
-fn pareto(runs: &[Trained], rows: &[Summary]) -> Result<Panel> {
-    let mut panel = Panel::new("MSE of the moments against NFE");
+/// Every run, the means over seeds along λ, and what the true process takes.
+fn front(swept: &Swept) -> Result<Panel> {
+    let title = format!("MSE of the moments against NFE, {} estimate", swept.estimate.name());
+    let mut panel = Panel::new(title);
     panel.x_label("NFE of a prediction").y_label("MSE").log_y();
-    for group in runs.chunk_by(|a, b| a.task.method == b.task.method) {
+    for group in swept.runs.chunk_by(|a, b| a.task.method == b.task.method) {
         let method = group[0].task.method;
         let (color, dash, marker) = look(method);
         let (x, y): (Vec<f64>, Vec<f64>) = group.iter().map(|r| (r.nfe, r.test)).unzip();
-        panel.points(&x, &y, Style::new(method.name()).color(color).marker(marker).size(6.0))?;
-        let means = rows.iter().filter(|r| r.method == method);
+        panel.points(&x, &y, Style::new(method.name()).color(color).marker(marker).size(5.0))?;
+        let means = swept.rows.iter().filter(|r| r.method == method);
         let (x, y): (Vec<f64>, Vec<f64>) = means.map(|r| (r.nfe[0], r.test[0])).unzip();
         if x.len() > 1 {
             panel.line(&x, &y, Style::default().color(color).dash(dash).size(1.2))?;
         }
     }
+    let method = swept.rows.first().map_or(Method::None, |r| r.method);
+    let style = Style::new("true process").color(Color::Black).dash(Dash::Dashed);
+    panel.rule_x(swept.true_nfe(method), style)?;
     Ok(panel)
 }

@@ -98,9 +98,14 @@ pub enum NoiseForm {
         /// Rows of the state.
         dim: usize,
     },
-    /// g = N(t, y; θ) is the diagonal of G, and diagonal noise is promised. Where the network mixes rows, as
-    /// those of the published neural SDEs do, the promise is broken: methods for diagonal noise run, with strong
-    /// order ½.
+    /// g = N(t, y; θ) is the diagonal of G, and diagonal noise is promised. Where the network mixes rows, as those of
+    /// the published neural SDEs do (a dense layer of all rows), the promise is broken: with G = diag(g), the columns
+    /// commute, (∂G_k/∂y) G_l = (∂G_l/∂y) G_k, only if g_l ∂g_k/∂y_l = 0 for k ≠ l, hence where g_k depends on y_k
+    /// alone (Kloeden & Platen, section 10.3: eq. 3.12 for diagonal noise). Methods for diagonal noise leave out the
+    /// double integrals I_(l,k), k ≠ l, with these coefficients: they run, with strong order ½ in place of 1 or 1.5.
+    /// These integrals have mean 0 and do not correlate with the increments, so that weak order 1 remains: moments
+    /// may be fitted so, paths not. [`check_class`](crate::sde::check_class) finds the entry; honest are
+    /// [`Rows`](Self::Rows) and [`Crossed`](Self::Crossed).
     Diagonal,
     /// g = N(t, y; θ) is the diagonal of G; the noise is general.
     Crossed,

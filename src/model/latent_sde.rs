@@ -1,6 +1,7 @@
 //! [`LatentSde`]: the parts of a latent stochastic differential equation; its bound is in `elbo`.
 
 use super::diffusion::{Memory, NeuralDiffusion};
+use super::encoder::Encoder;
 use super::neural_sde::NEXT_NETWORK;
 use crate::dynamics::{Dynamics, Point, Tangent};
 use crate::error::{Error, Result};
@@ -16,18 +17,19 @@ use std::ops::Range;
 /// posterior  dz = f_q(t, z, c) dt + g(z) dW,     z(t₀) ~ N(μ_q, diag σ_q²),
 /// observed   x(t_k) ~ N(D(z(t_k)), s²),
 ///
-/// where (c, μ_q, ln σ_q) = E(x) is computed from the whole series by the encoder. g is the same in both and
+/// where (c, μ_q, ln σ_q) = E(x) is computed from the series by the [`Encoder`], c one for all times or one for each
+/// interval between observations. g is the same in both and
 /// diagonal, g_i(t, z_i), so that the posterior has a density with respect to the prior (Girsanov), with
 ///
 /// KL = E ∫ ½|u|² dt,   u = (f_q − f_p)/g.
 ///
-/// The state of the equation that is solved is (z, c, ℓ), of d + k + 1 rows: the context c is constant, and
-/// ℓ' = ½|u|² collects the divergence. So the cotangents of c and of z(t₀) come out of the solve as that of y0.
+/// The state of the equation that is solved is (z, c, ℓ), of d + k + 1 rows: the context c is constant (on an
+/// interval), and ℓ' = ½|u|² collects the divergence. So the cotangents of c and of z(t₀) come out of the solve as that of y0.
 #[derive(Clone, Debug)]
 pub struct LatentSde {
     pub(super) system: LatentSystem,
     pub(super) decoder: Network,
-    pub(super) encoder: Network,
+    pub(super) encoder: Encoder,
     pub(super) observation_sd: f64,
     layout: Layout,
     pub(super) places: Places,
@@ -44,8 +46,8 @@ pub struct LatentNetworks {
     pub diffusion: NeuralDiffusion,
     /// D: d → rows of an observation.
     pub decoder: Network,
-    /// E: the observations of a series one after the other → k + 2d.
-    pub encoder: Network,
+    /// E → k + 2d; a [`Network`] converts.
+    pub encoder: Encoder,
 }
 
 /// Where the parts of θ lie.
@@ -83,10 +85,7 @@ impl LatentSde {
                 return Err(Error::invalid(what, given, needed));
             }
         }
-        if !encoder.input_dim().is_multiple_of(decoder.output_dim()) {
-            let needed = format!("whole observations of {} rows, as the decoder gives", decoder.output_dim());
-            return Err(Error::invalid("the encoder's inputs", encoder.input_dim(), needed));
-        }
+        encoder.check(decoder.output_dim())?;
         if Diffusion::<f64>::class(&diffusion) != NoiseClass::Diagonal {
             let given = Diffusion::<f64>::class(&diffusion);
             return Err(Error::invalid("the noise of a latent SDE", given, "diagonal noise is needed"));
@@ -108,11 +107,12 @@ impl LatentSde {
             drift: start..g.end,
             diffusion: g,
             decoder: layout.append("decoder.", decoder.layout())?,
-            encoder: layout.append("encoder.", encoder.layout())?,
+            encoder: layout.append("encoder.", &encoder.layout()?)?,
             mean: layout.push("start.mean", &[latent], Role::Shift)?,
             log_sd: layout.push("start.log_sd", &[latent], Role::Shift)?,
         };
-        let drift = LatentDrift { posterior, prior, diffusion: diffusion.clone(), latent, context };
+        let drift =
+            LatentDrift { posterior, prior, diffusion: diffusion.clone(), latent, context, window: None };
         let diffusion = LatentDiffusion { inner: diffusion, rows: latent + context + 1 };
         Ok(Self {
             system: LatentSystem { drift, diffusion },
@@ -191,6 +191,15 @@ impl<T: Real> System<T> for LatentSystem {
     }
 }
 
+impl LatentSystem {
+    /// The same with times of the posterior's network as fractions of an interval.
+    pub(super) fn within(&self, window: [f64; 2]) -> Self {
+        let mut own = self.clone();
+        own.drift.window = Some(window);
+        own
+    }
+}
+
 /// (f_q(t, z, c), 0, ½|u|²).
 #[derive(Clone, Debug)]
 pub struct LatentDrift {
@@ -199,6 +208,8 @@ pub struct LatentDrift {
     diffusion: NeuralDiffusion,
     latent: usize,
     context: usize,
+    /// The interval [a, b] where f_q takes (t − a)/(b − a) in place of t.
+    window: Option<[f64; 2]>,
 }
 
 /// Scratch of a [`LatentDrift`].
@@ -222,6 +233,14 @@ const G: usize = 3;
 impl LatentDrift {
     fn dim(&self) -> usize {
         self.latent + self.context + 1
+    }
+
+    /// The time that f_q takes, and its derivative.
+    fn posterior_time<T: Real>(&self, t: T) -> [T; 2] {
+        match self.window.map(|w| w.map(T::of)) {
+            None => [t, T::one()],
+            Some([a, b]) => [(t - a) / (b - a), T::one() / (b - a)],
+        }
     }
 
     /// θ of f_q, f_p and g.
@@ -249,7 +268,8 @@ impl LatentDrift {
         let [z, fq, fp, g] = values.each_mut().map(|v| &mut v[..n]);
         self.gather(at.y, &mut joint[..m], z);
         let [theta_q, theta_p, theta_g] = self.split(at.theta);
-        self.posterior.forward(Input { t: at.t, x: &joint[..m], theta: theta_q }, fq, posterior);
+        let [t, _] = self.posterior_time(at.t);
+        self.posterior.forward(Input { t, x: &joint[..m], theta: theta_q }, fq, posterior);
         self.prior.forward(Input { t: at.t, x: z, theta: theta_p }, fp, prior);
         self.diffusion.eval(Point { t: at.t, y: z, theta: theta_g }, g, diffusion);
         n
@@ -330,9 +350,9 @@ impl<T: Real> Dynamics<T> for LatentDrift {
         let (bar_q, rest) = theta_bar.split_at_mut(theta_q.len());
         let (bar_p, bar_g) = rest.split_at_mut(theta_p.len());
         let z = &values[Z][..n];
-        let mut t_bar = T::zero();
-        let input = Input { t: at.t, x: &*joint, theta: theta_q };
-        t_bar += self.posterior.vjp(input, fq_bar, joint_bar, bar_q, posterior);
+        let [t, slope] = self.posterior_time(at.t);
+        let input = Input { t, x: &*joint, theta: theta_q };
+        let mut t_bar = slope * self.posterior.vjp(input, fq_bar, joint_bar, bar_q, posterior);
         let input = Input { t: at.t, x: z, theta: theta_p };
         t_bar += self.prior.vjp(input, fp_bar, z_bar, bar_p, prior);
         let input = Point { t: at.t, y: z, theta: theta_g };
@@ -358,8 +378,9 @@ impl<T: Real> Dynamics<T> for LatentDrift {
             false => self.split(dot.theta),
         };
         let z = &values[Z][..n];
-        let along = Input { t: dot.t, x: &*joint_dot, theta: dot_q };
-        self.posterior.jvp(Input { t: at.t, x: &*joint, theta: theta_q }, along, fq_dot, posterior);
+        let [t, slope] = self.posterior_time(at.t);
+        let along = Input { t: slope * dot.t, x: &*joint_dot, theta: dot_q };
+        self.posterior.jvp(Input { t, x: &*joint, theta: theta_q }, along, fq_dot, posterior);
         let along = Input { t: dot.t, x: &*z_dot, theta: dot_p };
         self.prior.jvp(Input { t: at.t, x: z, theta: theta_p }, along, fp_dot, prior);
         let along = Tangent { t: dot.t, y: &*z_dot, theta: dot_g };
@@ -476,5 +497,54 @@ impl<T: Real> Diffusion<T> for LatentDiffusion {
         let along = Tangent { y: &z_dot[..n], ..dot };
         self.inner.jvp(Point { y: &z[..n], ..at }, along, &mut out[..n], inner);
         self.pad(&out[..n], g_dot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NoiseForm, Range as Values};
+
+    /// The time's derivative on an interval, in both directions, against differences.
+    #[test]
+    fn the_time_of_an_interval_has_its_derivative() -> Result<()> {
+        let g = NeuralDiffusion::new(
+            Network::builder(1).dense(1).build()?,
+            NoiseForm::Rows { dim: 1 },
+            Values::Between { low: 0.3, high: 0.9 },
+        )?;
+        let networks = LatentNetworks {
+            posterior: Network::builder(3).concat_time().dense(1).build()?,
+            prior: Network::builder(1).concat_time().dense(1).build()?,
+            diffusion: g,
+            decoder: Network::builder(1).dense(1).build()?,
+            encoder: Network::builder(2).dense(4).build()?.into(),
+        };
+        let model = LatentSde::new(networks, 1.0)?;
+        let theta: Vec<f64> = model.solver_theta(&model.init(Initializer::TorchLinear, 3)?);
+        let system = model.system().within([0.25, 0.75]);
+        let drift = &system.drift;
+        let theta = &theta[..Dynamics::<f64>::num_params(drift)];
+        let (y, bar) = ([0.3, -0.2, 0.6, 0.0], [0.7, 0.0, 0.0, -0.4]);
+        let mut scratch = drift.scratch(1);
+        let mut value = |t: f64| {
+            let mut dy = [0.0; 4];
+            drift.eval(Point { t, y: &y, theta }, &mut dy, &mut scratch);
+            dy.iter().zip(&bar).map(|(a, b)| a * b).sum::<f64>()
+        };
+        let expected = (value(0.4 + 1e-4) - value(0.4 - 1e-4)) / 2e-4;
+        let (mut y_bar, mut theta_bar) = ([0.0; 4], vec![0.0; theta.len()]);
+        let at = Point { t: 0.4, y: &y[..], theta };
+        let mut scratch = drift.scratch(1);
+        let t_bar = drift.vjp(at, &bar, &mut y_bar, &mut theta_bar, &mut scratch);
+        assert!((t_bar - expected).abs() < 1e-7 * expected.abs().max(1.0), "{t_bar} {expected}");
+        let mut dot = [0.0; 4];
+        drift.jvp(at, Tangent { t: 1.0, y: &[0.0; 4], theta: &[] }, &mut dot, &mut scratch);
+        let forward: f64 = dot.iter().zip(&bar).map(|(a, b)| a * b).sum();
+        assert!((forward - t_bar).abs() < 1e-13, "{forward} {t_bar}");
+        // At a the posterior sees 0, at b 1.
+        assert_eq!(drift.posterior_time(0.25), [0.0, 2.0]);
+        assert_eq!(drift.posterior_time(0.75), [1.0, 2.0]);
+        Ok(())
     }
 }

@@ -3,16 +3,19 @@
 
 mod diffusion;
 mod elbo;
+mod encoder;
 mod fit;
 mod latent_sde;
 mod likelihood;
 mod neural;
 mod neural_sde;
 mod second_order;
+mod segments;
 mod stable_sde;
 
 pub use diffusion::{NeuralDiffusion, NoiseForm, Range};
 pub use elbo::{Elbo, Series};
+pub use encoder::Encoder;
 pub use fit::{Mmd, Moments};
 pub use latent_sde::{LatentDiffusion, LatentDrift, LatentNetworks, LatentSde, LatentSystem};
 pub use likelihood::transition_likelihood;

@@ -8,6 +8,7 @@
 mod activation;
 mod clip;
 mod dense;
+mod gru;
 pub mod init;
 pub mod io;
 pub mod loss;
@@ -23,6 +24,7 @@ mod second_order;
 
 pub use activation::Activation;
 pub use clip::Clip;
+pub use gru::{Direction, Gru, GruScratch, Unrolled};
 pub use init::Initializer;
 pub use loss::{CrossEntropy, Loss, Reduction};
 pub use network::{Builder, Network};

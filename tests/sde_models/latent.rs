@@ -3,8 +3,8 @@
 use super::common::{OfDiffusion, OfDrift, agree, check_products, differences, scattered};
 use odeon::Result;
 use odeon::integrate::Options;
-use odeon::model::{LatentNetworks, LatentSde, NeuralDiffusion, NoiseForm, Range, Series};
-use odeon::nn::{Activation, Network};
+use odeon::model::{Encoder, LatentNetworks, LatentSde, NeuralDiffusion, NoiseForm, Range, Series};
+use odeon::nn::{Activation, Gru, Network};
 use odeon::sde::System;
 use odeon::sde::tableaux::{EulerMaruyama, SOSRI_EMBEDDED};
 
@@ -23,13 +23,22 @@ fn parts(range: Range, form: NoiseForm) -> Result<LatentNetworks> {
         prior: Network::builder(LATENT).concat_time().dense(LATENT).build()?,
         diffusion: NeuralDiffusion::new(tanh(rows, rows)?, form, range)?,
         decoder: tanh(LATENT, 1)?,
-        encoder: tanh(TIMES.len(), CONTEXT + 2 * LATENT)?,
+        encoder: tanh(TIMES.len(), CONTEXT + 2 * LATENT)?.into(),
     })
 }
 
 fn model() -> Result<LatentSde> {
     let range = Range::Between { low: LOW, high: 0.9 };
     LatentSde::new(parts(range, NoiseForm::Rows { dim: LATENT })?, 0.4)
+}
+
+/// The same with a recurrent encoder that reads backwards.
+fn backward() -> Result<LatentSde> {
+    let range = Range::Between { low: LOW, high: 0.9 };
+    let mut parts = parts(range, NoiseForm::Rows { dim: LATENT })?;
+    let head = Network::builder(4).dense(CONTEXT + 2 * LATENT).build()?;
+    parts.encoder = Encoder::Backward { gru: Gru::new(3, 4)?, head };
+    LatentSde::new(parts, 0.4)
 }
 
 #[test]
@@ -117,7 +126,11 @@ fn the_likelihood_is_gaussian() -> Result<()> {
 
 #[test]
 fn the_gradient_of_the_bound_is_exact_on_its_noise() -> Result<()> {
-    let model = model()?;
+    exact_gradient(&model()?)?;
+    exact_gradient(&backward()?)
+}
+
+fn exact_gradient(model: &LatentSde) -> Result<()> {
     let theta: Vec<f64> = model.init(Default::default(), 4)?;
     let values = scattered(3 * TIMES.len(), 1.0);
     let series = Series { times: &TIMES, values: &values };
@@ -137,7 +150,11 @@ fn the_gradient_of_the_bound_is_exact_on_its_noise() -> Result<()> {
 
 #[test]
 fn posterior_paths_are_those_of_the_bound() -> Result<()> {
-    let model = model()?;
+    own_paths(&model()?)?;
+    own_paths(&backward()?)
+}
+
+fn own_paths(model: &LatentSde) -> Result<()> {
     let theta: Vec<f64> = model.init(Default::default(), 4)?;
     let values = scattered(3 * TIMES.len(), 1.0);
     let series = Series { times: &TIMES, values: &values };
@@ -147,6 +164,53 @@ fn posterior_paths_are_those_of_the_bound() -> Result<()> {
     let each = (0..12).map(|i| density(x[i] - values[(i % 3) * 4 + i / 3]));
     let (elbo, _) = model.elbo(&theta, &series, (7, 1.0), &EulerMaruyama, &options)?;
     assert!((each.sum::<f64>() / 3.0 - elbo.log_likelihood).abs() < 1e-12);
+    Ok(())
+}
+
+#[test]
+fn a_backward_context_knows_what_is_to_come_only() -> Result<()> {
+    let model = backward()?;
+    let mut theta: Vec<f64> = model.init(Default::default(), 4)?;
+    // The start does not depend on the observations: no weights from the state to μ_q and ln σ_q.
+    let head = model.layout().view_mut("encoder.head.0.weight", &mut theta)?;
+    head[4 * CONTEXT..].fill(0.0);
+    let options = Options::fixed(0.05);
+    let grid: Vec<f64> = (0..=20).map(|i| 0.05 * f64::from(i)).collect();
+    let paths = |values: &[f64]| {
+        let series = Series { times: &TIMES, values };
+        model.posterior(&theta, &series, &grid, 7, &EulerMaruyama, &options)
+    };
+    let mut values = scattered(TIMES.len(), 1.0);
+    let before = paths(&values)?;
+    assert_eq!(before.len(), grid.len());
+    // The first observation tells of the start only, the last one of all intervals.
+    values[0] += 1.0;
+    assert_eq!(paths(&values)?, before);
+    values[3] += 1.0;
+    let after = paths(&values)?;
+    assert_eq!(after[0], before[0]);
+    assert!(after[1..].iter().zip(&before[1..]).all(|(a, b)| a != b));
+    Ok(())
+}
+
+#[test]
+fn equal_drifts_have_no_divergence_over_intervals_either() -> Result<()> {
+    let model = backward()?;
+    let mut theta: Vec<f64> = model.init(Default::default(), 2)?;
+    // Networks without a time: the posterior's is that in the interval, the prior's the time itself.
+    for (name, rows) in [("prior.0.weight", LATENT + 1), ("posterior.0.weight", LATENT + CONTEXT + 1)] {
+        let weight = model.layout().view_mut(name, &mut theta)?;
+        weight.chunks_mut(rows).for_each(|row| row[rows - 1] = 0.0);
+    }
+    let values = scattered(2 * TIMES.len(), 1.0);
+    let series = Series { times: &TIMES, values: &values };
+    tie(&model, &mut theta, 0.0)?;
+    let (elbo, _) = model.elbo(&theta, &series, (7, 1.0), &EulerMaruyama, &Options::fixed(0.05))?;
+    assert_eq!(elbo.path, 0.0);
+    let beyond = [0.0, 0.5, 1.5];
+    let posterior = model.posterior(&theta, &series, &beyond, 7, &EulerMaruyama, &Options::fixed(0.05));
+    let message = posterior.map(drop).unwrap_err().to_string();
+    assert!(message.contains("solve the prior from there"), "{message}");
     Ok(())
 }
 
@@ -161,6 +225,12 @@ fn parts_that_do_not_fit_are_refused() -> Result<()> {
     );
     assert!(say(LatentSde::new(parts(good, NoiseForm::Crossed)?, 1.0)).contains("diagonal noise"));
     assert!(say(LatentSde::new(parts(good, rows)?, 0.0)).contains("positive"));
+    let mut wrong = parts(good, rows)?;
+    wrong.encoder = Encoder::Backward { gru: Gru::new(2, 4)?, head: Network::builder(4).dense(7).build()? };
+    assert!(say(LatentSde::new(wrong, 1.0)).contains("its time, and the gap"));
+    let mut wrong = parts(good, rows)?;
+    wrong.encoder = Encoder::Backward { gru: Gru::new(3, 4)?, head: Network::builder(5).dense(7).build()? };
+    assert!(say(LatentSde::new(wrong, 1.0)).contains("recurrent unit"));
     let mut wrong = parts(good, rows)?;
     wrong.prior = Network::builder(LATENT + 1).dense(LATENT + 1).build()?;
     assert!(LatentSde::new(wrong, 1.0).is_err());
