@@ -21,6 +21,8 @@
 
 /// What a stream's pair of numbers means.
 pub(super) trait Bridge: Copy {
+    /// Whether a join needs the shares.
+    const SHARES: bool;
     /// The pair of an interval of length h, given √h.
     fn whole(root: f64, x: [f64; 2]) -> [f64; 2];
     /// The pairs of the halves of an interval of length h, given √h.
@@ -28,6 +30,10 @@ pub(super) trait Bridge: Copy {
     /// The pair of two adjacent intervals; `shares` are their lengths over that of the union.
     fn join(left: [f64; 2], right: [f64; 2], shares: [f64; 2]) -> [f64; 2];
 }
+
+/// The increment of one component: the first number of [`Two`], bit for bit; the second is left zero.
+#[derive(Clone, Copy)]
+pub(super) struct One;
 
 /// Increments of two independent components.
 #[derive(Clone, Copy)]
@@ -37,7 +43,25 @@ pub(super) struct Two;
 #[derive(Clone, Copy)]
 pub(super) struct WithArea;
 
+impl Bridge for One {
+    const SHARES: bool = false;
+    #[inline(always)]
+    fn whole(root: f64, x: [f64; 2]) -> [f64; 2] {
+        [Two::whole(root, x)[0], 0.0]
+    }
+    #[inline(always)]
+    fn split(whole: [f64; 2], root: f64, x: [f64; 2]) -> [[f64; 2]; 2] {
+        let [left, right] = Two::split(whole, root, x);
+        [[left[0], 0.0], [right[0], 0.0]]
+    }
+    #[inline(always)]
+    fn join(left: [f64; 2], right: [f64; 2], _: [f64; 2]) -> [f64; 2] {
+        [left[0] + right[0], 0.0]
+    }
+}
+
 impl Bridge for Two {
+    const SHARES: bool = false;
     #[inline(always)]
     fn whole(root: f64, x: [f64; 2]) -> [f64; 2] {
         [root * x[0], root * x[1]]
@@ -58,6 +82,7 @@ impl Bridge for Two {
 const ROOT_12TH: f64 = 0.288_675_134_594_812_9;
 
 impl Bridge for WithArea {
+    const SHARES: bool = true;
     #[inline(always)]
     fn whole(root: f64, x: [f64; 2]) -> [f64; 2] {
         [root * x[0], ROOT_12TH * root * x[1]]
