@@ -31,10 +31,6 @@ pub(super) trait Bridge: Copy {
     fn join(left: [f64; 2], right: [f64; 2], shares: [f64; 2]) -> [f64; 2];
 }
 
-/// The increment of one component: the first number of [`Two`], bit for bit; the second is left zero.
-#[derive(Clone, Copy)]
-pub(super) struct One;
-
 /// Increments of two independent components.
 #[derive(Clone, Copy)]
 pub(super) struct Two;
@@ -42,23 +38,6 @@ pub(super) struct Two;
 /// Increment and area of one component.
 #[derive(Clone, Copy)]
 pub(super) struct WithArea;
-
-impl Bridge for One {
-    const SHARES: bool = false;
-    #[inline(always)]
-    fn whole(root: f64, x: [f64; 2]) -> [f64; 2] {
-        [Two::whole(root, x)[0], 0.0]
-    }
-    #[inline(always)]
-    fn split(whole: [f64; 2], root: f64, x: [f64; 2]) -> [[f64; 2]; 2] {
-        let [left, right] = Two::split(whole, root, x);
-        [[left[0], 0.0], [right[0], 0.0]]
-    }
-    #[inline(always)]
-    fn join(left: [f64; 2], right: [f64; 2], _: [f64; 2]) -> [f64; 2] {
-        [left[0] + right[0], 0.0]
-    }
-}
 
 impl Bridge for Two {
     const SHARES: bool = false;

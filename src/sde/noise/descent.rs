@@ -39,6 +39,20 @@ impl Descent {
             + (numbers + self.ids.capacity()) * size_of::<f64>()
     }
 
+    /// Room for the splits of so many queries of a tree of a depth, so that later ones do not allocate.
+    #[inline(always)]
+    fn reserve(&mut self, queries: usize, depth: u32) {
+        // A query's splits, those towards its two ends, and the root's own pair; padded.
+        let most = (queries * (2 * depth as usize + 1) + 1).next_multiple_of(8);
+        self.ids.clear();
+        self.ids.reserve(most);
+        for pairs in &mut self.pairs {
+            if pairs.len() < most {
+                pairs.resize(most, 0.0);
+            }
+        }
+    }
+
     /// Draws the pairs of the listed ids.
     #[inline(always)]
     fn draw(&mut self, seed: u64, stream: u64) {
@@ -46,12 +60,7 @@ impl Descent {
         if let Some(&last) = ids.last() {
             ids.resize(ids.len().next_multiple_of(8), last);
         }
-        // Never shorter: what was there is written over.
         let count = ids.len();
-        if first.len() < count {
-            first.resize(count, 0.0);
-            second.resize(count, 0.0);
-        }
         normal_pairs(seed, Ids { ids, stream }, &mut first[..count], &mut second[..count]);
     }
 
@@ -120,6 +129,7 @@ impl<T: Real, B: Bridge> Few<'_, T, B> {
     fn stream(&mut self, work: &mut Descent, (i, stream): (usize, u64), shared: u32) -> Result<()> {
         let (dyadic, streams) = (self.dyadic, self.streams);
         let numbers = streams.components() * streams.paths();
+        work.reserve(self.intervals.len().min(TOGETHER), dyadic.depth());
         for (block, intervals) in self.intervals.chunks(TOGETHER).enumerate() {
             work.queries.clear();
             work.ids.clear();

@@ -1,6 +1,6 @@
 //! [`VirtualTree`]: the Brownian tree in constant memory.
 
-use super::bridge::{Bridge, One, Two, WithArea};
+use super::bridge::{Bridge, Two, WithArea};
 use super::descent::{Descent, Few, bits, pick, shares};
 use super::dyadic::{Cut, Dyadic};
 use super::streams::{Domain, MANY, Streams};
@@ -80,10 +80,6 @@ impl<T: Real> VirtualTree<T> {
         let Self { seed, dyadic, streams, descent: work, .. } = self;
         let seed = *seed;
         match streams.levy() {
-            Levy::None if streams.components() == 1 => {
-                let bridge = PhantomData::<One>;
-                dispatch(Few { seed, dyadic, streams, bridge, intervals, work, w, area })
-            }
             Levy::None => {
                 let bridge = PhantomData::<Two>;
                 dispatch(Few { seed, dyadic, streams, bridge, intervals, work, w, area })
@@ -191,6 +187,9 @@ impl Plan {
         let cut = Cut::new(dyadic.depth(), keys);
         self.ids.clear();
         self.steps.clear();
+        // Room for any query, so that later ones do not allocate.
+        self.ids.reserve(2 * dyadic.depth() as usize + 2);
+        self.steps.reserve(2 * dyadic.depth() as usize);
         self.ids.push(streams.id(0));
         self.root = dyadic.root(0);
         self.whole = cut.whole;
