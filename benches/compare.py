@@ -58,7 +58,7 @@ ROWS = [
     Row("nsde-forward", "", "diffrax_sde", "tree"),
     *(Row("nsde-gradient", "", "torchsde", t) for t in ("direct", "adjoint")),
     Row("nsde-gradient", "", "diffrax_sde", "tree"),
-    Row("brownian-queries", "", "diffrax_sde", ""),
+    *(Row("brownian-queries", v, "diffrax_sde", "fine" if v == "fine" else "") for v in ("", "single", "fine")),
     # PyAMG's largest hierarchies take ten seconds; its fastest there is Ruge-Stueben.
     *(Row(p, "amg", "pyamg", t) for p in POISSON for t in (("rs", "rs-cg") if "128" in p else ("rs", "rs-cg", "sa", "sa-cg"))),
     *(Row(p, "geometric", "pyamg", "rs") for p in POISSON),

@@ -130,7 +130,11 @@ const WORKLOADS: &[Workload] = &[
         variants: &["sosri", "spark"],
         run: |v, _, clock| gbm::adaptive(v, clock),
     },
-    Workload { name: "brownian-queries", variants: &[""], run: |_, _, clock| gbm::queries(clock) },
+    Workload {
+        name: "brownian-queries",
+        variants: &["", "single", "fine"],
+        run: |variant, _, clock| gbm::queries(variant, clock),
+    },
     Workload {
         name: "poisson-2d-512",
         variants: POISSON,

@@ -20,6 +20,9 @@ use odeon::ode::{ExplicitStepper, Solver, StepMethod, solve_ensemble};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+#[path = "allocation/stochastic.rs"]
+mod stochastic;
+
 struct Counting;
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -87,6 +90,7 @@ fn steps_allocate_nothing_and_budgets_hold() -> Result<()> {
     rosenbrock_steps_allocate_nothing()?;
     gradients_allocate_nothing_per_step(&neural)?;
     ensembles_allocate_nothing_per_step()?;
+    stochastic::steps_allocate_nothing()?;
     budgets_hold_in_bytes(&neural)
 }
 

@@ -105,6 +105,53 @@ fn bits_depend_on_neither_order_nor_evaluator() -> Result<()> {
     Ok(())
 }
 
+/// Many at once, of few streams and many, with intervals of no length between: the bits of each alone,
+/// from either tree, whatever the number of queries, which decides what they share.
+#[test]
+fn many_intervals_have_the_bits_of_each_alone() -> Result<()> {
+    for levy in LEVIES {
+        for (m, paths) in SHAPES {
+            let mut queries = intervals([0.0, 1.0], 4096.0);
+            queries.insert(5, [0.25, 0.25]);
+            queries.push([0.0, 1.0]);
+            queries.extend((1..300).map(|i| [0.0, uniform(7000 + i).max(1e-3)]));
+            let mut tree = VirtualTree::new(3, [0.0, 1.0], m, paths, 1.0 / 4096.0)?.levy(levy);
+            let mut cached = IntervalTree::new(3, [0.0, 1.0], m, paths)?.levy(levy);
+            let numbers = m * paths;
+            let areas = if levy == Levy::None { 0 } else { numbers };
+            // On the virtual tree's keys, which the other one tells apart from their neighbours.
+            let key = |t: f64| (t * 4096.0).round() / 4096.0;
+            queries.iter_mut().for_each(|q| *q = q.map(key));
+            let alone: Vec<_> = queries.iter().map(|&q| ask(&mut cached, q)).collect::<Result<_>>()?;
+            for (count, starts) in [(1, 9), (3, 7), (8, 3), (65, 1), (queries.len(), 1)] {
+                for first in (0..starts).map(|i| 40 * i) {
+                    let some = &queries[first..queries.len().min(first + count)];
+                    let (mut w, mut area) =
+                        (vec![f64::NAN; some.len() * numbers], vec![f64::NAN; some.len() * areas]);
+                    let sources: [&mut dyn Brownian<f64>; 2] = [&mut tree, &mut cached];
+                    for source in sources {
+                        source.increments(some, &mut w, &mut area)?;
+                        for (i, (w_i, area_i)) in alone[first..].iter().take(some.len()).enumerate() {
+                            assert_eq!(w[i * numbers..][..numbers], w_i[..], "{:?} of {count}", some[i]);
+                            assert_eq!(area[i * areas..][..areas], area_i[..], "{:?} of {count}", some[i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let mut tree = VirtualTree::new(3, [0.0, 1.0], 1, 2, 0.125)?;
+    let (mut w, half) = ([0.0; 4], [0.0, 0.5]);
+    let short = message(tree.increments(&[half, half], &mut w[..3], &mut []));
+    assert!(short.contains("intervals") && short.contains('3') && short.contains('4'), "{short}");
+    let area = message(tree.increments(&[half, half], &mut w, &mut [0.0; 4]));
+    assert!(area.contains("SpaceTime"), "{area}");
+    let outside = message(tree.increments(&[half, [0.0, 1.5]], &mut w, &mut []));
+    assert!(outside.contains("1.5") && outside.contains("[0, 1]"), "{outside}");
+    tree.increments(&[], &mut [], &mut [])?;
+    Ok(())
+}
+
 /// Every source of the file, with a shape.
 fn sources(levy: Levy, (m, paths): (usize, usize), first: usize) -> Result<Vec<Box<dyn Brownian<f64>>>> {
     let span = [0.0, 2.0];
@@ -336,8 +383,11 @@ fn sweeps_compute_few_nodes_and_allocate_nothing() -> Result<()> {
     }
     let mut noise = VirtualTree::new(1, [0.0, 1.0], 1, 1, 1e-5)?;
     let mut grid = FixedGrid::new(1, [0.0, 1.0], 1000, 1, 1)?;
+    let many: Vec<[f64; 2]> = (1..500).map(|i| [0.0, f64::from(i) / 500.0]).collect();
+    let mut of_many = vec![0.0; many.len()];
     for round in 0..2 {
         let before = CALLS.get();
+        noise.increments(&many, &mut of_many, &mut [])?;
         for i in 0..1000 {
             let (t, mut w) = (f64::from(i) / 1000.0, [0.0]);
             noise.increment(t, t + 1e-3, &mut w, &mut [])?;

@@ -10,6 +10,8 @@ mod order;
 mod problems;
 #[path = "sde/rejection.rs"]
 mod rejection;
+#[path = "sde/single.rs"]
+mod single;
 #[path = "sde/table.rs"]
 mod table;
 #[path = "sde/tableaux.rs"]

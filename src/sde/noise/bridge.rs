@@ -21,6 +21,8 @@
 
 /// What a stream's pair of numbers means.
 pub(super) trait Bridge: Copy {
+    /// Whether a join needs the shares.
+    const SHARES: bool;
     /// The pair of an interval of length h, given √h.
     fn whole(root: f64, x: [f64; 2]) -> [f64; 2];
     /// The pairs of the halves of an interval of length h, given √h.
@@ -38,6 +40,7 @@ pub(super) struct Two;
 pub(super) struct WithArea;
 
 impl Bridge for Two {
+    const SHARES: bool = false;
     #[inline(always)]
     fn whole(root: f64, x: [f64; 2]) -> [f64; 2] {
         [root * x[0], root * x[1]]
@@ -58,6 +61,7 @@ impl Bridge for Two {
 const ROOT_12TH: f64 = 0.288_675_134_594_812_9;
 
 impl Bridge for WithArea {
+    const SHARES: bool = true;
     #[inline(always)]
     fn whole(root: f64, x: [f64; 2]) -> [f64; 2] {
         [root * x[0], ROOT_12TH * root * x[1]]

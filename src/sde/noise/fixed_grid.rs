@@ -31,8 +31,9 @@ pub struct FixedGrid<T> {
     /// What a time may be off a grid point, if no cell is shorter than four times that.
     rounding: f64,
     streams: Streams,
-    /// Where the last interval ended.
+    /// Where the last interval ended: the grid point, and the time that was asked.
     end: usize,
+    reached: f64,
     drawn: Drawn,
     /// Sums over cells.
     sum: [Vec<f64>; 2],
@@ -88,7 +89,7 @@ impl<T: Real> FixedGrid<T> {
             rounding = rounding.min(0.25 * cell);
         }
         let (drawn, sum) = (Drawn::default(), [vec![], vec![]]);
-        Ok(Self { seed, grid, rounding, streams, end: 0, drawn, sum, span })
+        Ok(Self { seed, grid, rounding, streams, end: 0, reached: f64::NAN, drawn, sum, span })
     }
 
     /// What the source knows; another motion with areas than without.
@@ -372,9 +373,10 @@ impl<T: Real> Brownian<T> for FixedGrid<T> {
     #[inline]
     fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()> {
         self.streams.check(w, area)?;
-        let start = self.point(from, [self.end, 0])?;
+        // The next step of a sweep starts at the very time at which the last one ended.
+        let start = if from.f64() == self.reached { self.end } else { self.point(from, [self.end, 0])? };
         let end = self.point(to, [start + 1, start.wrapping_sub(1)])?;
-        self.end = end;
+        (self.end, self.reached) = (end, to.f64());
         let (low, high, sign) = if start <= end { (start, end, 1.0) } else { (end, start, -1.0) };
         if high == low + 1 {
             self.cell(low, sign, w, area);

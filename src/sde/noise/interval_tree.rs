@@ -1,9 +1,9 @@
 //! [`IntervalTree`]: the Brownian tree with the nodes of the last two ends kept.
 
 use super::bridge::{Bridge, Two, WithArea};
+use super::descent::shares;
 use super::dyadic::{Cut, DEEPEST, Dyadic};
 use super::streams::{Domain, MANY, Streams};
-use super::virtual_tree::shares;
 use super::{Brownian, Levy};
 use crate::error::Result;
 use crate::num::random::{self, Ids, normal_pairs};

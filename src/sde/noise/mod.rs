@@ -20,6 +20,7 @@
 
 mod bridge;
 mod correlated;
+mod descent;
 mod dyadic;
 mod fixed_grid;
 mod interval_tree;
@@ -31,7 +32,7 @@ pub use fixed_grid::FixedGrid;
 pub use interval_tree::IntervalTree;
 pub use virtual_tree::VirtualTree;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::num::Real;
 
 /// What a source knows of the motion inside an interval.
@@ -78,10 +79,44 @@ pub trait Brownian<T: Real>: Send {
     /// resolution; an area asked of a source without.
     fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()>;
 
+    /// [`increment`](Self::increment) of many intervals in any order: `w` ← W(b) − W(a) of each, one
+    /// interval after the other, `components × paths × intervals`, and `area` likewise where it is not
+    /// empty. The bits are those of the intervals asked one by one; a source may share work between them.
+    ///
+    /// ```
+    /// use odeon::sde::noise::{Brownian, VirtualTree};
+    ///
+    /// let mut noise = VirtualTree::new(7, [0.0, 1.0], 1, 1, 1e-4)?;
+    /// let (mut w, mut alone) = ([0.0_f64; 3], [0.0]);
+    /// noise.increments(&[[0.0, 0.3], [0.6, 0.5], [0.0, 1.0]], &mut w, &mut [])?;
+    /// noise.increment(0.6, 0.5, &mut alone, &mut [])?;
+    /// assert_eq!(w[1], alone[0]);
+    /// # Ok::<(), odeon::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for one interval, and lengths that do not fit; then `w` and `area` may be filled in part.
+    fn increments(&mut self, intervals: &[[T; 2]], w: &mut [T], area: &mut [T]) -> Result<()> {
+        let numbers = self.components() * self.paths();
+        check_many(intervals.len(), numbers, w, area)?;
+        let mut areas = area.chunks_exact_mut(numbers);
+        for (&[from, to], w) in intervals.iter().zip(w.chunks_exact_mut(numbers)) {
+            self.increment(from, to, w, areas.next().unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
     /// Bytes held, for memory budgets.
     fn bytes(&self) -> usize {
         0
     }
+}
+
+/// Checks the lengths of what many queries are to write.
+fn check_many<T>(intervals: usize, numbers: usize, w: &[T], area: &[T]) -> Result<()> {
+    let needed = "components × paths × intervals";
+    Error::check_len("w", w.len(), intervals * numbers, needed)?;
+    if area.is_empty() { Ok(()) } else { Error::check_len("area", area.len(), intervals * numbers, needed) }
 }
 
 impl<T: Real, B: Brownian<T> + ?Sized> Brownian<T> for Box<B> {
@@ -102,6 +137,9 @@ impl<T: Real, B: Brownian<T> + ?Sized> Brownian<T> for Box<B> {
     }
     fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()> {
         (**self).increment(from, to, w, area)
+    }
+    fn increments(&mut self, intervals: &[[T; 2]], w: &mut [T], area: &mut [T]) -> Result<()> {
+        (**self).increments(intervals, w, area)
     }
     fn bytes(&self) -> usize {
         (**self).bytes()

@@ -1,15 +1,20 @@
 //! [`VirtualTree`]: the Brownian tree in constant memory.
 
 use super::bridge::{Bridge, Two, WithArea};
+use super::descent::{Descent, Few, bits, pick, shares};
 use super::dyadic::{Cut, Dyadic};
 use super::streams::{Domain, MANY, Streams};
-use super::{Brownian, Levy};
+use super::{Brownian, Levy, check_many};
 use crate::error::Result;
-use crate::num::random::{self, Ids, normal_pairs};
+use crate::num::random::{self, normal_pairs};
 use crate::num::{Kernel, Real, dispatch};
+use std::marker::PhantomData;
 
 /// The dyadic Brownian tree over a span, evaluated anew for every query: nothing is stored, a query
 /// descends from the root to both its ends, log₂(T/resolution) levels at most.
+///
+/// Many queries of a few paths are cheapest asked at once, by [`increments`](Brownian::increments): they
+/// are drawn together in SIMD registers and share the upper levels for as long as the call lasts.
 ///
 /// Times are rounded to multiples of T 2^−d, the largest such number that is no longer than the
 /// resolution: choose it well below the smallest step, or a power of two with fixed steps. The same seed
@@ -38,8 +43,7 @@ pub struct VirtualTree<T> {
     dyadic: Dyadic<T>,
     streams: Streams,
     plan: Plan,
-    /// The pairs of a descent, for few streams.
-    pairs: [Vec<f64>; 2],
+    descent: Descent,
 }
 
 impl<T: Real> VirtualTree<T> {
@@ -51,7 +55,7 @@ impl<T: Real> VirtualTree<T> {
     pub fn new(seed: u64, span: [T; 2], components: usize, paths: usize, resolution: T) -> Result<Self> {
         let dyadic = Dyadic::new(span, Some(resolution))?;
         let streams = Streams::new(components, paths, Domain::Tree)?;
-        Ok(Self { seed, dyadic, streams, plan: Plan::default(), pairs: [vec![], vec![]] })
+        Ok(Self { seed, dyadic, streams, plan: Plan::default(), descent: Descent::default() })
     }
 
     /// What the source knows; another motion with areas than without.
@@ -68,6 +72,23 @@ impl<T: Real> VirtualTree<T> {
     pub fn paths_from(mut self, first: usize) -> Result<Self> {
         self.streams = self.streams.with_first_path(first)?;
         Ok(self)
+    }
+
+    /// Intervals for fewer than [`MANY`] streams.
+    #[inline(always)]
+    fn few(&mut self, intervals: &[[T; 2]], w: &mut [T], area: &mut [T]) -> Result<()> {
+        let Self { seed, dyadic, streams, descent: work, .. } = self;
+        let seed = *seed;
+        match streams.levy() {
+            Levy::None => {
+                let bridge = PhantomData::<Two>;
+                dispatch(Few { seed, dyadic, streams, bridge, intervals, work, w, area })
+            }
+            Levy::SpaceTime => {
+                let bridge = PhantomData::<WithArea>;
+                dispatch(Few { seed, dyadic, streams, bridge, intervals, work, w, area })
+            }
+        }
     }
 
     /// T 2^−d.
@@ -94,25 +115,41 @@ impl<T: Real> Brownian<T> for VirtualTree<T> {
     }
     fn increment(&mut self, from: T, to: T, w: &mut [T], area: &mut [T]) -> Result<()> {
         self.streams.check(w, area)?;
+        if self.streams.counters().len() < MANY {
+            return self.few(&[[from, to]], w, area);
+        }
         let Some((keys, sign)) = self.dyadic.keys(from, to)? else {
             w.fill(T::zero());
             area.fill(T::zero());
             return Ok(());
         };
-        let Self { seed, dyadic, streams, plan, pairs } = self;
+        let Self { seed, dyadic, streams, plan, .. } = self;
         plan.make(dyadic, streams, keys);
         let seed = *seed;
         match streams.levy() {
-            Levy::None => dispatch(Query { seed, streams, plan, pairs, bridge: Two, sign, w, area }),
-            Levy::SpaceTime => {
-                dispatch(Query { seed, streams, plan, pairs, bridge: WithArea, sign, w, area });
-            }
+            Levy::None => dispatch(Query { seed, streams, plan, bridge: Two, sign, w, area }),
+            Levy::SpaceTime => dispatch(Query { seed, streams, plan, bridge: WithArea, sign, w, area }),
         }
         Ok(())
     }
+    fn increments(&mut self, intervals: &[[T; 2]], w: &mut [T], area: &mut [T]) -> Result<()> {
+        let numbers = self.components() * self.paths();
+        check_many(intervals.len(), numbers, w, area)?;
+        let few = self.streams.counters().len() < MANY;
+        let mut areas = area.chunks_exact_mut(numbers);
+        for (&[from, to], w) in intervals.iter().zip(w.chunks_exact_mut(numbers)) {
+            let area = areas.next().unwrap_or_default();
+            if few {
+                // What a query may ask for, once.
+                self.streams.check(w, area)?;
+                break;
+            }
+            self.increment(from, to, w, area)?;
+        }
+        if few { self.few(intervals, w, area) } else { Ok(()) }
+    }
     fn bytes(&self) -> usize {
-        let pairs: usize = self.pairs.iter().map(|x| x.capacity() * size_of::<f64>()).sum();
-        pairs + self.plan.bytes() + self.streams.bytes() + self.dyadic.bytes()
+        self.descent.bytes() + self.plan.bytes() + self.streams.bytes() + self.dyadic.bytes()
     }
 }
 
@@ -123,16 +160,15 @@ struct Step {
     root: f64,
     /// Bits set where the right half is split next.
     turn: u64,
-    /// Bits set where the other half belongs to the interval.
-    take: u64,
-    /// Shares of the other half and of what was joined before, from left to right.
-    shares: [f64; 2],
+    /// Where the other half belongs to the interval: its share and that of what was joined before, from
+    /// left to right.
+    take: Option<[f64; 2]>,
 }
 
 /// The splits of a query: common ones, the fork, those towards a, those towards b.
 #[derive(Clone, Debug, Default)]
 struct Plan {
-    /// Ids of the root's pair and of every split's, padded.
+    /// Ids of the root's pair and of every split's.
     ids: Vec<u64>,
     /// Common splits, then those towards both ends.
     steps: Vec<Step>,
@@ -145,67 +181,45 @@ struct Plan {
     last: [[f64; 2]; 2],
 }
 
-/// All bits or none.
-#[inline(always)]
-fn bits(set: bool) -> u64 {
-    0_u64.wrapping_sub(u64::from(set))
-}
-
-/// `a` where the bits are set, else `b`: never a branch, which nobody could predict.
-#[inline(always)]
-fn pick(set: u64, a: f64, b: f64) -> f64 {
-    f64::from_bits((a.to_bits() & set) | (b.to_bits() & !set))
-}
-
-/// Shares of a part of `new` cells that is joined on the left (end 0) or right (1) of `old` ones.
-#[inline(always)]
-pub(super) fn shares(end: usize, new: f64, old: f64) -> [f64; 2] {
-    let total = new + old;
-    if end == 0 { [new / total, old / total] } else { [old / total, new / total] }
-}
-
 impl Plan {
     #[inline(always)]
     fn make<T: Real>(&mut self, dyadic: &Dyadic<T>, streams: &Streams, keys: [u64; 2]) {
         let cut = Cut::new(dyadic.depth(), keys);
         self.ids.clear();
         self.steps.clear();
+        // Room for any query, so that later ones do not allocate.
+        self.ids.reserve(2 * dyadic.depth() as usize + 2);
+        self.steps.reserve(2 * dyadic.depth() as usize);
         self.ids.push(streams.id(0));
         self.root = dyadic.root(0);
         self.whole = cut.whole;
         for level in 0..cut.common {
             self.ids.push(streams.id(cut.node(0, level)));
             let (root, turn) = (dyadic.root(level), bits(cut.turn(0, level) == 1));
-            self.steps.push(Step { root, turn, take: 0, shares: [0.0; 2] });
+            self.steps.push(Step { root, turn, take: None });
         }
         self.stops = [self.steps.len(); 3];
         if !cut.whole {
             self.ids.push(streams.id(cut.node(0, cut.common)));
             self.fork = dyadic.root(cut.common);
-            let with_area = streams.levy() == Levy::SpaceTime;
             let mut joined = 0.0;
             for end in 0..2 {
                 for level in cut.common + 1..cut.last[end] {
                     self.ids.push(streams.id(cut.node(end, level)));
                     let (root, half) = (dyadic.root(level), cut.turn(end, level));
-                    let take = half == end;
-                    let new = if take { cut.cells(level + 1) } else { 0.0 };
-                    // Increments need no shares, nor does nothing that is joined to nothing.
-                    let needed = with_area && (take || joined > 0.0);
-                    let shares = if needed { shares(end, new, joined) } else { [0.5; 2] };
-                    joined += new;
-                    self.steps.push(Step { root, turn: bits(half == 1), take: bits(take), shares });
+                    let take = (half == end).then(|| {
+                        let new = cut.cells(level + 1);
+                        let shares = shares(end, new, joined);
+                        joined += new;
+                        shares
+                    });
+                    self.steps.push(Step { root, turn: bits(half == 1), take });
                 }
                 let new = cut.cells(cut.last[end]);
                 self.last[end] = shares(end, new, joined);
                 joined += new;
                 self.stops[end + 1] = self.steps.len();
             }
-        }
-        if streams.counters().len() < MANY
-            && let Some(&last) = self.ids.last()
-        {
-            self.ids.resize(self.ids.len().next_multiple_of(8), last);
         }
     }
 
@@ -214,48 +228,11 @@ impl Plan {
     }
 }
 
-/// Pairs of `N` streams.
-type Block<const N: usize> = [[f64; N]; 2];
-
-/// Where the normal pairs of a block of streams come from.
-trait Draw<const N: usize> {
-    /// `x` ← the pairs of id number i.
-    fn draw(&self, i: usize, x: &mut Block<N>);
-}
-
-/// Drawn before.
-struct Drawn<'a>([&'a [f64]; 2]);
-
-impl Draw<1> for Drawn<'_> {
-    #[inline(always)]
-    fn draw(&self, i: usize, x: &mut Block<1>) {
-        *x = [[self.0[0][i]], [self.0[1][i]]];
-    }
-}
-
-/// Drawn for the streams of a block at once.
-struct OfBlock<'a> {
-    seed: u64,
-    ids: &'a [u64],
-    streams: &'a [u64],
-}
-
-impl<const N: usize> Draw<N> for OfBlock<'_> {
-    #[inline(always)]
-    fn draw(&self, i: usize, x: &mut Block<N>) {
-        let n = self.streams.len();
-        let [first, second] = x;
-        let streams = random::Streams { id: self.ids[i], streams: self.streams };
-        normal_pairs(self.seed, streams, &mut first[..n], &mut second[..n]);
-    }
-}
-
-/// One query under one instruction set.
+/// One query of many streams under one instruction set.
 struct Query<'a, T, B> {
     seed: u64,
     streams: &'a Streams,
     plan: &'a Plan,
-    pairs: &'a mut [Vec<f64>; 2],
     bridge: B,
     sign: f64,
     w: &'a mut [T],
@@ -265,69 +242,63 @@ struct Query<'a, T, B> {
 /// Streams that descend together: their state stays in the L1 cache.
 const BLOCK: usize = 64;
 
+/// Their pairs.
+type Block = [[f64; BLOCK]; 2];
+
 impl<T: Real, B: Bridge> Kernel for Query<'_, T, B> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self { seed, streams, plan, pairs, bridge, sign, w, area } = self;
-        let counters = streams.counters();
-        if counters.len() < MANY {
-            let [first, second] = pairs;
-            first.resize(plan.ids.len(), 0.0);
-            second.resize(plan.ids.len(), 0.0);
-            for (i, &stream) in counters.iter().enumerate() {
-                normal_pairs(seed, Ids { ids: &plan.ids, stream }, first, second);
-                let [x, y] = evaluate(plan, bridge, &Drawn([first, second]), 1);
-                streams.write(i, sign, [&x, &y], w, area);
-            }
-        } else {
-            for (i, block) in counters.chunks(BLOCK).enumerate() {
-                let n = block.len();
-                let draw = OfBlock { seed, ids: &plan.ids, streams: block };
-                let [x, y]: Block<BLOCK> = evaluate(plan, bridge, &draw, n);
-                streams.write(i * BLOCK, sign, [&x[..n], &y[..n]], w, area);
-            }
+        let Self { seed, streams, plan, bridge, sign, w, area } = self;
+        for (i, block) in streams.counters().chunks(BLOCK).enumerate() {
+            let n = block.len();
+            let [x, y] = evaluate(plan, bridge, seed, block);
+            streams.write(i * BLOCK, sign, [&x[..n], &y[..n]], w, area);
         }
     }
 }
 
-/// The interval's pairs for the first n streams of a block.
+/// `x` ← the pairs of an id for a block of streams.
 #[inline(always)]
-fn evaluate<const N: usize, B: Bridge, D: Draw<N>>(plan: &Plan, _: B, draw: &D, n: usize) -> Block<N> {
-    let n = n.min(N);
-    let zero = [[0.0; N]; 2];
+fn draw(seed: u64, id: u64, streams: &[u64], [first, second]: &mut Block) {
+    let n = streams.len();
+    normal_pairs(seed, random::Streams { id, streams }, &mut first[..n], &mut second[..n]);
+}
+
+/// The interval's pairs for a block of streams.
+#[inline(always)]
+fn evaluate<B: Bridge>(plan: &Plan, _: B, seed: u64, streams: &[u64]) -> Block {
+    let n = streams.len().min(BLOCK);
+    let zero = [[0.0; BLOCK]; 2];
     let (mut x, mut node, mut other, mut sum) = (zero, zero, zero, zero);
-    draw.draw(0, &mut x);
+    draw(seed, plan.ids[0], streams, &mut x);
     for i in 0..n {
         [node[0][i], node[1][i]] = B::whole(plan.root, [x[0][i], x[1][i]]);
     }
     let (common, rest) = plan.steps.split_at(plan.stops[0]);
     for (k, step) in common.iter().enumerate() {
-        draw.draw(k + 1, &mut x);
-        split::<N, B>(&mut node, &mut other, step.root, step.turn, &x, n);
+        draw(seed, plan.ids[k + 1], streams, &mut x);
+        split::<B>(&mut node, &mut other, step.root, step.turn, &x, n);
     }
     if plan.whole {
         return node;
     }
     let fork = plan.stops[0] + 1;
-    draw.draw(fork, &mut x);
+    draw(seed, plan.ids[fork], streams, &mut x);
     let mut right = zero;
-    split::<N, B>(&mut node, &mut right, plan.fork, 0, &x, n);
+    split::<B>(&mut node, &mut right, plan.fork, 0, &x, n);
     let (left_steps, right_steps) = rest.split_at(plan.stops[1] - plan.stops[0]);
     let mut k = fork;
     for (end, steps) in [left_steps, right_steps].into_iter().enumerate() {
         for step in steps {
             k += 1;
-            draw.draw(k, &mut x);
-            split::<N, B>(&mut node, &mut other, step.root, step.turn, &x, n);
-            if N == 1 {
-                other = other.map(|x| x.map(|x| pick(step.take, x, 0.0)));
-                join::<N, B>(&mut sum, &other, end, step.shares, n);
-            } else if step.take != 0 {
-                join::<N, B>(&mut sum, &other, end, step.shares, n);
+            draw(seed, plan.ids[k], streams, &mut x);
+            split::<B>(&mut node, &mut other, step.root, step.turn, &x, n);
+            if let Some(shares) = step.take {
+                join::<B>(&mut sum, &other, end, shares, n);
             }
         }
-        join::<N, B>(&mut sum, &node, end, plan.last[end], n);
+        join::<B>(&mut sum, &node, end, plan.last[end], n);
         node = right;
     }
     sum
@@ -335,14 +306,7 @@ fn evaluate<const N: usize, B: Bridge, D: Draw<N>>(plan: &Plan, _: B, draw: &D, 
 
 /// `node` ← its half `turn`, `other` ← the other one.
 #[inline(always)]
-fn split<const N: usize, B: Bridge>(
-    node: &mut Block<N>,
-    other: &mut Block<N>,
-    root: f64,
-    turn: u64,
-    x: &Block<N>,
-    n: usize,
-) {
+fn split<B: Bridge>(node: &mut Block, other: &mut Block, root: f64, turn: u64, x: &Block, n: usize) {
     for i in 0..n {
         let [left, right] = B::split([node[0][i], node[1][i]], root, [x[0][i], x[1][i]]);
         for k in 0..2 {
@@ -354,13 +318,7 @@ fn split<const N: usize, B: Bridge>(
 
 /// `sum` ← `sum` joined with a part on its left (end 0) or right (1).
 #[inline(always)]
-fn join<const N: usize, B: Bridge>(
-    sum: &mut Block<N>,
-    part: &Block<N>,
-    end: usize,
-    shares: [f64; 2],
-    n: usize,
-) {
+fn join<B: Bridge>(sum: &mut Block, part: &Block, end: usize, shares: [f64; 2], n: usize) {
     for i in 0..n {
         let (sum_i, part_i) = ([sum[0][i], sum[1][i]], [part[0][i], part[1][i]]);
         let (left, right) = if end == 0 { (part_i, sum_i) } else { (sum_i, part_i) };
