@@ -136,7 +136,7 @@ pub(super) struct Free<T: Real> {
     x: Vec<T>,
     /// ‖F‖ and η of the Newton iterate before; 0 for none.
     before: [f64; 2],
-    /// What refused the last solve, if it was not the iteration that failed.
+    /// What refused the first transposed solve that was refused, if it was not the iteration that failed.
     pub refusal: Option<Error>,
 }
 
@@ -257,7 +257,9 @@ impl<T: Real> Free<T> {
             let report = match method.solve(&w, m, b, x, transposed) {
                 Ok(report) => report,
                 Err(error) => {
-                    self.refusal = Some(error);
+                    if transposed {
+                        self.refusal.get_or_insert(error);
+                    }
                     return None;
                 }
             };

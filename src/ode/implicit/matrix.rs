@@ -240,8 +240,7 @@ impl<T: Real> IterationMatrix<T> {
         self.alpha = alpha;
         let Self { blocks, entries, mass, free, .. } = self;
         if let Some(free) = free {
-            free.refusal = free.factor(alpha, mass.as_ref()).err();
-            return free.refusal.is_none();
+            return free.factor(alpha, mass.as_ref()).is_ok();
         }
         for block in blocks {
             block.jacobian.shifted(alpha, mass.as_ref(), -T::one(), entries);
@@ -271,7 +270,7 @@ impl<T: Real> IterationMatrix<T> {
         free.check()
     }
 
-    /// What refused the last solve: a preconditioner without the transpose that gradients need, say.
+    /// What refused a transposed solve: a preconditioner without the transpose that gradients need, say.
     ///
     /// # Errors
     /// That, once.
