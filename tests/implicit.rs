@@ -11,6 +11,10 @@ mod common;
 mod failures;
 #[path = "implicit/gradients.rs"]
 mod gradients;
+#[path = "implicit/linear.rs"]
+mod linear;
+#[path = "implicit/mass.rs"]
+mod mass;
 #[path = "implicit/orders.rs"]
 mod orders;
 #[path = "implicit/stiff.rs"]

@@ -201,6 +201,29 @@ fn solver_diagnostics() -> Result<()> {
     Ok(())
 }
 
+/// Rows of iterations stand under the page of an implicit solve, and not under that of an explicit one.
+#[test]
+fn the_solver_page_has_the_iterations_of_implicit_steps() -> Result<()> {
+    use odeon::dynamics::{gallery::VanDerPol, generic::Generic};
+    use odeon::integrate::{Options, Problem};
+    use odeon::ode::implicit::{ImplicitOptions, LinearChoice, MatrixFree};
+    use odeon::ode::{sdirk::Kvaerno3, solve, tableaux::Tsit5};
+
+    let problem = Problem { y0: &[2.0, 0.0], span: [0.0, 5.0], theta: &[10.0] };
+    let options = Options::tol(1e-4, 1e-4).diagnostics();
+    let rows = ["Newton iterations", "linear iterations"];
+    let free = LinearChoice::MatrixFree(MatrixFree::default());
+    let free = Kvaerno3.with(ImplicitOptions { linear: free, ..Default::default() });
+    let explicit = solve(&Generic(VanDerPol), &Tsit5, &problem, &options)?;
+    let direct = solve(&Generic(VanDerPol), &Kvaerno3, &problem, &options)?;
+    let iterative = solve(&Generic(VanDerPol), &free, &problem, &options)?;
+    for (solution, expected) in [(explicit, [false; 2]), (direct, [true, false]), (iterative, [true; 2])] {
+        let svg = panels::solver_page("a solve", &solution, None)?.to_svg()?;
+        assert_eq!(rows.map(|row| svg.contains(row)), expected);
+    }
+    Ok(())
+}
+
 #[test]
 fn bands_rules_notes_and_long_orbits() -> Result<()> {
     let year: Vec<f64> = (1900..=1920).map(f64::from).collect();

@@ -26,8 +26,8 @@ use std::process::ExitCode;
 /// solutions are checked first by Radau IIA and Rodas5P at tight tolerances. A table for each problem has
 /// every method's fastest solve with an error of at most `--target`; `f` there does not count what
 /// Jacobians cost, and `loss` in the last table is the error. Pictures: work and precision for each
-/// problem, and which steps through van der Pol's oscillation the automatic switch takes by Tsit5 and
-/// which by Rodas5P.
+/// problem, which steps through van der Pol's oscillation the automatic switch takes by Tsit5 and which
+/// by Rodas5P, and the solver's page of an ESDIRK solve of it: step sizes, errors, stiffness, iterations.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -94,7 +94,14 @@ fn stiff(arguments: &Arguments, session: &mut Session) -> Result<()> {
     if kinds.contains(&Kind::VanDerPol) {
         let solution = van_der_pol_steps(session)?;
         #[cfg(feature = "plot")]
-        session.picture("van_der_pol_steps", &pictures::steps(&solution)?)?;
+        {
+            session.picture("van_der_pol_steps", &pictures::steps(&solution)?)?;
+            let options = Kind::VanDerPol.options(1e-5).save(Save::End).diagnostics();
+            let solution = Kind::VanDerPol.run(Method::Esdirk54, &options, 0.0)?.solution;
+            let title = "Van der Pol, μ = 10⁶: ESDIRK5(4)8L[2]SA at rtol 10⁻⁵";
+            session
+                .picture("van_der_pol_solver", &odeon::plot::panels::solver_page(title, &solution, None)?)?;
+        }
         #[cfg(not(feature = "plot"))]
         drop(solution);
     }

@@ -35,6 +35,12 @@ impl Figure {
         self
     }
 
+    /// The same, higher by so many pixels: room for another row.
+    pub(super) fn taller(mut self, by: u32) -> Self {
+        self.height = self.height.saturating_add(by).min(8000);
+        self
+    }
+
     /// The same with panels in rows of `columns` (at least 1).
     pub fn columns(mut self, columns: usize) -> Self {
         self.columns = columns.max(1);

@@ -2,6 +2,8 @@
 
 use super::{Color, Dash, Figure, Marker, Panel, Style};
 use crate::error::Attempt;
+use crate::integrate::{Solution, StepInfo};
+use crate::num::Real;
 use crate::{Error, Result};
 
 /// A sampled trajectory: `y` is column-major `dim × t.len()`.
@@ -245,6 +247,36 @@ pub fn diagnostics(title: &str, attempts: &[Attempt], stability: Option<f64>) ->
     }
     Ok(figure)
 }
+
+/// The page of a whole solve: [`diagnostics`], and below it what the equations of every accepted step took,
+/// where the method is implicit: iterations of Newton's method, and of the linear solver where that is
+/// iterative. Attempts must have been recorded.
+///
+/// # Errors
+/// No attempts.
+pub fn solver_page<T: Real>(title: &str, solution: &Solution<T>, stability: Option<f64>) -> Result<Figure> {
+    let mut figure = diagnostics(title, &solution.attempts, stability)?;
+    let rows: [(&str, Count<T>); 2] = [
+        ("Newton iterations", |s| f64::from(s.iterations.newton)),
+        ("linear iterations", |s| f64::from(s.iterations.linear)),
+    ];
+    for (name, count) in rows {
+        let t: Vec<f64> = solution.steps.iter().map(|s| s.t.f64()).collect();
+        let counts: Vec<f64> = solution.steps.iter().map(count).collect();
+        if counts.iter().all(|c| *c == 0.0) {
+            continue;
+        }
+        let mut panel = Panel::new(name);
+        panel.x_label("t").y_label("a step, all stages");
+        let dot = if t.len() > 200 { 2.5 } else { 4.5 };
+        let style = Style::new("accepted").color(Color::Blue);
+        panel.line(&t, &counts, style.clone().size(1.1))?.points(&t, &counts, style.size(dot))?;
+        figure = figure.with(panel).taller(290);
+    }
+    Ok(figure)
+}
+
+type Count<T> = fn(&StepInfo<T>) -> f64;
 
 type Quantity = fn(&Attempt) -> f64;
 

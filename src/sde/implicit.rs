@@ -145,8 +145,18 @@ impl<T: Real, D: Dynamics<T>> Equations<T> for Stage<'_, T, D> {
     }
 
     #[inline(always)]
-    fn correct(&mut self, r: &mut [T]) -> bool {
-        self.matrix.solve(r)
+    fn start(&mut self) {
+        self.matrix.start_iteration();
+    }
+
+    #[inline(always)]
+    fn inexactness(&self) -> T {
+        self.matrix.inexactness()
+    }
+
+    #[inline(always)]
+    fn correct(&mut self, r: &mut [T], wanted: T) -> bool {
+        self.matrix.correct(self.drift, self.scratch, r, wanted)
     }
 
     #[inline(always)]

@@ -15,17 +15,17 @@ use odeon::ode::radau::{RadauIia5, RadauStepper};
 use odeon::ode::sdirk::SdirkStepper;
 use odeon::ode::{ImplicitOptions, NewtonOptions, Solver};
 
-fn wave(n: usize, seed: f64) -> Vec<f64> {
+pub fn wave(n: usize, seed: f64) -> Vec<f64> {
     (0..n).map(|i| (1.7 * i as f64 + seed).sin()).collect()
 }
 
 /// L = Σ w·y + |y|²/2 over all saved states.
-fn loss(solution: &Solution<f64>) -> f64 {
+pub fn loss(solution: &Solution<f64>) -> f64 {
     let w = wave(solution.y.len(), 0.4);
     w.iter().zip(&solution.y).map(|(w, y)| w * y + 0.5 * y * y).sum()
 }
 
-fn cotangents(solution: &Solution<f64>) -> Vec<f64> {
+pub fn cotangents(solution: &Solution<f64>) -> Vec<f64> {
     let w = wave(solution.y.len(), 0.4);
     w.iter().zip(&solution.y).map(|(w, y)| w + y).collect()
 }
@@ -61,14 +61,14 @@ fn heuristics() -> Penalties {
     vec![Box::new(Total { heuristic: error, sum: 0.0 }), Box::new(Total { heuristic: stiffness, sum: 0.0 })]
 }
 
-struct Setup<'a, D> {
-    dynamics: &'a D,
-    method: Method,
-    y0: Vec<f64>,
-    theta: Vec<f64>,
-    span: [f64; 2],
-    options: Options<f64>,
-    penalised: bool,
+pub struct Setup<'a, D> {
+    pub dynamics: &'a D,
+    pub method: Method,
+    pub y0: Vec<f64>,
+    pub theta: Vec<f64>,
+    pub span: [f64; 2],
+    pub options: Options<f64>,
+    pub penalised: bool,
 }
 
 fn tight() -> ImplicitOptions {
@@ -103,7 +103,7 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
     }
 
     /// Gradient (y0, then θ), and the solution.
-    fn adjoint(&self, memory: Memory) -> Result<(Vec<f64>, Solution<f64>), Failed> {
+    pub fn adjoint(&self, memory: Memory) -> Result<(Vec<f64>, Solution<f64>), Failed> {
         let mut boxed = if self.penalised { heuristics() } else { Vec::new() };
         let mut penalties: Vec<Weighted<'_, f64>> =
             boxed.iter_mut().map(|p| Weighted { weight: 0.3, penalty: p.as_mut() }).collect();
@@ -154,7 +154,7 @@ impl<D: Dynamics<f64>> Setup<'_, D> {
         )
     }
 
-    fn check(&self, tangents: bool, differences: f64) -> Result<(), Failed> {
+    pub fn check(&self, tangents: bool, differences: f64) -> Result<(), Failed> {
         let (gradient, recorded) = self.adjoint(Memory::Unlimited)?;
         let size = gradient.iter().fold(0.0f64, |a, g| a.max(g.abs()));
         for (e, g) in gradient.iter().enumerate() {

@@ -39,10 +39,10 @@ struct Case<'a, D> {
 /// TrBdf2, Kvaerno3, Kvaerno5, Esdirk54I8L2SA, RadauIia5, KenCarp3, KenCarp4.
 type Bounds = [f64; 7];
 
-const ROBERTSON: Bounds = [25.0, 1.8, 720.0, 16.0, 0.31, 7.2, 50.0];
-const VAN_DER_POL_1000: Bounds = [23.0, 2.6, 1500.0, 200.0, 2.1, 19.0, 20.0];
+const ROBERTSON: Bounds = [25.0, 1.8, 720.0, 45.0, 0.31, 7.2, 50.0];
+const VAN_DER_POL_1000: Bounds = [23.0, 2.6, 1500.0, 24.0, 2.1, 19.0, 20.0];
 /// The time of the jump, and so the solution near it, is what the low orders miss.
-const VAN_DER_POL_1E6: Bounds = [22_000.0, 2.5, 2400.0, 150.0, 2.1, 19.0, 20.0];
+const VAN_DER_POL_1E6: Bounds = [22_000.0, 2.5, 2400.0, 37.0, 2.1, 19.0, 20.0];
 const OREGO: Bounds = [660.0, 27.0, 80.0, 41.0, 1.5, 410.0, 330.0];
 const HIRES: Bounds = [180.0, 18.0, 94.0, 990.0, 0.39, 31.0, 4.7];
 

@@ -56,7 +56,7 @@ pub struct MethodOfLines<M> {
     spacing: [f64; 2],
     inverse_spacing: [f64; 2],
     origin: [f64; 2],
-    edge: f64,
+    edge: Edge,
     /// The points that each point sees.
     neighbours: Vec<[u32; POINTS]>,
     pattern: Pattern,
@@ -107,7 +107,7 @@ impl<M: Medium> MethodOfLines<M> {
             spacing: pad(spacing, 1.0),
             inverse_spacing: pad(&inverse, 0.0),
             origin: pad(origin, 0.0),
-            edge: if let Edge::Fixed(value) = edge { value } else { 0.0 },
+            edge,
             neighbours,
             pattern: Pattern::diagonal(0),
             inputs: Vec::new(),
@@ -125,6 +125,16 @@ impl<M: Medium> MethodOfLines<M> {
     /// Points along x and y (1 in one dimension).
     pub fn extents(&self) -> [usize; 2] {
         self.extents
+    }
+
+    /// Distance of the points along x and y (1 where there is no y).
+    pub fn spacing(&self) -> [f64; 2] {
+        self.spacing
+    }
+
+    /// What lies beyond the grid.
+    pub fn edge(&self) -> Edge {
+        self.edge
     }
 
     /// Coordinates of point k = i n_y + j.
@@ -184,7 +194,7 @@ impl<M: Medium> MethodOfLines<M> {
     ) {
         let (mut values, mut rate) = ([S::zero(); INPUTS], [S::zero(); MAX_SPECIES]);
         let species = M::SPECIES.min(MAX_SPECIES);
-        let edge = S::of(self.edge);
+        let edge = S::of(if let Edge::Fixed(value) = self.edge { value } else { 0.0 });
         for (point, neighbours) in self.neighbours.iter().enumerate() {
             for (group, &neighbour) in neighbours.iter().enumerate() {
                 for s in 0..species {

@@ -6,9 +6,11 @@
 //! The model problems: [`Heat`], [`Transport`] (advection, diffusion, reaction), [`Burgers`],
 //! [`AllenCahn`], [`Brusselator`], [`GrayScott`].
 
+mod cycle;
 mod lines;
 mod models;
 
+pub use cycle::DiffusionCycle;
 pub use lines::{Edge, MethodOfLines};
 pub use models::{AllenCahn, Brusselator, Burgers, GrayScott, Heat, Transport};
 
@@ -28,6 +30,13 @@ pub trait Medium: Sync {
     /// `rate` ← the time derivative of the unknowns at the point that `u` looks at. Mark it
     /// `#[inline(always)]`.
     fn rate<S: Scalar>(&self, t: S, u: &Around<'_, S>, p: &[S], rate: &mut [S]);
+
+    /// d of the diffusion d Δu of unknown `s`, for the multigrid that preconditions implicit steps
+    /// ([`MethodOfLines::diffusion_cycle`]); 0 for none. It need not be exact.
+    fn diffusivity(&self, p: &[f64], s: usize) -> f64 {
+        let _ = (p, s);
+        0.0
+    }
 }
 
 /// The unknowns at a point and its four neighbours.

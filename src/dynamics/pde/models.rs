@@ -18,6 +18,9 @@ impl Medium for Heat {
     fn rate<S: Scalar>(&self, _: S, u: &Around<'_, S>, p: &[S], rate: &mut [S]) {
         rate[0] = p[0] * u.laplacian(0);
     }
+    fn diffusivity(&self, p: &[f64], _: usize) -> f64 {
+        p[0]
+    }
 }
 
 /// Advection, diffusion and logistic reaction (Fisher–KPP), p = (D, a, b, r):
@@ -37,6 +40,9 @@ impl Medium for Transport {
         let growth = p[3] * u.at(0) * (S::one() - u.at(0));
         rate[0] = p[0].mul_add(u.laplacian(0), growth - drift);
     }
+    fn diffusivity(&self, p: &[f64], _: usize) -> f64 {
+        p[0]
+    }
 }
 
 /// Viscous Burgers, p = (ν): u' = ν Δu − ∂(u²/2)/∂x, in conservation form.
@@ -54,6 +60,9 @@ impl Medium for Burgers {
         let flux = S::of(0.25 * u.inverse_spacing[0]) * (b * b - a * a);
         rate[0] = p[0].mul_add(u.laplacian(0), -flux);
     }
+    fn diffusivity(&self, p: &[f64], _: usize) -> f64 {
+        p[0]
+    }
 }
 
 /// Allen–Cahn, p = (ε², r): u' = ε² Δu + r (u − u³). Allen & Cahn, *Acta Metall.* 27 (1979) 1085.
@@ -69,6 +78,9 @@ impl Medium for AllenCahn {
     fn rate<S: Scalar>(&self, _: S, u: &Around<'_, S>, p: &[S], rate: &mut [S]) {
         let well = u.at(0).mul_add(-(u.at(0) * u.at(0)), u.at(0));
         rate[0] = p[0].mul_add(u.laplacian(0), p[1] * well);
+    }
+    fn diffusivity(&self, p: &[f64], _: usize) -> f64 {
+        p[0]
     }
 }
 
@@ -94,6 +106,9 @@ impl Medium for Brusselator {
         let local = p[2] + growth - (p[1] + S::one()) * a + source;
         rate[0] = p[0].mul_add(u.laplacian(0), local);
         rate[1] = p[0].mul_add(u.laplacian(1), p[1] * a - growth);
+    }
+    fn diffusivity(&self, p: &[f64], _: usize) -> f64 {
+        p[0]
     }
 }
 
@@ -141,6 +156,9 @@ impl Medium for GrayScott {
         let growth = a * b * b;
         rate[0] = p[0].mul_add(u.laplacian(0), p[2] * (S::one() - a) - growth);
         rate[1] = p[1].mul_add(u.laplacian(1), growth - (p[2] + p[3]) * b);
+    }
+    fn diffusivity(&self, p: &[f64], s: usize) -> f64 {
+        p[s]
     }
 }
 

@@ -60,6 +60,11 @@ impl<T: Real> BiCgStab<T> {
         })
     }
 
+    /// Takes another relative tolerance, for sequences of solves that need one each (forcing terms).
+    pub(crate) fn set_tolerance(&mut self, rtol: f64) {
+        self.settings.rtol = rtol;
+    }
+
     /// Solves A x = `b` from the guess in `x`.
     ///
     /// # Errors

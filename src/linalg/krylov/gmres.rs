@@ -87,6 +87,16 @@ impl<T: Real> Gmres<T> {
         Ok(Self { side, ..self })
     }
 
+    /// Takes another relative tolerance, for sequences of solves that need one each (forcing terms).
+    pub(crate) fn set_tolerance(&mut self, rtol: f64) {
+        self.settings.rtol = rtol;
+    }
+
+    /// Vectors held.
+    pub(crate) fn vectors(&self) -> usize {
+        self.restart + 4 + if self.flexible { self.restart } else { 0 }
+    }
+
     /// Solves A x = `b` from the guess in `x`.
     ///
     /// # Errors

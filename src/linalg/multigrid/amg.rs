@@ -32,7 +32,7 @@ pub enum Smoother {
 /// A smoother set up for its matrix.
 enum Relax<T: Real> {
     GaussSeidel(GaussSeidel<T>),
-    Other(Box<dyn Relaxation<T, Csr<T>>>),
+    Other(Box<dyn Relaxation<T, Csr<T>> + Send>),
 }
 
 impl Smoother {
@@ -216,7 +216,7 @@ impl std::fmt::Display for HierarchyReport {
 /// [`SmoothedAggregation`](super::SmoothedAggregation).
 pub struct Amg<T: Real> {
     multigrid: Multigrid<T, AmgLevel<T>>,
-    coarsening: Box<dyn Coarsening<T>>,
+    coarsening: Box<dyn Coarsening<T> + Send>,
     options: AmgOptions,
     report: HierarchyReport,
 }
@@ -224,7 +224,7 @@ pub struct Amg<T: Real> {
 impl<T: Real> Amg<T> {
     pub(super) fn build(
         a: Arc<Csr<T>>,
-        mut coarsening: Box<dyn Coarsening<T>>,
+        mut coarsening: Box<dyn Coarsening<T> + Send>,
         options: &AmgOptions,
     ) -> Result<Self> {
         let start = Instant::now();
@@ -342,7 +342,7 @@ fn coarsest<T: Real>(
     a: &Csr<T>,
     symmetric: bool,
     options: &AmgOptions,
-) -> Result<Box<dyn Preconditioner<T>>> {
+) -> Result<Box<dyn Preconditioner<T> + Send>> {
     let alone = a.rows() > COARSEST_LIMIT && (0..a.rows()).all(|i| dominated(a, i));
     Ok(Box::new(match (symmetric, options.semidefinite) {
         // Nothing was left to coarsen: a diagonal, or all but one.

@@ -41,7 +41,7 @@ struct Work<T> {
 /// prolonged correction added, `after` sweeps.
 pub struct Multigrid<T: Real, L> {
     pub(super) levels: Vec<L>,
-    coarsest: Box<dyn Preconditioner<T>>,
+    coarsest: Box<dyn Preconditioner<T> + Send>,
     work: Vec<Work<T>>,
     cycle: Cycle,
     sweeps: [usize; 2],
@@ -58,7 +58,7 @@ impl<T: Real, L: Level<T>> Multigrid<T, L> {
     ///
     /// # Errors
     /// No level, and lengths of neighbouring levels that do not fit.
-    pub fn new(levels: Vec<L>, coarsest: Box<dyn Preconditioner<T>>) -> Result<Self> {
+    pub fn new(levels: Vec<L>, coarsest: Box<dyn Preconditioner<T> + Send>) -> Result<Self> {
         let Some(first) = levels.first() else {
             let needed = "a cycle needs one besides the coarsest (use the coarsest solver alone)";
             return Err(Error::invalid("the number of levels", 0, needed));
@@ -137,7 +137,7 @@ impl<T: Real, L: Level<T>> Multigrid<T, L> {
     ///
     /// # Errors
     /// Another length than the present one's.
-    pub fn set_coarsest(&mut self, coarsest: Box<dyn Preconditioner<T>>) -> Result<()> {
+    pub fn set_coarsest(&mut self, coarsest: Box<dyn Preconditioner<T> + Send>) -> Result<()> {
         Error::check_len("the coarsest solver", coarsest.len(), self.coarsest.len(), "coarsest unknowns")?;
         self.coarsest = coarsest;
         Ok(())

@@ -182,7 +182,7 @@ impl Geometric {
     }
 
     /// Cholesky for a positive definite coarsest operator, LU for others.
-    fn coarsest_solver<T: Real>(&self, a: &StencilOperator<T>) -> Result<Box<dyn Preconditioner<T>>> {
+    fn coarsest_solver<T: Real>(&self, a: &StencilOperator<T>) -> Result<Box<dyn Preconditioner<T> + Send>> {
         let matrix = a.to_csr();
         if self.semidefinite {
             return Ok(Box::new(Coarsest::semidefinite(&matrix)?));
@@ -228,7 +228,7 @@ fn can_thin(grid: &Grid, axis: usize, kind: Thinning) -> bool {
 /// One grid of a hierarchy: its operator, relaxation and interpolation from the next coarser grid.
 pub struct GridLevel<T: Real> {
     a: StencilOperator<T>,
-    smoother: Box<dyn Relaxation<T, StencilOperator<T>>>,
+    smoother: Box<dyn Relaxation<T, StencilOperator<T>> + Send>,
     interpolation: GridInterpolation<T>,
     /// Points without neighbours (solid ones): they take no part in the coarse correction.
     decoupled: Vec<u32>,
@@ -239,7 +239,7 @@ pub struct GridLevel<T: Real> {
 
 impl<T: Real> GridLevel<T> {
     fn new(a: StencilOperator<T>, interpolation: GridInterpolation<T>, options: &Geometric) -> Result<Self> {
-        let smoother: Box<dyn Relaxation<T, StencilOperator<T>>> = match options.smoother {
+        let smoother: Box<dyn Relaxation<T, StencilOperator<T>> + Send> = match options.smoother {
             GridSmoother::RedBlack { omega } => {
                 let three = a.grid().dim() == 3 && !interpolation.is_nested();
                 Box::new(RedBlack::new(&a, omega.unwrap_or(if three { 1.3 } else { 1.18 }))?)

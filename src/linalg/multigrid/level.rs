@@ -89,13 +89,13 @@ impl<T: Real, L: Level<T> + ?Sized> Level<T> for Box<L> {
 }
 
 /// A [`Level`] of given pieces. Operators of different types per level go in as
-/// `Box<dyn LinearOperator<T>>`.
+/// `Box<dyn LinearOperator<T> + Send>`.
 pub struct Pieces<T: Real, A> {
     operator: A,
-    before: Box<dyn Relaxation<T, A>>,
-    after: Option<Box<dyn Relaxation<T, A>>>,
-    restriction: Box<dyn LinearOperator<T>>,
-    prolongation: Box<dyn LinearOperator<T>>,
+    before: Box<dyn Relaxation<T, A> + Send>,
+    after: Option<Box<dyn Relaxation<T, A> + Send>>,
+    restriction: Box<dyn LinearOperator<T> + Send>,
+    prolongation: Box<dyn LinearOperator<T> + Send>,
     claims: Claims,
 }
 
@@ -107,9 +107,9 @@ impl<T: Real, A: LinearOperator<T>> Pieces<T, A> {
     /// Shapes that do not fit together.
     pub fn new(
         operator: A,
-        relaxation: Box<dyn Relaxation<T, A>>,
-        restriction: Box<dyn LinearOperator<T>>,
-        prolongation: Box<dyn LinearOperator<T>>,
+        relaxation: Box<dyn Relaxation<T, A> + Send>,
+        restriction: Box<dyn LinearOperator<T> + Send>,
+        prolongation: Box<dyn LinearOperator<T> + Send>,
     ) -> Result<Self> {
         let (n, m) = (operator.rows(), restriction.rows());
         let shapes = [
@@ -129,7 +129,7 @@ impl<T: Real, A: LinearOperator<T>> Pieces<T, A> {
     }
 
     /// With another relaxation (its plain sweep) after the coarse correction.
-    pub fn after(self, relaxation: Box<dyn Relaxation<T, A>>) -> Self {
+    pub fn after(self, relaxation: Box<dyn Relaxation<T, A> + Send>) -> Self {
         Self { after: Some(relaxation), ..self }
     }
 

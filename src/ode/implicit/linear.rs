@@ -3,13 +3,16 @@
 use super::options::{KrylovChoice, KrylovMethod};
 use crate::dynamics::jacobian::Jacobian;
 use crate::error::{Error, Result};
-use crate::linalg::krylov::{BiCgStab, Gmres, Method, solve_transpose};
+use crate::linalg::SparseLu;
+use crate::linalg::krylov::{self, BiCgStab, Gmres, solve_transpose};
 use crate::linalg::precondition::IncompleteLu;
-use crate::linalg::{BandedLu, Csr, DenseLu, Outcome, Pattern, Preconditioner, Report, SparseLu};
+use crate::linalg::{
+    BandedLu, Csr, DenseLu, LinearOperator, Outcome, Pattern, Preconditioner, Report, Settings,
+};
 use crate::num::Real;
 
 /// Solves with one block of W.
-pub(super) enum BlockSolver<T: Real> {
+pub(crate) enum BlockSolver<T: Real> {
     Dense(DenseLu<T>),
     Sparse(Box<SparseLu<T>>),
     /// With the pattern, and the number of numbers in the band.
@@ -18,28 +21,67 @@ pub(super) enum BlockSolver<T: Real> {
 }
 
 /// A Krylov method, the assembled block and its preconditioner.
-pub(super) struct Krylov<T: Real> {
+pub(crate) struct Krylov<T: Real> {
     choice: KrylovChoice<T>,
-    method: Iteration<T>,
+    method: Method<T>,
     matrix: Csr<T>,
     preconditioner: Option<Box<dyn Preconditioner<T> + Send>>,
     x: Vec<T>,
 }
 
-enum Iteration<T> {
+/// A Krylov method with its work space.
+pub(crate) enum Method<T> {
     Gmres(Box<Gmres<T>>),
     BiCgStab(Box<BiCgStab<T>>),
+}
+
+impl<T: Real> Method<T> {
+    pub fn new(n: usize, method: KrylovMethod, settings: Settings) -> Result<Self> {
+        Ok(match method {
+            KrylovMethod::Gmres { restart } => Self::Gmres(Box::new(Gmres::new(n, restart, settings)?)),
+            KrylovMethod::FlexibleGmres { restart } => {
+                Self::Gmres(Box::new(Gmres::flexible(n, restart, settings)?))
+            }
+            KrylovMethod::BiCgStab => Self::BiCgStab(Box::new(BiCgStab::new(n, settings)?)),
+        })
+    }
+
+    /// Vectors held.
+    pub fn vectors(&self) -> usize {
+        match self {
+            Self::Gmres(method) => method.vectors(),
+            Self::BiCgStab(_) => 8,
+        }
+    }
+
+    /// Another relative tolerance.
+    pub fn set_tolerance(&mut self, rtol: f64) {
+        match self {
+            Self::Gmres(method) => method.set_tolerance(rtol),
+            Self::BiCgStab(method) => method.set_tolerance(rtol),
+        }
+    }
+
+    /// Solves W x = `b` from the guess in `x`, or its transpose.
+    pub fn solve<A: LinearOperator<T>>(
+        &mut self,
+        w: &A,
+        m: &mut Box<dyn Preconditioner<T> + Send>,
+        b: &[T],
+        x: &mut [T],
+        transposed: bool,
+    ) -> Result<Report> {
+        match self {
+            Self::Gmres(method) => run(&mut **method, w, m, b, x, transposed),
+            Self::BiCgStab(method) => run(&mut **method, w, m, b, x, transposed),
+        }
+    }
 }
 
 impl<T: Real> Krylov<T> {
     pub fn new(jacobian: &Jacobian<T>, choice: &KrylovChoice<T>) -> Result<Self> {
         let n = jacobian.dim();
-        let method = match choice.method {
-            KrylovMethod::Gmres { restart } => {
-                Iteration::Gmres(Box::new(Gmres::new(n, restart, choice.settings)?))
-            }
-            KrylovMethod::BiCgStab => Iteration::BiCgStab(Box::new(BiCgStab::new(n, choice.settings)?)),
-        };
+        let method = Method::new(n, choice.method, choice.settings)?;
         let matrix = match jacobian.matrix() {
             Some(matrix) => matrix.clone(),
             None => Pattern::full(n).zeros(),
@@ -71,10 +113,7 @@ impl<T: Real> Krylov<T> {
         let Self { method, matrix, preconditioner, x, .. } = self;
         let m = preconditioner.as_mut()?;
         x.fill(T::zero());
-        let report = match method {
-            Iteration::Gmres(method) => run(&mut **method, matrix, m, b, x, transposed),
-            Iteration::BiCgStab(method) => run(&mut **method, matrix, m, b, x, transposed),
-        };
+        let report = method.solve(matrix, m, b, x, transposed);
         let report = report.ok().filter(|r| r.outcome == Outcome::Converged)?;
         b.copy_from_slice(x);
         Some(report.iterations)
@@ -82,8 +121,8 @@ impl<T: Real> Krylov<T> {
 }
 
 fn run<T: Real>(
-    method: &mut impl Method<T>,
-    matrix: &Csr<T>,
+    method: &mut impl krylov::Method<T>,
+    matrix: &impl LinearOperator<T>,
     m: &mut Box<dyn Preconditioner<T> + Send>,
     b: &[T],
     x: &mut [T],
@@ -102,13 +141,7 @@ impl<T: Real> BlockSolver<T> {
             Self::Dense(lu) => (lu.len() + 2) * lu.len(),
             Self::Sparse(lu) => lu.nnz_factors(),
             Self::Banded(banded) => banded.2,
-            Self::Krylov(k) => {
-                let vectors = match k.choice.method {
-                    KrylovMethod::Gmres { restart } => restart + 4,
-                    KrylovMethod::BiCgStab => 8,
-                };
-                2 * k.matrix.nnz() + (vectors + 1) * k.matrix.rows()
-            }
+            Self::Krylov(k) => 2 * k.matrix.nnz() + (k.method.vectors() + 1) * k.matrix.rows(),
         }
     }
 

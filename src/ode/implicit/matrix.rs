@@ -4,11 +4,12 @@
 //! stage g = … + hγ f(g) solves W δ = residual/(hγ). Columns of a batch are independent, so that W is
 //! block-diagonal with one block for each column, which are factored one by one.
 
+use super::free::Free;
 use super::linear::{BlockSolver, Krylov};
 use super::options::{ImplicitOptions, LinearChoice};
 use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Point};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::integrate::ImplicitWork;
 use crate::linalg::{BandedLu, Budget, DenseLu, LinearOperator, Pattern, SparseLu};
 use crate::num::Real;
@@ -17,7 +18,13 @@ use crate::num::Real;
 pub struct IterationMatrix<T: Real> {
     dim: usize,
     mass: Option<Mass<T>>,
+    /// Empty when `free` stands in their place.
     blocks: Vec<Block<T>>,
+    free: Option<Box<Free<T>>>,
+    /// α of [`factor`](Self::factor).
+    alpha: T,
+    /// The relative residual that the last solve left; 0 for direct solvers.
+    inexactness: T,
     /// The entries of one block of W, before it is factored.
     entries: Vec<T>,
     /// ∂f/∂t.
@@ -48,8 +55,13 @@ impl<T: Real> Block<T> {
             LinearChoice::DenseLu => {
                 Self::dense(Jacobian::dense(dynamics.dim()).and_time(), options.budget, batch)
             }
-            LinearChoice::SparseLu => Self::sparse(sparse_jacobian(dynamics)?, options.budget),
-            LinearChoice::Banded => Self::banded(sparse_jacobian(dynamics)?, options.budget),
+            LinearChoice::SparseLu => Self::sparse(sparse_jacobian(dynamics)?.and_time(), options.budget),
+            LinearChoice::Banded => Self::banded(sparse_jacobian(dynamics)?.and_time(), options.budget),
+            // Not reached: it has no blocks.
+            LinearChoice::MatrixFree(_) => {
+                let needed = "an assembled block: the matrix-free choice has none";
+                Err(Error::invalid("the linear solver of a block", format!("{:?}", options.linear), needed))
+            }
             LinearChoice::Krylov(choice) => {
                 let jacobian = Jacobian::of(dynamics)?.and_time();
                 if jacobian.pattern().is_none() {
@@ -83,13 +95,13 @@ impl<T: Real> Block<T> {
 }
 
 /// Memory for a Jacobian kept sparse whether that pays or not.
-fn sparse_jacobian<T: Real, D: Dynamics<T>>(dynamics: &D) -> Result<Jacobian<T>> {
+pub(crate) fn sparse_jacobian<T: Real, D: Dynamics<T>>(dynamics: &D) -> Result<Jacobian<T>> {
     let pattern = dynamics.sparsity().unwrap_or_else(|| Pattern::full(dynamics.dim()));
     let pattern = match dynamics.mass() {
         Some(mass) => pattern.union(&mass.pattern())?,
         None => pattern,
     };
-    Ok(Jacobian::sparse(&pattern)?.and_time())
+    Jacobian::sparse(&pattern)
 }
 
 /// The widest band (below and above the diagonal together) that [`LinearChoice::Auto`] factors as one:
@@ -97,7 +109,7 @@ fn sparse_jacobian<T: Real, D: Dynamics<T>>(dynamics: &D) -> Result<Jacobian<T>>
 const NARROW: usize = 12;
 
 /// The bandwidths of a pattern, and whether they are narrow.
-fn band(pattern: &Pattern) -> ([usize; 2], bool) {
+pub(crate) fn band(pattern: &Pattern) -> ([usize; 2], bool) {
     let [lower, upper] = pattern.bandwidth();
     ([lower, upper], lower + upper <= NARROW)
 }
@@ -118,13 +130,25 @@ impl<T: Real> IterationMatrix<T> {
     pub fn new<D: Dynamics<T>>(dynamics: &D, batch: usize, options: &ImplicitOptions<T>) -> Result<Self> {
         dynamics.validate()?;
         let dim = dynamics.dim();
+        let (free, columns) = match &options.linear {
+            LinearChoice::MatrixFree(choice) => {
+                let free = Free::new(choice, [dim, batch, dynamics.num_params()])?;
+                let bytes = (free.numbers() * size_of::<T>()) as u128;
+                options.budget.check("the vectors of a matrix-free Krylov method", bytes)?;
+                (Some(Box::new(free)), 0)
+            }
+            _ => (None, batch),
+        };
         let blocks: Vec<Block<T>> =
-            (0..batch).map(|_| Block::new(dynamics, options, batch)).collect::<Result<_>>()?;
+            (0..columns).map(|_| Block::new(dynamics, options, batch)).collect::<Result<_>>()?;
         let entries = blocks.first().map_or(0, |b| b.jacobian.values().len());
         Ok(Self {
             dim,
             mass: dynamics.mass().cloned(),
             blocks,
+            free,
+            alpha: T::zero(),
+            inexactness: T::zero(),
             entries: vec![T::zero(); entries],
             time: vec![T::zero(); dim * batch],
             counts: ImplicitWork::default(),
@@ -135,7 +159,9 @@ impl<T: Real> IterationMatrix<T> {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let block = |b: &Block<T>| b.jacobian.values().len() + 3 * self.dim + b.solver.numbers();
-        let numbers = self.entries.len() + self.time.len() + self.blocks.iter().map(block).sum::<usize>();
+        let blocks = self.blocks.iter().map(block).sum::<usize>();
+        let free = self.free.as_ref().map_or(0, |free| free.numbers());
+        let numbers = self.entries.len() + self.time.len() + blocks + free;
         numbers * size_of::<T>()
     }
 
@@ -149,6 +175,10 @@ impl<T: Real> IterationMatrix<T> {
     ) -> bool {
         let dim = self.dim;
         self.counts.jacobians += 1;
+        if let Some(free) = &mut self.free {
+            free.evaluate(dynamics, at, &mut self.time, scratch);
+            return self.time.iter().all(|t| t.is_finite());
+        }
         let columns = at.y.chunks_exact(dim).zip(self.time.chunks_exact_mut(dim));
         let mut sum = T::zero();
         for ((y, time), block) in columns.zip(&mut self.blocks) {
@@ -171,13 +201,23 @@ impl<T: Real> IterationMatrix<T> {
         &self.time
     }
 
-    /// J of column `column` of the batch, at the last [`evaluate`](Self::evaluate).
-    pub fn jacobian(&self, column: usize) -> &Jacobian<T> {
-        &self.blocks[column].jacobian
+    /// J of column `column` of the batch, at the last [`evaluate`](Self::evaluate); `None` where it is not
+    /// assembled.
+    pub fn jacobian(&self, column: usize) -> Option<&Jacobian<T>> {
+        self.blocks.get(column).map(|block| &block.jacobian)
     }
 
     /// `y` ← J `x`, J being that of the last [`evaluate`](Self::evaluate).
-    pub fn jacobian_product(&self, x: &[T], y: &mut [T]) {
+    pub fn jacobian_product<D: Dynamics<T>>(
+        &self,
+        dynamics: &D,
+        scratch: &mut D::Scratch,
+        x: &[T],
+        y: &mut [T],
+    ) {
+        if let Some(free) = &self.free {
+            return free.product(dynamics, scratch, x, y);
+        }
         let columns = x.chunks_exact(self.dim).zip(y.chunks_exact_mut(self.dim));
         for ((x, y), block) in columns.zip(&self.blocks) {
             if let Some(matrix) = block.jacobian.matrix() {
@@ -197,7 +237,11 @@ impl<T: Real> IterationMatrix<T> {
     #[inline(always)]
     pub fn factor(&mut self, alpha: T) -> bool {
         self.counts.factorisations += 1;
-        let Self { blocks, entries, mass, .. } = self;
+        self.alpha = alpha;
+        let Self { blocks, entries, mass, free, .. } = self;
+        if let Some(free) = free {
+            return free.factor(alpha, mass.as_ref()).is_ok();
+        }
         for block in blocks {
             block.jacobian.shifted(alpha, mass.as_ref(), -T::one(), entries);
             if !block.solver.factor(&block.jacobian, entries) {
@@ -207,21 +251,107 @@ impl<T: Real> IterationMatrix<T> {
         true
     }
 
+    /// Checks what a matrix-free solver was given, by building its preconditioner at `at`, so that a
+    /// preconditioner that does not fit is refused by name.
+    ///
+    /// # Errors
+    /// What the factory refuses, a wrong length, claims that the method cannot use.
+    pub fn check<D: Dynamics<T>>(
+        &mut self,
+        dynamics: &D,
+        at: Point<'_, T>,
+        scratch: &mut D::Scratch,
+    ) -> Result<()> {
+        let Self { free: Some(free), mass, time, .. } = self else {
+            return Ok(());
+        };
+        free.evaluate(dynamics, at, time, scratch);
+        free.factor(T::one(), mass.as_ref())?;
+        free.check()
+    }
+
+    /// What refused a transposed solve: a preconditioner without the transpose that gradients need, say.
+    ///
+    /// # Errors
+    /// That, once.
+    pub fn refused(&mut self) -> Result<()> {
+        match self.free.as_mut().and_then(|free| free.refusal.take()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes another α without new factors, where it can: then the solves that follow are with it. A
+    /// matrix-free solver keeps its preconditioner.
+    #[inline(always)]
+    pub fn shift(&mut self, alpha: T) -> bool {
+        if self.free.is_some() {
+            self.alpha = alpha;
+        }
+        self.alpha == alpha
+    }
+
+    /// Whether its solves are direct, and so cannot fail.
+    #[inline(always)]
+    pub fn is_direct(&self) -> bool {
+        self.free.is_none() && !self.blocks.iter().any(|b| matches!(b.solver, BlockSolver::Krylov(_)))
+    }
+
+    /// Starts a Newton iteration.
+    #[inline(always)]
+    pub fn start_iteration(&mut self) {
+        if let Some(free) = &mut self.free {
+            free.start_iteration();
+        }
+    }
+
+    /// The relative residual that the last solve left, where the solver is iterative and matrix-free.
+    #[inline(always)]
+    pub fn inexactness(&self) -> T {
+        self.inexactness
+    }
+
     /// `x` ← W⁻¹ `x`; false when the solver did not converge.
     #[inline(always)]
-    pub fn solve(&mut self, x: &mut [T]) -> bool {
-        self.solve_blocks(x, false)
+    pub fn solve<D: Dynamics<T>>(&mut self, dynamics: &D, scratch: &mut D::Scratch, x: &mut [T]) -> bool {
+        self.solve_blocks((dynamics, scratch), x, None, false)
+    }
+
+    /// [`solve`](Self::solve) within a Newton iteration, to which a relative residual of `wanted` is enough.
+    #[inline(always)]
+    pub fn correct<D: Dynamics<T>>(
+        &mut self,
+        dynamics: &D,
+        scratch: &mut D::Scratch,
+        x: &mut [T],
+        wanted: T,
+    ) -> bool {
+        self.solve_blocks((dynamics, scratch), x, Some(wanted), false)
     }
 
     /// `x` ← W⁻ᵀ `x`; false when the solver did not converge.
     #[inline(always)]
-    pub fn solve_transpose(&mut self, x: &mut [T]) -> bool {
-        self.solve_blocks(x, true)
+    pub fn solve_transpose<D: Dynamics<T>>(
+        &mut self,
+        dynamics: &D,
+        scratch: &mut D::Scratch,
+        x: &mut [T],
+    ) -> bool {
+        self.solve_blocks((dynamics, scratch), x, None, true)
     }
 
     #[inline(always)]
-    fn solve_blocks(&mut self, x: &mut [T], transposed: bool) -> bool {
+    fn solve_blocks<D: Dynamics<T>>(
+        &mut self,
+        with: (&D, &mut D::Scratch),
+        x: &mut [T],
+        wanted: Option<T>,
+        transposed: bool,
+    ) -> bool {
         self.counts.linear_solves += 1;
+        if self.free.is_some() {
+            return self.iterate(with, x, wanted, transposed);
+        }
         for (x, block) in x.chunks_exact_mut(self.dim).zip(&mut self.blocks) {
             let Some(iterations) = block.solver.solve(x, transposed) else {
                 return false;
@@ -230,6 +360,29 @@ impl<T: Real> IterationMatrix<T> {
             self.linear += iterations as u32;
         }
         true
+    }
+
+    #[inline(never)]
+    fn iterate<D: Dynamics<T>>(
+        &mut self,
+        with: (&D, &mut D::Scratch),
+        x: &mut [T],
+        wanted: Option<T>,
+        transposed: bool,
+    ) -> bool {
+        let Self { free: Some(free), mass, alpha, .. } = self else {
+            return false;
+        };
+        let eta = wanted.map(|wanted| free.forcing(x, wanted.f64()));
+        match free.solve(with, (*alpha, mass.as_ref()), x, eta, transposed) {
+            Some((iterations, left)) => {
+                self.counts.linear_iterations += iterations;
+                self.linear += iterations as u32;
+                self.inexactness = T::of(left);
+                true
+            }
+            None => false,
+        }
     }
 
     /// M; `None` for the identity.
@@ -241,23 +394,13 @@ impl<T: Real> IterationMatrix<T> {
     /// `y` += `scale` · M `x`.
     #[inline(always)]
     pub fn add_mass(&self, scale: T, x: &[T], y: &mut [T]) {
-        match &self.mass {
-            None => {
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = scale.mul_add(*x, *y);
-                }
-            }
-            Some(mass) => add_product(mass, scale, x, y, false),
-        }
+        add_mass(self.mass.as_ref(), scale, x, y, false);
     }
 
     /// `y` += `scale` · Mᵀ `x`.
     #[inline(always)]
     pub fn add_mass_transpose(&self, scale: T, x: &[T], y: &mut [T]) {
-        match &self.mass {
-            Some(mass) => add_product(mass, scale, x, y, true),
-            None => self.add_mass(scale, x, y),
-        }
+        add_mass(self.mass.as_ref(), scale, x, y, true);
     }
 
     /// Starts counting the linear iterations of a step.
@@ -270,6 +413,19 @@ impl<T: Real> IterationMatrix<T> {
     #[inline(always)]
     pub fn linear_iterations(&self) -> u32 {
         self.linear
+    }
+}
+
+/// `y` += `scale` · M `x`, or Mᵀ `x`; M = I for `None`.
+#[inline(always)]
+pub(crate) fn add_mass<T: Real>(mass: Option<&Mass<T>>, scale: T, x: &[T], y: &mut [T], transposed: bool) {
+    match mass {
+        None => {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = scale.mul_add(*x, *y);
+            }
+        }
+        Some(mass) => add_product(mass, scale, x, y, transposed),
     }
 }
 

@@ -2,6 +2,7 @@
 //! ([`IterationMatrix`]), and what a user may choose about it ([`ImplicitOptions`]).
 
 mod consistent;
+mod free;
 mod linear;
 mod matrix;
 pub(crate) mod newton;
@@ -9,7 +10,10 @@ mod options;
 mod slope;
 
 pub use consistent::Algebraic;
+pub use free::{Linearisation, MatrixFree, MatrixFreeFactory};
+pub(crate) use linear::BlockSolver;
 pub use matrix::IterationMatrix;
+pub(crate) use matrix::{add_mass, band, sparse_jacobian};
 pub use newton::NewtonOptions;
 pub(crate) use options::step_methods;
 pub use options::{

@@ -50,8 +50,12 @@ impl NewtonOptions {
 pub(crate) trait Equations<T> {
     /// `r` ← −F(x) by the right-hand side at `x`, with the sign for which x + W⁻¹r is the next iterate.
     fn residual(&mut self, x: &[T], r: &mut [T]);
-    /// `r` ← W⁻¹ r; false when the linear solver failed.
-    fn correct(&mut self, r: &mut [T]) -> bool;
+    /// Told that an iteration starts.
+    fn start(&mut self) {}
+    /// `r` ← W⁻¹ r; false when the linear solver failed. A relative residual of `wanted` is enough.
+    fn correct(&mut self, r: &mut [T], wanted: T) -> bool;
+    /// The relative residual that [`correct`](Self::correct) left.
+    fn inexactness(&self) -> T;
     /// Mean square of a displacement in the scaled norm.
     fn mean_square(&self, dx: &[T]) -> T;
     /// The mean square of the state, for the rounding floor.
@@ -116,9 +120,12 @@ impl<T: Real> Iteration<T> {
     #[inline(always)]
     pub fn solve(&mut self, equations: &mut impl Equations<T>, x: &mut [T], r: &mut [T]) -> Newton {
         let (one, mut before) = (T::one(), T::zero());
+        // What a linear residual of the next iterate may be: half of κ in what is left.
+        let mut wanted = T::zero();
+        equations.start();
         for k in 0..self.limit {
             equations.residual(x, r);
-            if !equations.correct(r) {
+            if !equations.correct(r, wanted) {
                 return Newton::Broken;
             }
             self.count += 1;
@@ -144,9 +151,11 @@ impl<T: Real> Iteration<T> {
                     return Newton::Slow;
                 }
             }
-            if self.eta * size <= self.kappa || size == T::zero() {
+            let left = self.eta.max_number(equations.inexactness()) * size;
+            if left <= self.kappa || size == T::zero() {
                 return Newton::Converged;
             }
+            wanted = T::of(0.5) * self.kappa / left;
             before = size;
         }
         Newton::Slow
@@ -182,7 +191,10 @@ mod tests {
             self.calls += 1;
             r[0] = if self.calls == self.broken_at { f64::NAN } else { 2.0 - x[0] * x[0] };
         }
-        fn correct(&mut self, r: &mut [f64]) -> bool {
+        fn inexactness(&self) -> f64 {
+            0.0
+        }
+        fn correct(&mut self, r: &mut [f64], _: f64) -> bool {
             r[0] /= self.slope;
             true
         }

@@ -1,5 +1,6 @@
 //! Options of implicit methods, and methods that carry them.
 
+use super::free::MatrixFree;
 use super::newton::NewtonOptions;
 use crate::dynamics::Dynamics;
 use crate::error::Result;
@@ -27,6 +28,9 @@ pub enum LinearChoice<T = f64> {
     /// An iteration on the assembled matrix, with any preconditioner (Newton–Krylov for methods with
     /// Newton's iteration).
     Krylov(KrylovChoice<T>),
+    /// An iteration on W v = αM v − J v by products with J, nothing being assembled, with any
+    /// preconditioner.
+    MatrixFree(MatrixFree<T>),
 }
 
 /// Builds a preconditioner from the assembled matrix of one column, anew for every factorisation.
@@ -56,6 +60,11 @@ pub enum KrylovMethod {
     },
     /// BiCGStab.
     BiCgStab,
+    /// Flexible GMRES, which takes preconditioners that are not linear, restarted after so many iterations.
+    FlexibleGmres {
+        /// Vectors kept, twice.
+        restart: usize,
+    },
 }
 
 impl<T: Real> Default for KrylovChoice<T> {

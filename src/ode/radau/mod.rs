@@ -2,7 +2,7 @@
 //! differential-algebraic ones.
 //!
 //! Y_i = y + z_i, i = 1, 2, 3, with M k_i = f(t + c_i h, Y_i), z = h(A ⊗ I)k; y⁺ = Y_3. Newton's linear
-//! systems are taken apart into a real one and a complex one ([`RadauStepper`]), factored densely. The
+//! systems are taken apart into a real one and a complex one ([`RadauStepper`]), factored densely, sparse or banded. The
 //! error estimate is Hairer & Wanner's, err = hγ₀ f(t, y + err) + h Σ (eᵀA)_j k_j with γ₀ = 1/γ̂ (IV.8,
 //! eqs. 8.19–8.20), solved as one more implicit stage k_e at t: its first Newton iterate is their
 //! (I − hγ₀J)⁻¹(…), and being a stage it has an exact derivative. The dense output is the collocation

@@ -10,15 +10,14 @@
 //! and for small systems, the stages' own Jacobians are factored together.
 
 use super::estimates::COLUMNS;
-use super::matrix::mix;
+use super::matrix::{Form, fill, mix, solver};
 use super::stepper::RadauStepper;
 use super::tableau::{A, ERROR, GAMMA, INVERSE};
-use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Point};
 use crate::error::Result;
 use crate::integrate::{Backward, Reverse, StepInfo, Stepper, polynomial};
-use crate::linalg::DenseLu;
 use crate::num::{Real, accumulate, combine, rms};
+use crate::ode::implicit::BlockSolver;
 
 /// Relative size of a correction below which the refinement stops.
 const REFINED: f64 = 1e-12;
@@ -164,7 +163,7 @@ impl<T: Real, D: Dynamics<T>> RadauStepper<'_, T, D> {
             if !solved {
                 break;
             }
-            self.correction(which, h, size, own.as_deref());
+            self.correction(which, h, size, own.as_deref_mut());
             let now = rms(&self.z[..size]);
             solved = now.is_finite();
             if k > 0 && now <= T::of(REFINED).max_number(T::EPSILON) * total {
@@ -191,23 +190,26 @@ impl<T: Real, D: Dynamics<T>> RadauStepper<'_, T, D> {
     }
 
     /// `z` ← the correction λ for the residual in `r`.
-    fn correction(&mut self, which: Which, h: T, size: usize, own: Option<&[DenseLu<T>]>) {
+    fn correction(&mut self, which: Which, h: T, size: usize, own: Option<&mut [BlockSolver<T>]>) {
         let Self { z, r, matrix, g, .. } = self;
         z[..size].copy_from_slice(&r[..size]);
         let n = g.len();
         if let Some(own) = own {
             let dim = n / own.len();
             let count = size / n;
+            let dense = matrix.as_ref().is_none_or(|matrix| matrix.form().0 == Form::Dense);
+            // The stages one after the other, or side by side.
+            let place = |s: usize, i: usize| if dense { s * dim + i } else { count * i + s };
             let mut gathered = vec![T::zero(); count * dim];
-            for (column, lu) in own.iter().enumerate() {
+            for (column, lu) in own.iter_mut().enumerate() {
                 for s in 0..count {
                     let from = s * n + column * dim;
-                    gathered[s * dim..(s + 1) * dim].copy_from_slice(&z[from..from + dim]);
+                    (0..dim).for_each(|i| gathered[place(s, i)] = z[from + i]);
                 }
-                lu.solve_transpose(&mut gathered);
+                lu.solve(&mut gathered, true);
                 for s in 0..count {
                     let to = s * n + column * dim;
-                    z[to..to + dim].copy_from_slice(&gathered[s * dim..(s + 1) * dim]);
+                    (0..dim).for_each(|i| z[to + i] = gathered[place(s, i)]);
                 }
             }
             return;
@@ -279,38 +281,35 @@ impl<T: Real, D: Dynamics<T>> RadauStepper<'_, T, D> {
         step: &StepInfo<T>,
         y0: &[T],
         wanted: bool,
-    ) -> Option<Vec<DenseLu<T>>> {
+    ) -> Option<Vec<BlockSolver<T>>> {
         if !wanted {
             return None;
         }
         let (n, h, dim) = (y0.len(), step.h, self.dynamics.dim());
         let times = self.times((step.t, h));
         let count = if which == Which::Estimate { 1 } else { 3 };
-        let (rows, batch) = (count * dim, n / dim);
-        let mut blocks = vec![T::zero(); rows * rows * batch];
-        let mut jacobian = Jacobian::dense(dim);
+        let mut jacobian = self.matrix.as_ref()?.jacobian()?.clone();
+        let size = count * count * jacobian.values().len();
+        let mut blocks = vec![T::zero(); size * n / dim];
         for i in 0..count {
             self.argument(which, h, i, y0);
             let t = if which == Which::Estimate { step.t } else { times[i] };
             let Self { dynamics, theta, scratch, g, matrix, .. } = self;
-            let matrix = matrix.as_ref()?;
-            for (y, block) in g.chunks_exact(dim).zip(blocks.chunks_exact_mut(rows * rows)) {
+            let mass = matrix.as_ref()?.mass_entries();
+            for (y, block) in g.chunks_exact(dim).zip(blocks.chunks_exact_mut(size)) {
                 dynamics.jacobian(Point { t, y, theta }, &mut jacobian, scratch);
-                for (j, entries) in jacobian.values().chunks_exact(dim).enumerate() {
-                    for s in 0..count {
-                        let a = if which == Which::Estimate { 1.0 / GAMMA } else { A[i][s] };
-                        let column = &mut block[(s * dim + j) * rows + i * dim..][..dim];
-                        for (row, (to, entry)) in column.iter_mut().zip(entries).enumerate() {
-                            let mass = if s == i { matrix.mass_entry(row, j) } else { T::zero() };
-                            *to = mass - h * T::of(a) * *entry;
-                        }
-                    }
-                }
+                let j = jacobian.values();
+                fill(&jacobian, (count, i), block, |k, s| {
+                    let a = if which == Which::Estimate { 1.0 / GAMMA } else { A[i][s] };
+                    let mass = if s == i { mass[k] } else { T::zero() };
+                    mass - h * T::of(a) * j[k]
+                });
             }
         }
-        let factored = blocks.chunks_exact(rows * rows).map(|block| {
-            let mut lu = DenseLu::new(rows);
-            lu.factor(block).ok().map(|()| lu)
+        let (form, budget) = self.matrix.as_ref()?.form();
+        let factored = blocks.chunks_exact(size).map(|block| {
+            let mut lu = solver(&jacobian, (form, count), budget).ok()?;
+            lu.factor(&jacobian, block).then_some(lu)
         });
         factored.collect()
     }

@@ -89,8 +89,12 @@ impl<T: Real, D: Dynamics<T>> Equations<T> for Stages<'_, T, D> {
         }
     }
 
+    fn inexactness(&self) -> T {
+        T::zero()
+    }
+
     #[inline(always)]
-    fn correct(&mut self, r: &mut [T]) -> bool {
+    fn correct(&mut self, r: &mut [T], _: T) -> bool {
         match self.t.len() {
             1 => self.matrix.solve_real(r, false),
             _ => self.matrix.solve(r, false),

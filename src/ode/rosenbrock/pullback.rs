@@ -124,7 +124,7 @@ impl<T: Real, D: SecondOrder<T>> RosenbrockStepper<'_, T, D> {
         };
         let (earlier, own) = reverse.u_bar.split_at_mut(i * n);
         reverse.lambda.copy_from_slice(&own[..n]);
-        if !matrix.solve_transpose(&mut reverse.lambda) {
+        if !matrix.solve_transpose(*dynamics, scratch, &mut reverse.lambda) {
             reverse.lambda.fill(T::NAN);
         }
         reverse.g_bar.fill(T::zero());
@@ -204,6 +204,9 @@ impl<T: Real, D: SecondOrder<T>> Reverse<T> for RosenbrockStepper<'_, T, D> {
     }
 
     fn prepare_pullback(&mut self, t: T, y0: &[T], y_bar: &mut [T], theta_bar: &mut [T]) -> Result<()> {
+        if let Some(matrix) = &mut self.matrix {
+            matrix.refused()?;
+        }
         let Self { algebraic: Some(algebraic), dynamics, theta, scratch, .. } = self else {
             return Ok(());
         };

@@ -101,9 +101,11 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
     }
 
     /// `y` ← J `x`, J being that of the start of the step in hand; NaN before the first.
-    pub(crate) fn jacobian_product(&self, x: &[T], y: &mut [T]) {
+    pub(crate) fn jacobian_product(&mut self, x: &[T], y: &mut [T]) {
         match &self.matrix {
-            Some(matrix) if self.current => matrix.jacobian_product(x, y),
+            Some(matrix) if self.current => {
+                matrix.jacobian_product(self.dynamics, &mut self.scratch, x, y);
+            }
             _ => y.fill(T::NAN),
         }
     }
@@ -173,7 +175,7 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
             let right = &mut right[..n];
             right.copy_from_slice(&self.f);
             Self::right_hand_side(&self.layout, matrix, h, i, done, right);
-            if !matrix.solve(right) {
+            if !matrix.solve(self.dynamics, &mut self.scratch, right) {
                 return false;
             }
         }
@@ -232,7 +234,8 @@ impl<'a, T: Real, D: Dynamics<T>> RosenbrockStepper<'a, T, D> {
             for ((right, coupled), f_t) in right.iter_mut().zip(&coupled).zip(matrix.time_derivative()) {
                 *right = d.mul_add(*f_t, coupled.mul_add(inverse, *right));
             }
-            matrix.solve(&mut right);
+            // A direct solver, which cannot fail once it is factored.
+            matrix.solve(*dynamics, scratch, &mut right);
             own[..N].copy_from_slice(&right);
         }
         self.nfe += s - 1;
@@ -318,6 +321,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RosenbrockStepper<'_, T, D> {
 
     fn prepare(&mut self, t: T, y: &mut [T], norm: &ErrorNorm<T>) -> Result<()> {
         self.make_matrix()?;
+        self.current = false;
+        if let Some(matrix) = &mut self.matrix {
+            matrix.check(self.dynamics, Point { t, y, theta: &self.theta }, &mut self.scratch)?;
+        }
         match &mut self.algebraic {
             None => Ok(()),
             Some(algebraic) => algebraic.solve(self.dynamics, (t, &self.theta), y, norm, &mut self.scratch),
@@ -352,7 +359,7 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for RosenbrockStepper<'_, T, D> {
         if !matrix.factor(alpha) {
             return self.failed();
         }
-        if y.len() == self.dynamics.dim() && matrix.mass().is_none() {
+        if y.len() == self.dynamics.dim() && matrix.mass().is_none() && matrix.is_direct() {
             match y.len() {
                 1 => return self.small::<1>((t, h), to_stop, y, y1, norm),
                 2 => return self.small::<2>((t, h), to_stop, y, y1, norm),

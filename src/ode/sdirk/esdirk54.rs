@@ -4,6 +4,20 @@
 //! bounded on stiff components, of order 3 on them ([`stiff_slopes`](super::SdirkTableau::stiff_slopes)),
 //! and with the least residuals of the conditions of order 5 among those. Order 4 on them would contradict
 //! the others: the conditions have rank 7 in 8 stages.
+//!
+//! The choice, measured. Local errors of the dense output at ϑ = 0.1, …, 0.9 of every step, against Radau
+//! IIA at rtol 10⁻¹⁰ from the same start, in units of the tolerance at rtol 10⁻⁷, root mean square (largest):
+//!
+//! | weights | Robertson | van der Pol, μ = 10³ | OREGO | HIRES |
+//! |---|---|---|---|---|
+//! | these | 17 (214) | 10 (84) | 1.8 (19) | 12 (99) |
+//! | of order 2 on stiff components, end slope f(t + h, y⁺) | 42 (561) | 26 (184) | 3.9 (49) | 27 (217) |
+//! | least error for φ = t³, t⁴, t⁵ over all hλ < 0 | 23 (269) | 5 (48) | 1.9 (20) | 7 (55) |
+//!
+//! Neither of the first and the last is better everywhere; these have the smaller worst error and the
+//! smallest medians. Newton's errors are not what is seen: Σ|bᵢ(ϑ)| is at most 20, and that of the weights
+//! on the stages' arguments, b(ϑ)ᵀÂ⁻¹, is 56 at ϑ = 0.7 for the first two, 52 for the last; with κ = 10⁻⁵
+//! the errors stay. What is left is 0.0013 h⁴φ⁗ at ϑ ≤ 0.2, which no weights of order 3 there can change.
 
 use super::row;
 use crate::ode::sdirk::{SdirkMethod, SdirkTableau};

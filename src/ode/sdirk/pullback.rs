@@ -12,6 +12,7 @@
 //! it converges slowly, W is factored anew with the stage's own Jacobian. In an additive method the
 //! explicit part e_i = f_E(t_i, Y_i) adds Ȳ_i = J_Eᵀ(k̄_i + ē_i) to ḡ_i and hγȲ_i to the right-hand side.
 
+use super::part::Implicit;
 use super::stepper::SdirkStepper;
 use crate::dynamics::{Dynamics, Part, Point};
 use crate::error::Result;
@@ -206,7 +207,8 @@ impl<T: Real, D: Dynamics<T>> SdirkStepper<'_, T, D> {
         let mut before = T::INFINITY;
         for k in 0..TRIES[1] {
             self.z.copy_from_slice(&self.r);
-            let solved = self.matrix.as_mut().is_some_and(|matrix| matrix.solve_transpose(&mut self.z));
+            let Self { matrix, dynamics, scratch, z, .. } = self;
+            let solved = matrix.as_mut().is_some_and(|m| m.solve_transpose(&Implicit(*dynamics), scratch, z));
             let size = rms(&self.z);
             if !solved || !size.is_finite() {
                 return false;

@@ -88,8 +88,18 @@ impl<T: Real, D: Dynamics<T>> Equations<T> for Stage<'_, T, D> {
     }
 
     #[inline(always)]
-    fn correct(&mut self, r: &mut [T]) -> bool {
-        let solved = self.matrix.solve(r);
+    fn start(&mut self) {
+        self.matrix.start_iteration();
+    }
+
+    #[inline(always)]
+    fn inexactness(&self) -> T {
+        self.matrix.inexactness()
+    }
+
+    #[inline(always)]
+    fn correct(&mut self, r: &mut [T], wanted: T) -> bool {
+        let solved = self.matrix.correct(self.dynamics, self.scratch, r, wanted);
         if self.scale != T::one() {
             r.iter_mut().for_each(|r| *r *= self.scale);
         }
@@ -250,7 +260,7 @@ impl<'a, T: Real, D: Dynamics<T>> SdirkStepper<'a, T, D> {
             return Newton::Broken;
         };
         let two = T::of(2.0);
-        let scale = if alpha == self.factored { T::one() } else { two / (T::one() + alpha / self.factored) };
+        let scale = if matrix.shift(alpha) { T::one() } else { two / (T::one() + alpha / self.factored) };
         let dynamics = &dynamics;
         let mut stage = Stage { dynamics, theta, scratch, matrix, norm, t, alpha, scale, y, base, g, nfe: 0 };
         let outcome = newton.solve(&mut stage, z, r);
@@ -393,6 +403,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
                 self.slope = Some(Slope::of(&part, self.options.budget)?);
             }
         }
+        self.factored = T::zero();
+        if let Some(matrix) = &mut self.matrix {
+            matrix.check(&part, Point { t, y, theta: &self.theta }, &mut self.scratch)?;
+        }
         self.newton.prepare(&self.options.newton, norm);
         self.stale = true;
         match &mut self.algebraic {
@@ -495,7 +509,10 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for SdirkStepper<'_, T, D> {
 impl<T: Real, D: Dynamics<T>> SdirkStepper<'_, T, D> {
     /// The reverse of the consistent initial values ([`Reverse::prepare_pullback`](crate::integrate::Reverse)).
     pub(super) fn consistent_pullback(&mut self, t: T, y0: &[T], bars: [&mut [T]; 2]) -> Result<()> {
-        let Self { algebraic, dynamics, theta, scratch, .. } = self;
+        let Self { algebraic, dynamics, theta, scratch, matrix, .. } = self;
+        if let Some(matrix) = matrix {
+            matrix.refused()?;
+        }
         match algebraic {
             Some(algebraic) => algebraic.pullback(&Implicit(*dynamics), (t, theta), y0, bars, scratch),
             None => Ok(()),

@@ -88,7 +88,7 @@ impl<T: Real, S: System<T>> DriftImplicitStepper<'_, T, S> {
         let (mut total, mut before) = (T::zero(), T::INFINITY);
         for round in 0..TRIES {
             z.copy_from_slice(r);
-            let solved = matrix.solve_transpose(z);
+            let solved = matrix.solve_transpose(bound.system.drift(), &mut bound.scratch.0, z);
             let size = rms(z);
             if !solved || !size.is_finite() {
                 return false;
