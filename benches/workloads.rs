@@ -153,7 +153,7 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 /// Ways of solving W6.
-const POISSON: &[&str] = &["amg", "geometric", "cg", "cg-csr"];
+const POISSON: &[&str] = &["amg", "amg-mixed", "geometric", "cg", "cg-csr"];
 
 fn main() -> ExitCode {
     let started = std::time::Instant::now();

@@ -81,8 +81,8 @@ fn v11_converges_below_0_12_whatever_the_size() {
     let plain = Geometric { smoother: GridSmoother::RedBlack { omega: Some(1.0) }, ..Geometric::default() };
     let plain = factor(&plain, poisson(&[127, 127]), 14);
     assert!((0.095..0.12).contains(&plain), "{plain}");
-    for extents in [[32usize, 32], [63, 63]] {
-        let factor = factor(&Geometric::default(), model::poisson(cells(&extents)).unwrap(), 14);
+    for extents in [&[32usize, 32][..], &[63, 63], &[16; 3], &[32; 3], &[20, 33, 25]] {
+        let factor = factor(&Geometric::default(), model::poisson(cells(extents)).unwrap(), 14);
         assert!(factor <= 0.12, "cells {extents:?}: {factor}");
     }
 }
@@ -125,6 +125,25 @@ fn levels(options: &Geometric, a: &Operator) -> Multigrid<f64, GridLevel<f64>> {
     options.build(a.clone()).unwrap()
 }
 
+/// Means over half as many cells of each axis (rounded up) of the function that is y on each fine cell.
+fn means(grid: &Grid, y: &[f64], m: usize) -> Vec<f64> {
+    let [n, ny, _] = grid.extents();
+    let (mx, my) = (n.div_ceil(2), ny.div_ceil(2));
+    assert_eq!(m, mx * my);
+    let lists = |n: usize, m: usize| {
+        let mut parts = vec![vec![0.0; n]; m];
+        // Pieces of length 1/m, of which n make a coarse cell and m a fine one.
+        (0..n * m).for_each(|piece| parts[piece / n][piece / m] += 1.0 / n as f64);
+        parts
+    };
+    let (x_parts, y_parts) = (lists(n, mx), lists(ny, my));
+    let mean = |c: usize| {
+        let (px, py) = (&x_parts[c % mx], &y_parts[c / mx]);
+        (0..n * ny).map(|i| px[i % n] * py[i / n] * y[i]).sum()
+    };
+    (0..m).map(mean).collect()
+}
+
 #[test]
 fn restriction_is_the_scaled_transpose_and_interpolation_exact_for_lines() {
     for (grid, coarse) in [
@@ -150,6 +169,12 @@ fn restriction_is_the_scaled_transpose_and_interpolation_exact_for_lines() {
         p.apply_transpose(&y, &mut rty);
         assert!((dot(&px, &y) - dot(&x, &rty)).abs() < 1e-11);
         level.restrict(&y, &mut ry);
+        if p.averages() {
+            close(&ry, &means(&grid, &y, m), 1e-13);
+            // Symmetric cycles take a multiple of Pᵀ on cells too.
+            let mut multigrid = levels(&Geometric { symmetric: true, ..options.clone() }, &a);
+            multigrid.levels_mut()[0].restrict(&y, &mut ry);
+        }
         let c = ry[0] / rty[0];
         close(&ry, &rty.iter().map(|v| c * v).collect::<Vec<_>>(), 1e-13);
         assert!(c > 0.0 && c < 1.0);

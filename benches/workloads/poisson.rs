@@ -4,9 +4,10 @@
 use crate::Failure;
 use crate::measure::{Clock, Facts};
 use odeon::linalg::grid::{Grid, StencilOperator};
-use odeon::linalg::krylov::Cg;
+use odeon::linalg::krylov::{Cg, Narrow};
 use odeon::linalg::multigrid::{Geometric, SmoothedAggregation};
 use odeon::linalg::{Csr, Identity, LinearOperator, LinearSolver, Report, Settings, model};
+use std::sync::Arc;
 
 const RTOL: f64 = 1e-6;
 
@@ -35,25 +36,31 @@ fn normal(i: usize) -> f64 {
 }
 
 /// One way of solving: set-up included.
-type Solve = fn(&StencilOperator<f64>, &Csr<f64>, &[f64], &mut [f64]) -> odeon::Result<Report>;
+type Solve = fn(&StencilOperator<f64>, &Arc<Csr<f64>>, &[f64], &mut [f64]) -> odeon::Result<Report>;
 
-fn amg(_: &StencilOperator<f64>, a: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
-    let mut amg = SmoothedAggregation::default().build(a.clone())?;
-    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut amg, b, x)
+fn amg(_: &StencilOperator<f64>, a: &Arc<Csr<f64>>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
+    let mut amg = SmoothedAggregation::default().build(Arc::clone(a))?;
+    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a.as_ref(), &mut amg, b, x)
 }
 
-fn geometric(a: &StencilOperator<f64>, _: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
+/// The hierarchy in `f32`, the iteration in `f64`.
+fn amg_mixed(_: &StencilOperator<f64>, a: &Arc<Csr<f64>>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
+    let mut amg = Narrow::new(SmoothedAggregation::default().build(a.cast::<f32>()?)?);
+    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a.as_ref(), &mut amg, b, x)
+}
+
+fn geometric(a: &StencilOperator<f64>, _: &Arc<Csr<f64>>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
     let defaults = Geometric::default();
     let settings = Settings { rtol: RTOL, ..defaults.settings };
     Geometric { settings, full: Some(1), ..defaults }.build(a.clone())?.solve(b, x)
 }
 
-fn cg(a: &StencilOperator<f64>, _: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
+fn cg(a: &StencilOperator<f64>, _: &Arc<Csr<f64>>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
     Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut Identity(b.len()), b, x)
 }
 
-fn cg_csr(_: &StencilOperator<f64>, a: &Csr<f64>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
-    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a, &mut Identity(b.len()), b, x)
+fn cg_csr(_: &StencilOperator<f64>, a: &Arc<Csr<f64>>, b: &[f64], x: &mut [f64]) -> odeon::Result<Report> {
+    Cg::new(b.len(), Settings::tol(RTOL))?.solve(a.as_ref(), &mut Identity(b.len()), b, x)
 }
 
 /// Times `variant` on `name`.
@@ -61,11 +68,12 @@ pub fn solve(name: &str, variant: &str, clock: &Clock) -> Result<(Vec<f64>, Fact
     let extents = extents(name);
     let grid = Grid::vertices(&extents, &vec![1.0; extents.len()])?;
     let operator = model::poisson::<f64>(grid)?;
-    let matrix = operator.to_csr();
+    let matrix = Arc::new(operator.to_csr());
     let n = matrix.rows();
     let b: Vec<f64> = (0..n).map(normal).collect();
     let solve: Solve = match variant {
         "amg" => amg,
+        "amg-mixed" => amg_mixed,
         "geometric" => geometric,
         "cg" => cg,
         _ => cg_csr,
@@ -78,7 +86,7 @@ pub fn solve(name: &str, variant: &str, clock: &Clock) -> Result<(Vec<f64>, Fact
         Ok(())
     })?;
     let mut r = vec![0.0; n];
-    LinearOperator::residual(&matrix, &b, &x, &mut r);
+    LinearOperator::residual(matrix.as_ref(), &b, &x, &mut r);
     let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
     let facts = Facts {
         err_rel: Some(norm(&r) / norm(&b)),

@@ -10,6 +10,8 @@ mod kernels;
 mod product;
 mod structure;
 
+pub(crate) use product::Factor;
+
 use crate::error::{Error, Result};
 use crate::num::Real;
 

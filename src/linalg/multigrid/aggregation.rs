@@ -1,6 +1,6 @@
 //! Aggregates of strongly coupled nodes, and the tentative prolongator on them.
 
-use super::strength::Graph;
+use super::strength::Edges;
 use crate::linalg::Csr;
 use crate::num::Real;
 
@@ -26,7 +26,7 @@ pub(super) struct Aggregates {
 }
 
 impl Aggregates {
-    pub fn new(graph: &Graph, how: Aggregation) -> Self {
+    pub fn new(graph: Edges<'_>, how: Aggregation) -> Self {
         let mut own = Self { of: vec![NONE; graph.len()], count: 0 };
         if how == Aggregation::Standard {
             own.neighbourhoods(graph);
@@ -47,11 +47,11 @@ impl Aggregates {
     }
 
     /// A node whose neighbours are all free makes an aggregate of them.
-    fn neighbourhoods(&mut self, graph: &Graph) {
+    fn neighbourhoods(&mut self, graph: Edges<'_>) {
         for i in 0..graph.len() {
             let row = graph.row(i);
             let free = |&j: &u32| self.of[j as usize] == NONE;
-            if self.of[i] == NONE && !row.is_empty() && row.iter().all(free) {
+            if self.of[i] == NONE && !graph.is_alone(i) && row.iter().all(free) {
                 self.of[i] = self.count as u32;
                 row.iter().for_each(|&j| self.of[j as usize] = self.count as u32);
                 self.count += 1;
@@ -60,7 +60,7 @@ impl Aggregates {
     }
 
     /// A free node joins the aggregate of its first neighbour that has one from the first pass.
-    fn join(&mut self, graph: &Graph) {
+    fn join(&mut self, graph: Edges<'_>) {
         let first = self.of.clone();
         for i in (0..graph.len()).filter(|&i| first[i] == NONE) {
             let neighbour = graph.row(i).iter().find(|&&j| first[j as usize] != NONE);
@@ -71,10 +71,10 @@ impl Aggregates {
     }
 
     /// Free nodes with their free neighbours.
-    fn rest(&mut self, graph: &Graph) {
+    fn rest(&mut self, graph: Edges<'_>) {
         for i in 0..graph.len() {
             let row = graph.row(i);
-            if self.of[i] != NONE || row.is_empty() {
+            if self.of[i] != NONE || graph.is_alone(i) {
                 continue;
             }
             self.of[i] = self.count as u32;
@@ -107,6 +107,12 @@ pub(super) fn tentative<T: Real>(
     near_null: &[T],
     k: usize,
 ) -> Tentative<T> {
+    if k == 1
+        && node_of.is_none()
+        && let Some(t) = tentative_of_one(aggregates, near_null)
+    {
+        return t;
+    }
     let n = near_null.len() / k;
     let aggregate = |i: usize| aggregates.of[node_of.map_or(i, |nodes| nodes[i] as usize)];
     let (members, starts) = members(n, aggregates.count, aggregate);
@@ -132,6 +138,34 @@ pub(super) fn tentative<T: Real>(
     }
     let t = Csr::from_parts([n, coarse_nodes.len()], row_starts, columns, values);
     Tentative { t, near_null: coarse_null, node_of: coarse_nodes }
+}
+
+/// [`tentative`] for one near-null vector b and a node for each unknown: b over its norm on each aggregate.
+/// `None` where it vanishes on one.
+fn tentative_of_one<T: Real>(aggregates: &Aggregates, b: &[T]) -> Option<Tentative<T>> {
+    let of = &aggregates.of;
+    let mut norms = vec![T::zero(); aggregates.count];
+    for (&a, &b) in of.iter().zip(b).filter(|e| *e.0 != NONE) {
+        let square = &mut norms[a as usize];
+        *square = b.mul_add(b, *square);
+    }
+    norms.iter_mut().for_each(|square| *square = square.sqrt());
+    if !norms.iter().all(|norm| *norm > T::zero()) {
+        return None;
+    }
+    let inverse: Vec<T> = norms.iter().map(|norm| T::one() / *norm).collect();
+    let (mut starts, mut columns) = (Vec::with_capacity(of.len() + 1), Vec::with_capacity(of.len()));
+    let mut values = Vec::with_capacity(of.len());
+    starts.push(0);
+    for (&a, &b) in of.iter().zip(b) {
+        if a != NONE {
+            columns.push(a);
+            values.push(b * inverse[a as usize]);
+        }
+        starts.push(columns.len());
+    }
+    let t = Csr::from_parts([of.len(), aggregates.count], starts, columns, values);
+    Some(Tentative { t, near_null: norms, node_of: (0..aggregates.count as u32).collect() })
 }
 
 /// Unknowns sorted by aggregate, and where each aggregate's begin.

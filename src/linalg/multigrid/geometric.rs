@@ -17,8 +17,8 @@ use crate::num::Real;
 pub enum GridSmoother {
     /// [`RedBlack`] Gauss–Seidel with ω.
     RedBlack {
-        /// ω; `None` is 1.18, and 1.3 in three dimensions where coarse points are not fine ones (even
-        /// extents, cells), whose wider weighting takes less of the smooth error.
+        /// ω; `None` is 1.18, in three dimensions 1.2 on cells and 1.3 where coarse points are not fine ones
+        /// (even extents, symmetric cycles on cells), whose wider weighting takes less of the smooth error.
         omega: Option<f64>,
     },
     /// Weighted Jacobi with ω; `None` is 4/5, 6/7 in three dimensions and 2/3 in one.
@@ -52,8 +52,8 @@ pub enum CoarseOperators {
 
 /// What to build a geometric hierarchy from, as the basis of a solver or a preconditioner.
 ///
-/// Defaults: V(1,1), red–black Gauss–Seidel, bi- or trilinear interpolation P and full weighting R = cPᵀ,
-/// rediscretised coarse operators (Galerkin for per-point stencils), semi-coarsening where a grid's axes
+/// Defaults: V(1,1), red–black Gauss–Seidel, bi- or trilinear interpolation P and full weighting R = cPᵀ (means
+/// over coarse cells on cells, see [`GridInterpolation`]), rediscretised coarse operators (Galerkin for per-point stencils), semi-coarsening where a grid's axes
 /// couple unequally, coarsest level factorised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Geometric {
@@ -162,7 +162,10 @@ impl Geometric {
             if thinning == [Thinning::Keep; 3] {
                 break;
             }
-            let (grid, p) = GridInterpolation::new(a.grid(), thinning);
+            let (grid, mut p) = GridInterpolation::new(a.grid(), thinning);
+            if kind == Thinning::Even && a.grid().centring() == Centring::Cell && !self.is_symmetric() {
+                p = p.averaging();
+            }
             let coarse = coarser(&a, grid, &p)?;
             levels.push(GridLevel::new(a, p, self)?);
             a = coarse;
@@ -179,6 +182,11 @@ impl Geometric {
         let [before, after] = self.sweeps;
         let multigrid = Multigrid::new(levels, coarsest)?.cycle(self.cycle)?.sweeps(before, after)?;
         Ok(multigrid.settings(self.settings)?.full(self.full))
+    }
+
+    /// Whether cycles are symmetric: asked for, or because the sweeps are their own adjoints.
+    fn is_symmetric(&self) -> bool {
+        self.symmetric || !matches!(self.smoother, GridSmoother::RedBlack { .. })
     }
 
     /// Cholesky for a positive definite coarsest operator, LU for others.
@@ -241,8 +249,12 @@ impl<T: Real> GridLevel<T> {
     fn new(a: StencilOperator<T>, interpolation: GridInterpolation<T>, options: &Geometric) -> Result<Self> {
         let smoother: Box<dyn Relaxation<T, StencilOperator<T>> + Send> = match options.smoother {
             GridSmoother::RedBlack { omega } => {
-                let three = a.grid().dim() == 3 && !interpolation.is_nested();
-                Box::new(RedBlack::new(&a, omega.unwrap_or(if three { 1.3 } else { 1.18 }))?)
+                let best = match a.grid().dim() {
+                    3 if interpolation.averages() => 1.2,
+                    3 if !interpolation.is_nested() => 1.3,
+                    _ => 1.18,
+                };
+                Box::new(RedBlack::new(&a, omega.unwrap_or(best))?)
             }
             GridSmoother::Jacobi { omega } => {
                 let best = [2.0 / 3.0, 0.8, 6.0 / 7.0][a.grid().dim() - 1];
@@ -255,7 +267,7 @@ impl<T: Real> GridLevel<T> {
             }
         };
         let positive = a.has_positive_diagonal();
-        let symmetric = options.symmetric || !matches!(options.smoother, GridSmoother::RedBlack { .. });
+        let symmetric = options.is_symmetric();
         let claims = if symmetric && positive && a.is_symmetric() { Claims::SPD } else { Claims::LINEAR };
         let decoupled = a.decoupled();
         Ok(Self { a, smoother, interpolation, decoupled, symmetric, claims })

@@ -1,21 +1,22 @@
-//! GridInterpolation between grids: tensor products of one-dimensional ones.
+//! Interpolation between grids: tensor products of one-dimensional ones.
 
 use crate::linalg::LinearOperator;
 use crate::linalg::grid::{Boundary, Centring, Ghost, Grid};
 use crate::num::{Kernel, Real, dispatch};
 
-/// GridInterpolation along one axis, by rows and by columns.
+/// Interpolation along one axis, by rows and by columns.
 #[derive(Clone, Debug, PartialEq)]
 struct Axis<T> {
     /// For each fine point two coarse ones and their weights (0 where there is only one).
     from: Vec<[u32; 2]>,
     weights: Vec<[T; 2]>,
-    /// Where each coarse point's fine ones start in `to`.
+    /// Where each coarse point's fine ones start in `to`, R's rows.
     starts: Vec<usize>,
     to: Vec<(u32, T)>,
 }
 
 impl<T: Real> Axis<T> {
+    /// With R = `scale` Pᵀ.
     fn new(coarse: usize, rows: Vec<[(usize, f64); 2]>, scale: f64) -> Self {
         let mut lists = vec![Vec::new(); coarse];
         for (i, row) in rows.iter().enumerate() {
@@ -23,18 +24,31 @@ impl<T: Real> Axis<T> {
                 lists[c].push((i as u32, T::of(w * scale)));
             }
         }
-        let mut starts = vec![0];
-        let mut to = Vec::new();
-        for list in lists {
-            to.extend(list);
-            starts.push(to.len());
-        }
-        Self {
-            from: rows.iter().map(|r| r.map(|e| e.0 as u32)).collect(),
-            weights: rows.iter().map(|r| r.map(|e| T::of(e.1))).collect(),
-            starts,
-            to,
-        }
+        let (starts, to) = joined(lists);
+        let from = rows.iter().map(|r| r.map(|e| e.0 as u32)).collect();
+        let weights = rows.iter().map(|r| r.map(|e| T::of(e.1))).collect();
+        Self { from, weights, starts, to }
+    }
+
+    /// With R the means over coarse cells: each fine cell counts by the part of the coarse one it covers.
+    fn averaging(mut self) -> Self {
+        let (n, m) = (self.from.len(), self.coarse());
+        let ratio = n as f64 / m as f64;
+        let mean = |c: usize| {
+            let [low, high] = [c, c + 1].map(|c| c as f64 * ratio);
+            let covered = move |i: usize| (high.min((i + 1) as f64) - low.max(i as f64)) / ratio;
+            let fine = low as usize..(high.ceil() as usize).min(n);
+            fine.map(move |i| (i as u32, covered(i))).filter(|e| e.1 > 1e-9)
+        };
+        let list = |c| mean(c).map(|(i, w)| (i, T::of(w))).collect();
+        (self.starts, self.to) = joined((0..m).map(list).collect());
+        self
+    }
+
+    /// With R = Pᵀ.
+    fn transposed(&self) -> Self {
+        let row = |(from, w): (&[u32; 2], &[T; 2])| [0, 1].map(|k| (from[k] as usize, w[k].f64()));
+        Self::new(self.coarse(), self.from.iter().zip(&self.weights).map(row).collect(), 1.0)
     }
 
     fn coarse(&self) -> usize {
@@ -47,14 +61,29 @@ impl<T: Real> Axis<T> {
     }
 }
 
+/// Lists one after the other, and where each starts.
+fn joined<T>(lists: Vec<Vec<T>>) -> (Vec<usize>, Vec<T>) {
+    let mut starts = vec![0];
+    let mut all = Vec::new();
+    for list in lists {
+        all.extend(list);
+        starts.push(all.len());
+    }
+    (starts, all)
+}
+
 /// P, (bi-, tri-)linear interpolation from a coarse grid to a fine one, and R = cPᵀ, full weighting,
 /// with c such that R keeps constants away from the sides. As a [`LinearOperator`] it is P.
+///
+/// On cells whose cycles need not be symmetric R takes the mean over each coarse cell instead: orders 2 of P
+/// and 1 of R add up to more than the operator's 2, which is enough (P. Wesseling, *An Introduction to
+/// Multigrid Methods*, 1992, section 5.3; M. Mohr & R. Wienands, *Cell-centred multigrid revisited*, Comput.
+/// Vis. Sci. 7, 2004), and the residual is not blurred into the next coarse cells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridInterpolation<T> {
     axes: [Axis<T>; 3],
-    /// R = `scale` Pᵀ.
-    scale: T,
     line: Vec<T>,
+    averages: bool,
 }
 
 /// How the points of an axis are thinned out.
@@ -72,7 +101,6 @@ impl<T: Real> GridInterpolation<T> {
     /// The next coarser grid and the interpolation from it.
     pub(super) fn new(fine: &Grid, thinning: [Thinning; 3]) -> (Grid, Self) {
         let mut coarse = *fine;
-        let mut scale = 1.0;
         let axes = [0, 1, 2].map(|axis| {
             let (n, rows, factor) = match thinning[axis] {
                 Thinning::Keep => {
@@ -83,11 +111,20 @@ impl<T: Real> GridInterpolation<T> {
                 Thinning::Nested => nested(fine, axis),
             };
             coarse = coarse.resized(axis, n, fine.spacing()[axis] * factor);
-            scale /= factor;
             Axis::new(n, rows, 1.0 / factor)
         });
         let line = vec![T::zero(); fine.extents()[0]];
-        (coarse, Self { axes, scale: T::of(scale), line })
+        (coarse, Self { axes, line, averages: false })
+    }
+
+    /// With R the mean over each coarse cell: for cells.
+    pub(super) fn averaging(self) -> Self {
+        Self { axes: self.axes.map(Axis::averaging), line: self.line, averages: true }
+    }
+
+    /// Whether R is the mean over coarse cells, not a multiple of Pᵀ.
+    pub fn averages(&self) -> bool {
+        self.averages
     }
 
     fn fine(&self) -> [usize; 3] {
@@ -226,8 +263,8 @@ impl<T: Real> LinearOperator<T> for GridInterpolation<T> {
     }
     fn apply_transpose(&self, y: &[T], x: &mut [T]) {
         let mut line = vec![T::zero(); self.line.len()];
-        dispatch(Restrict { axes: &self.axes, line: &mut line, fine: y, coarse: x });
-        x.iter_mut().for_each(|x| *x /= self.scale);
+        let axes = [0, 1, 2].map(|axis| self.axes[axis].transposed());
+        dispatch(Restrict { axes: &axes, line: &mut line, fine: y, coarse: x });
     }
 }
 

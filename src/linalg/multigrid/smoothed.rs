@@ -2,10 +2,11 @@
 
 use super::aggregation::{Aggregates, Aggregation, tentative};
 use super::amg::{Amg, AmgOptions, Coarsening};
-use super::strength::{Graph, Weak, dominated, without_weak};
+use super::strength::{Edges, Graph, Weak, dominated, without_weak};
 use crate::error::{Error, Result};
+use crate::linalg::csr::Factor;
 use crate::linalg::{Csr, LinearOperator};
-use crate::num::{Kernel, Real, dispatch};
+use crate::num::Real;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -137,14 +138,21 @@ impl<T: Real> Setup<T> {
 
     fn aggregate(&self, a: &Csr<T>, diagonal: &[T], theta: f64) -> Aggregates {
         let strong = without_weak(a, diagonal, Weak::Symmetric(theta));
-        let graph = match &self.nodes {
+        let graph;
+        let edges = match &self.nodes {
             Some(nodes) => {
                 let count = nodes.last().map_or(0, |last| *last as usize + 1);
-                Graph::of_nodes(&strong, nodes, count)
+                graph = Graph::of_nodes(&strong, nodes, count);
+                graph.edges()
             }
-            None => Graph::of(&strong, |_, _, v| v != T::zero()),
+            // Where a θ above 0 finds nothing weak, no entry is 0 and the diagonal is stored.
+            None if theta > 0.0 && matches!(strong, Cow::Borrowed(_)) => Edges::all(a),
+            None => {
+                graph = Graph::of(&strong, |_, _, v| v != T::zero());
+                graph.edges()
+            }
         };
-        let mut aggregates = Aggregates::new(&graph, self.method.aggregation);
+        let mut aggregates = Aggregates::new(edges, self.method.aggregation);
         if self.nodes.is_none() {
             aggregates.keep_alone(|i| !dominated(a, i));
         }
@@ -189,7 +197,7 @@ impl<T: Real> Coarsening<T> for Setup<T> {
         };
         let bound = spectral_bound(&filtered, &diagonal);
         let weight = T::of(self.method.omega) / bound;
-        Ok(dispatch(Smooth { a: &filtered, diagonal: &diagonal, weight, t }))
+        filtered.matmul_with(t, Smoothing { weight, diagonal: &diagonal })
     }
 }
 
@@ -233,49 +241,20 @@ fn spectral_bound<T: Real>(a: &Csr<T>, diagonal: &[T]) -> T {
     gershgorin.min(T::of(1.1) * largest)
 }
 
-/// (I − weight D⁻¹ A) T, row by row.
-struct Smooth<'a, T> {
-    a: &'a Csr<T>,
-    diagonal: &'a [T],
+/// I − weight D⁻¹ A in the place of A.
+#[derive(Clone, Copy)]
+struct Smoothing<'a, T> {
     weight: T,
-    t: &'a Csr<T>,
+    diagonal: &'a [T],
 }
 
-impl<T: Real> Kernel for Smooth<'_, T> {
-    type Output = Csr<T>;
+impl<T: Real> Factor<T> for Smoothing<'_, T> {
     #[inline(always)]
-    fn run(self) -> Csr<T> {
-        let Self { a, diagonal, weight, t } = self;
-        let (n, m) = (a.rows(), t.cols());
-        let (mut starts, mut columns, mut values) = (Vec::with_capacity(n + 1), Vec::new(), Vec::new());
-        columns.reserve(2 * n);
-        values.reserve(2 * n);
-        starts.push(0);
-        let mut sums = vec![T::zero(); m];
-        let mut used = vec![u32::MAX; m];
-        for (i, &own) in diagonal.iter().enumerate() {
-            let first = columns.len();
-            let scale = -weight / own;
-            let (js, vs) = a.row(i);
-            for (&j, &v) in js.iter().zip(vs) {
-                let j = j as usize;
-                let factor = if j == i { scale.mul_add(v, T::one()) } else { scale * v };
-                let (cs, ts) = t.row(j);
-                for (&c, &t) in cs.iter().zip(ts) {
-                    let (mark, sum) = (&mut used[c as usize], &mut sums[c as usize]);
-                    if *mark == i as u32 {
-                        *sum = factor.mul_add(t, *sum);
-                    } else {
-                        *mark = i as u32;
-                        *sum = factor * t;
-                        columns.push(c);
-                    }
-                }
-            }
-            columns[first..].sort_unstable();
-            values.extend(columns[first..].iter().map(|&c| sums[c as usize]));
-            starts.push(columns.len());
-        }
-        Csr::from_parts([n, m], starts, columns, values)
+    fn of_row(self, i: usize) -> T {
+        -self.weight / self.diagonal[i]
+    }
+    #[inline(always)]
+    fn of_entry(self, of_row: T, on_diagonal: bool, a: T) -> T {
+        if on_diagonal { of_row.mul_add(a, T::one()) } else { of_row * a }
     }
 }

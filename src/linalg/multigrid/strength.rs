@@ -70,6 +70,36 @@ pub(super) fn dominated<T: Real>(a: &Csr<T>, i: usize) -> bool {
     others < T::of(0.2) * own
 }
 
+/// The neighbours of each node; each may or may not be listed among its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edges<'a> {
+    starts: &'a [usize],
+    columns: &'a [u32],
+    /// Whether every node is its own neighbour.
+    loops: bool,
+}
+
+impl<'a> Edges<'a> {
+    /// All places of a matrix that stores its whole diagonal.
+    pub fn all<T: Real>(a: &'a Csr<T>) -> Self {
+        Self { starts: a.row_starts(), columns: a.columns(), loops: true }
+    }
+
+    pub fn len(self) -> usize {
+        self.starts.len() - 1
+    }
+
+    #[inline(always)]
+    pub fn row(self, i: usize) -> &'a [u32] {
+        &self.columns[self.starts[i]..self.starts[i + 1]]
+    }
+
+    /// Whether node i has no neighbour but itself.
+    pub fn is_alone(self, i: usize) -> bool {
+        self.starts[i + 1] - self.starts[i] == usize::from(self.loops)
+    }
+}
+
 /// Pattern of a square matrix's strong couplings, without the diagonal.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Graph {
@@ -85,6 +115,10 @@ impl Graph {
     #[inline(always)]
     pub fn row(&self, i: usize) -> &[u32] {
         &self.columns[self.starts[i]..self.starts[i + 1]]
+    }
+
+    pub fn edges(&self) -> Edges<'_> {
+        Edges { starts: &self.starts, columns: &self.columns, loops: false }
     }
 
     /// The off-diagonal entries of `a` that `keep` (row, column, value) keeps.
