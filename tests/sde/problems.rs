@@ -3,7 +3,7 @@
 use odeon::dynamics::generic::{Generic, VectorField};
 use odeon::num::Scalar as Number;
 use odeon::sde::{
-    Additive, Calculus, Commutative, Crossed, Diagonal, Diffusion, General, NoiseClass, Scalar, Sde, System,
+    Additive, Calculus, Commutative, Diagonal, Diffusion, General, NoiseClass, Scalar, Sde, System,
 };
 
 macro_rules! field {
@@ -119,16 +119,6 @@ pub fn with<V: Visit>(class: NoiseClass, calculus: Calculus, visit: &mut V) -> V
             made(calculus, General(vec![Generic(Shear(0)), Generic(Shear(1))]), &[0.6, 0.5], visit)
         }
     }
-}
-
-/// General noise of diagonal shape.
-pub fn crossed() -> Sde<Generic<Drift>, Crossed<Generic<Other>>> {
-    Sde::stratonovich(Generic(Drift), Crossed(Generic(Other)))
-}
-
-/// Additive noise, constant in time, of matrix shape.
-pub fn still() -> Sde<Generic<Drift>, Additive<General<Generic<Still>>>> {
-    Sde::ito(Generic(Drift), Additive(General(vec![Generic(Still); 3])))
 }
 
 /// `paths` copies of the start.
