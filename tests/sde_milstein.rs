@@ -11,12 +11,13 @@ use odeon::Result;
 use odeon::dynamics::check::{CheckOptions, check_gradient};
 use odeon::dynamics::generic::Generic;
 use odeon::dynamics::{Dynamics, Point};
-use odeon::integrate::{Options, Problem};
-use odeon::sde::noise::{IntervalTree, Levy, VirtualTree};
+use odeon::integrate::{Observer, Options, Problem, StepView};
+use odeon::ode::Solver;
+use odeon::sde::noise::{IntervalTree, VirtualTree};
 use odeon::sde::tableaux::{EulerMaruyama, Heun};
 use odeon::sde::{
     Additive, Calculus, Commutative, Constant, Converted, Crossed, Diagonal, Diffusion, General, Milstein,
-    MilsteinDifferences, Scalar, Sde, SdeMethod, SecondOrderDiffusion, System, check_class, solve,
+    MilsteinDifferences, Scalar, Sde, SdeMethod, SecondOrderDiffusion, System, solve,
 };
 use replay::gradient_error;
 
@@ -27,6 +28,17 @@ field!(
         dy[1] = p[1] * (-(y[1] * y[1])).exp() + S::of(0.2) * t;
     }
 );
+/// The last step's error estimate.
+#[derive(Default)]
+struct Seen(Vec<f64>);
+
+impl Observer<f64> for Seen {
+    fn accepted(&mut self, step: &StepView<'_, f64>) {
+        self.0 = vec![0.0; step.len()];
+        assert!(step.estimates.error_vector(step, false, &mut self.0));
+    }
+}
+
 /// One step, written out for one path with columns and their derivatives by hand.
 #[test]
 fn one_step_is_the_formula() -> Result<()> {
@@ -42,7 +54,9 @@ fn one_step_is_the_formula() -> Result<()> {
         let mut w = [0.0; 2];
         odeon::sde::noise::Brownian::increment(&mut noise, 0.0, h, &mut w, &mut [])?;
         let problem = Problem { y0: &y0, span: [0.0, h], theta: &theta };
-        let y1 = solve(&system, &Milstein, noise, &problem, &Options::fixed(h))?.y;
+        let mut solver = Solver::with(Milstein.stepper(&system, noise)?);
+        let mut seen = Seen::default();
+        let y1 = solver.observe(&problem, &Options::fixed(h), &mut seen)?.y.clone();
         let g = |k: usize, y: [f64; 2]| {
             let p = &theta[3 + 2 * k..];
             [p[0] * (y[0] * y[1]).sin() + 0.3, p[1] * y[0].cos() * y[1]]
@@ -54,16 +68,24 @@ fn one_step_is_the_formula() -> Result<()> {
                 p[1] * (y0[0].cos() * v[1] - y0[0].sin() * y0[1] * v[0]),
             ]
         };
-        let drift = [theta[0] * y0[1] - theta[1] * y0[0], (y0[0] * theta[2]).sin() - theta[1] * y0[1]];
+        let drift = |t: f64, y: &[f64]| {
+            let second = (y[0] * theta[2]).sin() - theta[1] * y[1] + 0.2 * t;
+            [theta[0] * y[1] * t.cos() - theta[1] * y[0], second]
+        };
+        let (drift, end_drift) = (drift(0.0, &y0), drift(h, &y1));
         for i in 0..2 {
             let mut want = y0[i] + h * drift[i];
+            let mut error = 0.5 * h * (end_drift[i] - drift[i]);
             for k in 0..2 {
                 want += g(k, y0)[i] * w[k];
                 for l in 0..2 {
                     let less = if k == l && calculus == Calculus::Ito { h } else { 0.0 };
-                    want += 0.5 * along(k, g(l, y0))[i] * (w[k] * w[l] - less);
+                    let term = 0.5 * along(k, g(l, y0))[i] * (w[k] * w[l] - less);
+                    want += term;
+                    error += term;
                 }
             }
+            assert!((seen.0[i] - error).abs() < 1e-15, "{calculus}, estimate {i}: {} {error}", seen.0[i]);
             assert!((y1[i] - want).abs() < 1e-15, "{calculus}, row {i}: {} {want}", y1[i]);
         }
     }

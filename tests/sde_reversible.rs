@@ -15,9 +15,7 @@ use odeon::ode::Solver;
 use odeon::regularise::Global;
 use odeon::sde::noise::{Brownian, FixedGrid, IntervalTree};
 use odeon::sde::tableaux::Heun;
-use odeon::sde::{
-    Constant, Diagonal, Diffusion, ReversibleHeun, Sde, SdeMethod, Shape, System, solve,
-};
+use odeon::sde::{Constant, Diagonal, Diffusion, ReversibleHeun, Sde, SdeMethod, Shape, System, solve};
 use sde_adjoint_support::*;
 
 const PATHS: usize = 3;

@@ -4,6 +4,7 @@
 //!     cargo test --release --test sde_statistics
 
 #[macro_use]
+#[allow(dead_code, reason = "some fields are for other tests")]
 #[path = "sde_support/fields.rs"]
 mod fields;
 #[path = "sde_statistics/implicit.rs"]
@@ -14,6 +15,7 @@ mod methods;
 mod milstein;
 #[path = "sde_statistics/order.rs"]
 mod order;
+#[allow(dead_code, reason = "some fields are for other tests")]
 #[path = "sde/problems.rs"]
 mod problems;
 #[path = "sde_statistics/rejection.rs"]

@@ -9,9 +9,7 @@ use odeon::num::ErrorNorm;
 use odeon::regularise::Global;
 use odeon::sde::noise::{Brownian, FixedGrid, IntervalTree, Levy};
 use odeon::sde::srk::{SrkStepper, StochasticTableau};
-use odeon::sde::{
-    Additive, Calculus, Crossed, Diffusion, General, NoiseClass, Sde, System, tableaux,
-};
+use odeon::sde::{Additive, Calculus, Crossed, Diffusion, General, NoiseClass, Sde, System, tableaux};
 
 /// General noise of diagonal shape.
 fn crossed() -> Sde<Generic<Drift>, Crossed<Generic<Other>>> {

@@ -70,8 +70,7 @@ impl Method {
     pub fn has_error(self) -> bool {
         match self {
             Self::Table(table) => table.has_error(),
-            Self::ReversibleHeun => true,
-            _ => false,
+            _ => true,
         }
     }
 

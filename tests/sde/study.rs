@@ -78,7 +78,8 @@ fn sums(y: &[f64], x: &[f64]) -> Sums {
 
 /// The length of the weak error at one step size, and that of its standard error, leaving out one group.
 fn weak(groups: &[Sums], paths: usize, but: Option<usize>) -> [f64; 2] {
-    let kept: Vec<&Sums> = groups.iter().enumerate().filter(|(g, _)| Some(*g) != but).map(|(_, s)| s).collect();
+    let kept: Vec<&Sums> =
+        groups.iter().enumerate().filter(|(g, _)| Some(*g) != but).map(|(_, s)| s).collect();
     let n = kept.len() as f64;
     let (mut square, mut noise) = (0.0, 0.0);
     for k in 0..FUNCTIONS {
@@ -130,10 +131,12 @@ impl Visit for Study<'_> {
             // their difference goes with h − h_reference exactly; weak errors of order 1 likewise.
             let off = |same: bool| if same { h(fine) } else { 0.0 };
             let reference = self.reference.strength(class).unwrap();
-            let strong_h: Vec<f64> =
-                (coarse..coarse + sizes).map(|k| h(k) - off(claim.strong == 0.5 && reference.strong == 0.5)).collect();
-            let weak_h: Vec<f64> =
-                (coarse..coarse + sizes).map(|k| h(k) - off(claim.weak == 1.0 && reference.weak == 1.0)).collect();
+            let strong_h: Vec<f64> = (coarse..coarse + sizes)
+                .map(|k| h(k) - off(claim.strong == 0.5 && reference.strong == 0.5))
+                .collect();
+            let weak_h: Vec<f64> = (coarse..coarse + sizes)
+                .map(|k| h(k) - off(claim.weak == 1.0 && reference.weak == 1.0))
+                .collect();
             let strong = jackknife(groups, |but| {
                 let rms = |s: &Vec<Sums>| {
                     let kept = s.iter().enumerate().filter(|(g, _)| Some(*g) != but);
@@ -150,8 +153,7 @@ impl Visit for Study<'_> {
                 .count();
             let weak = (resolved >= 3).then(|| {
                 jackknife(groups, |but| {
-                    let errors: Vec<f64> =
-                        all[..resolved].iter().map(|s| weak(s, paths, but)[0]).collect();
+                    let errors: Vec<f64> = all[..resolved].iter().map(|s| weak(s, paths, but)[0]).collect();
                     fit(&weak_h[..resolved], &errors)
                 })
             });

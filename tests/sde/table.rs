@@ -8,8 +8,8 @@ use odeon::adjoint::Backsolve;
 use odeon::dynamics::generic::Generic;
 use odeon::sde::noise::{IntervalTree, Levy};
 use odeon::sde::{
-    Calculus, Diffusion, DriftImplicitEuler, DriftImplicitTrapezoid, Milstein, MilsteinDifferences, NoiseClass,
-    ReversibleHeun, Sde, SdeMethod, System,
+    Calculus, Diffusion, DriftImplicitEuler, DriftImplicitTrapezoid, Milstein, MilsteinDifferences,
+    NoiseClass, ReversibleHeun, Sde, SdeMethod, System,
 };
 use std::fmt::Write;
 use std::path::Path;

@@ -18,7 +18,10 @@ field!(
 /// The adaptive solution against the exact one on the same path, one path a solve so that each rejects on its own;
 /// a biased treatment of rejections shifts the mean of log X(1) − W terms by many standard errors.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "statistics over 10⁴ paths: cargo test --release --test sde_statistics")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "statistics over 10⁴ paths: cargo test --release --test sde_statistics"
+)]
 fn no_bias_from_rejections() {
     let (a, b, runs) = (0.3, 0.9, 10_000);
     for method in Method::all().into_iter().filter(|m| m.has_error()) {
@@ -96,7 +99,10 @@ impl Visit for Tighten {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "statistics over 10⁴ paths: cargo test --release --test sde_statistics")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "statistics over 10⁴ paths: cargo test --release --test sde_statistics"
+)]
 fn a_tighter_tolerance_gives_a_smaller_error() {
     for method in Method::all().into_iter().filter(|m| m.has_error()) {
         for class in NoiseClass::ALL.into_iter().filter(|c| method.strength(*c).is_some()) {

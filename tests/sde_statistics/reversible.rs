@@ -20,7 +20,10 @@ field!(
 );
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "statistics over 10⁴ paths: cargo test --release --test sde_statistics")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "statistics over 10⁴ paths: cargo test --release --test sde_statistics"
+)]
 fn strong_and_weak_order_are_one_on_scalar_noise() -> Result<()> {
     let system = Sde::stratonovich(Generic(Swing), Scalar(Generic(Width)));
     let paths = 20_000;
