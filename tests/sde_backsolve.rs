@@ -187,3 +187,25 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     refused(adjoint.reverse(&early, &theta, &[1.0; 2]), "save it");
     adjoint.reverse(&solution, &theta, &[1.0, 1.0])
 }
+
+/// Root of the mean of |a − b|² over the paths, with half the width of its 95 % interval.
+fn strong_error(a: &[f64], b: &[f64], dim: usize) -> (f64, f64) {
+    let squares: Vec<f64> = a
+        .chunks(dim)
+        .zip(b.chunks(dim))
+        .map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum())
+        .collect();
+    let n = squares.len() as f64;
+    let mean = squares.iter().sum::<f64>() / n;
+    let spread = (squares.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / (n * (n - 1.0))).sqrt();
+    (mean.sqrt(), 1.96 * spread / (2.0 * mean.sqrt()))
+}
+
+/// Half the width of the 95 % interval of a slope fitted to errors with the given half widths.
+fn slope_width(h: &[f64], error: &[f64], width: &[f64]) -> f64 {
+    let x: Vec<f64> = h.iter().map(|h| h.ln()).collect();
+    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    let scale: f64 = x.iter().map(|x| (x - mean) * (x - mean)).sum();
+    // Errors on one set of paths hang together, so widths are added, not their squares.
+    x.iter().zip(error.iter().zip(width)).map(|(x, (e, w))| ((x - mean) / scale).abs() * w / e).sum()
+}

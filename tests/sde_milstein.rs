@@ -1,36 +1,26 @@
-//! Milstein's method and the conversion of calculus: strong order 1 on noise with exact solutions, gradients
-//! against differences of the replay, the converted drift against formulas.
+//! Milstein's method and the conversion of calculus: the step against its formula, gradients against differences of the replay, the converted drift against formulas.
 
 #[macro_use]
 #[path = "sde_support/fields.rs"]
 mod fields;
 #[path = "sde_support/replay.rs"]
 mod replay;
-#[path = "sde_support/strong.rs"]
-mod strong;
 
 use fields::{Column, Drift, Tanh, TanhIto};
 use odeon::Result;
 use odeon::dynamics::check::{CheckOptions, check_gradient};
 use odeon::dynamics::generic::Generic;
 use odeon::dynamics::{Dynamics, Point};
-use odeon::integrate::{Options, Problem};
-use odeon::sde::noise::{IntervalTree, Levy, VirtualTree};
+use odeon::integrate::{Observer, Options, Problem, StepView};
+use odeon::ode::Solver;
+use odeon::sde::noise::{IntervalTree, VirtualTree};
 use odeon::sde::tableaux::{EulerMaruyama, Heun};
 use odeon::sde::{
     Additive, Calculus, Commutative, Constant, Converted, Crossed, Diagonal, Diffusion, General, Milstein,
-    MilsteinDifferences, Scalar, Sde, SdeMethod, SecondOrderDiffusion, System, check_class, solve,
+    MilsteinDifferences, Scalar, Sde, SdeMethod, SecondOrderDiffusion, System, solve,
 };
 use replay::gradient_error;
-use strong::Study;
 
-field!(
-    /// Two [`Tanh`] in one state.
-    Pair, 2, 2, |t, y, p, dy| {
-        dy[0] = p[0] * (S::of(1.0) - y[0] * y[0]);
-        dy[1] = p[1] * (S::of(1.0) - y[1] * y[1]);
-    }
-);
 field!(
     /// g_i(t, y_i).
     Own, 2, 2, |t, y, p, dy| {
@@ -38,87 +28,15 @@ field!(
         dy[1] = p[1] * (-(y[1] * y[1])).exp() + S::of(0.2) * t;
     }
 );
-field!(
-    /// The image of v under x₁ = tanh z₁, x₀ = z₀(2 + x₁): all such fields commute.
-    Image, 2, 2, |t, y, p, dy| {
-        let slope = S::of(1.0) - y[1] * y[1];
-        let width = S::of(2.0) + y[1];
-        dy[0] = width * p[0] + y[0] / width * slope * p[1];
-        dy[1] = slope * p[1];
+/// The last step's error estimate.
+#[derive(Default)]
+struct Seen(Vec<f64>);
+
+impl Observer<f64> for Seen {
+    fn accepted(&mut self, step: &StepView<'_, f64>) {
+        self.0 = vec![0.0; step.len()];
+        assert!(step.estimates.error_vector(step, false, &mut self.0));
     }
-);
-
-const PATHS: usize = 800;
-const POWERS: [u32; 5] = [4, 5, 6, 7, 8];
-
-/// tanh(z).
-fn tanh_of(x0: f64, z: f64) -> f64 {
-    (x0.atanh() + z).tanh()
-}
-
-#[test]
-fn scalar_noise_has_strong_order_one() -> Result<()> {
-    let (alpha, beta, x0) = (0.4, 0.8, 0.3);
-    let exact = |w: &[f64]| vec![tanh_of(x0, beta * w[0] - alpha)];
-    let ito = Sde::ito(Generic(TanhIto), Scalar(Generic(Tanh)));
-    let theta = [alpha, beta, beta];
-    let study = Study { system: &ito, theta: &theta, y0: &[x0], levy: Levy::None, paths: PATHS };
-    let end = study.exact(exact)?;
-    study.assert_order("Milstein, Itô", &Milstein, &POWERS, &end, 1.0)?;
-    study.assert_order("differences, Itô", &MilsteinDifferences, &POWERS, &end, 1.0)?;
-    study.assert_order("Euler–Maruyama, Itô", &EulerMaruyama, &POWERS, &end, 0.5)?;
-
-    let stratonovich = Sde::stratonovich(Generic(Tanh), Scalar(Generic(Tanh)));
-    let theta = [-alpha, beta];
-    let study = Study { system: &stratonovich, theta: &theta, y0: &[x0], levy: Levy::None, paths: PATHS };
-    study.assert_order("Milstein, Stratonovich", &Milstein, &POWERS, &end, 1.0)?;
-
-    // The same solution by a method of the other calculus on the converted equation.
-    let converted = Converted::new(ito);
-    let theta = [alpha, beta, beta];
-    let study = Study { system: &converted, theta: &theta, y0: &[x0], levy: Levy::None, paths: PATHS };
-    study.assert_order("Heun, converted", &Heun, &POWERS, &end, 1.0)?;
-    study.assert_order("Milstein, converted", &Milstein, &POWERS, &end, 1.0)?;
-    let converted = Converted::new(stratonovich);
-    let theta = [-alpha, beta];
-    let study = Study { system: &converted, theta: &theta, y0: &[x0], levy: Levy::None, paths: PATHS };
-    study.assert_order("Milstein, converted to Itô's", &Milstein, &POWERS, &end, 1.0)
-}
-
-#[test]
-fn diagonal_noise_has_strong_order_one() -> Result<()> {
-    let theta = [-0.4, 0.3, 0.8, -0.6];
-    let stratonovich = Sde::stratonovich(Generic(Pair), Diagonal(Generic(Pair)));
-    let exact = |w: &[f64]| vec![tanh_of(0.3, -0.4 + 0.8 * w[0]), tanh_of(-0.2, 0.3 - 0.6 * w[1])];
-    let study =
-        Study { system: &stratonovich, theta: &theta, y0: &[0.3, -0.2], levy: Levy::None, paths: PATHS };
-    let end = study.exact(exact)?;
-    study.assert_order("Milstein, Stratonovich", &Milstein, &POWERS, &end, 1.0)?;
-    let ito = Converted::new(&stratonovich);
-    let study = Study { system: &ito, theta: &theta, y0: &[0.3, -0.2], levy: Levy::None, paths: PATHS };
-    study.assert_order("Milstein, Itô", &Milstein, &POWERS, &end, 1.0)?;
-    study.assert_order("differences, Itô", &MilsteinDifferences, &POWERS, &end, 1.0)
-}
-
-#[test]
-fn commutative_noise_has_strong_order_one() -> Result<()> {
-    let theta = [0.3, -0.2, 0.5, 0.4, -0.6, 0.5];
-    let columns = || Commutative(vec![Generic(Image), Generic(Image)]);
-    let stratonovich = Sde::stratonovich(Generic(Image), columns());
-    check_class(&columns(), Point { t: 0.0, y: &[0.7, -0.3], theta: &theta[2..] }, 1e-12)?;
-    let y0 = [1.2, 0.3];
-    let exact = |w: &[f64]| {
-        let z0 = y0[0] / (2.0 + y0[1]) + theta[0] + theta[2] * w[0] + theta[4] * w[1];
-        let x1 = tanh_of(y0[1], theta[1] + theta[3] * w[0] + theta[5] * w[1]);
-        vec![z0 * (2.0 + x1), x1]
-    };
-    let study = Study { system: &stratonovich, theta: &theta, y0: &y0, levy: Levy::None, paths: PATHS };
-    let end = study.exact(exact)?;
-    study.assert_order("Milstein, Stratonovich", &Milstein, &POWERS, &end, 1.0)?;
-    let ito = Converted::new(stratonovich);
-    let study = Study { system: &ito, theta: &theta, y0: &y0, levy: Levy::None, paths: PATHS };
-    study.assert_order("Milstein, Itô", &Milstein, &POWERS, &end, 1.0)?;
-    study.assert_order("differences, Itô", &MilsteinDifferences, &POWERS, &end, 1.0)
 }
 
 /// One step, written out for one path with columns and their derivatives by hand.
@@ -136,7 +54,9 @@ fn one_step_is_the_formula() -> Result<()> {
         let mut w = [0.0; 2];
         odeon::sde::noise::Brownian::increment(&mut noise, 0.0, h, &mut w, &mut [])?;
         let problem = Problem { y0: &y0, span: [0.0, h], theta: &theta };
-        let y1 = solve(&system, &Milstein, noise, &problem, &Options::fixed(h))?.y;
+        let mut solver = Solver::with(Milstein.stepper(&system, noise)?);
+        let mut seen = Seen::default();
+        let y1 = solver.observe(&problem, &Options::fixed(h), &mut seen)?.y.clone();
         let g = |k: usize, y: [f64; 2]| {
             let p = &theta[3 + 2 * k..];
             [p[0] * (y[0] * y[1]).sin() + 0.3, p[1] * y[0].cos() * y[1]]
@@ -148,16 +68,24 @@ fn one_step_is_the_formula() -> Result<()> {
                 p[1] * (y0[0].cos() * v[1] - y0[0].sin() * y0[1] * v[0]),
             ]
         };
-        let drift = [theta[0] * y0[1] - theta[1] * y0[0], (y0[0] * theta[2]).sin() - theta[1] * y0[1]];
+        let drift = |t: f64, y: &[f64]| {
+            let second = (y[0] * theta[2]).sin() - theta[1] * y[1] + 0.2 * t;
+            [theta[0] * y[1] * t.cos() - theta[1] * y[0], second]
+        };
+        let (drift, end_drift) = (drift(0.0, &y0), drift(h, &y1));
         for i in 0..2 {
             let mut want = y0[i] + h * drift[i];
+            let mut error = 0.5 * h * (end_drift[i] - drift[i]);
             for k in 0..2 {
                 want += g(k, y0)[i] * w[k];
                 for l in 0..2 {
                     let less = if k == l && calculus == Calculus::Ito { h } else { 0.0 };
-                    want += 0.5 * along(k, g(l, y0))[i] * (w[k] * w[l] - less);
+                    let term = 0.5 * along(k, g(l, y0))[i] * (w[k] * w[l] - less);
+                    want += term;
+                    error += term;
                 }
             }
+            assert!((seen.0[i] - error).abs() < 1e-15, "{calculus}, estimate {i}: {} {error}", seen.0[i]);
             assert!((y1[i] - want).abs() < 1e-15, "{calculus}, row {i}: {} {want}", y1[i]);
         }
     }

@@ -7,8 +7,8 @@ use super::srk::{Layout, product, product_pullback};
 use super::system::{System, check_noise};
 use crate::dynamics::{Dynamics, Point};
 use crate::error::{Error, Result};
-use crate::integrate::{Backward, Estimates, StepCotangent, StepInfo, StepView, StiffnessForms};
-use crate::num::{Real, accumulate};
+use crate::integrate::{Backward, StepInfo, end_time};
+use crate::num::{ErrorNorm, Real, accumulate};
 
 /// Memory of drift and diffusion.
 type Scratch<T, S> = (
@@ -16,7 +16,8 @@ type Scratch<T, S> = (
     <<S as System<T>>::Diffusion as Diffusion<T>>::Scratch,
 );
 
-/// An equation, its noise, and the record of a step: drift values, f(t, y) first, then G(t, y).
+/// An equation, its noise, and the record of a step: f(t, y), f(t + h, y₁), G(t, y), and the noise's part c of
+/// the error estimate ([`EulerDifference`](super::companion::EulerDifference)).
 pub(crate) struct Bound<'a, T: Real, S: System<T>> {
     pub system: &'a S,
     pub noise: Box<dyn Brownian<T> + 'a>,
@@ -38,21 +39,19 @@ pub(crate) struct Bound<'a, T: Real, S: System<T>> {
 }
 
 impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
-    /// With a record of so many drift values.
-    ///
     /// # Errors
     /// An equation that does not fit together, or a source that does not fit it.
-    pub fn new(system: &'a S, noise: impl Brownian<T> + 'a, drifts: usize) -> Result<Self> {
+    pub fn new(system: &'a S, noise: impl Brownian<T> + 'a) -> Result<Self> {
         check_noise(system, &noise)?;
         let (g, batch) = (system.diffusion(), noise.paths());
         let (dim, components, shape) = (system.dim(), g.components(), g.shape());
-        let layout = Layout { dim, batch, components, shape, stages: drifts, variates: 1 };
+        let layout = Layout { dim, batch, components, shape, stages: 2, variates: 1 };
         let zeros = |n| vec![T::zero(); n];
         Ok(Self {
             scratch: (system.drift().scratch(batch), g.scratch(batch)),
             noise: Box::new(noise),
             theta: zeros(system.num_params()),
-            record: zeros(drifts * layout.len() + layout.entries()),
+            record: zeros(3 * layout.len() + layout.entries()),
             w: zeros(layout.motions()),
             bridge: zeros(layout.motions()),
             start: T::zero(),
@@ -68,7 +67,40 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
 
     /// Blocks of the record, each of the state's length.
     pub fn blocks(&self) -> usize {
-        self.layout.stages + self.layout.blocks()
+        self.layout.stages + self.layout.blocks() + 1
+    }
+
+    /// Where c lies in the record.
+    #[inline(always)]
+    fn correction(&self) -> std::ops::Range<usize> {
+        self.record.len() - self.layout.len()..self.record.len()
+    }
+
+    /// Ends an attempt: `c` goes into the record, and is then the error estimate ½h(f₁ − f₀) + c, whose mean square
+    /// it returns; NaN where something is not finite.
+    #[inline(always)]
+    pub fn estimate(&mut self, h: T, [y, y1]: [&[T]; 2], norm: &ErrorNorm<T>, c: &mut [T]) -> T {
+        let range = self.correction();
+        self.record[range].copy_from_slice(c);
+        let half = T::of(0.5) * h;
+        for ((c, f1), f0) in c.iter_mut().zip(self.drift(1)).zip(self.drift(0)) {
+            *c = half.mul_add(*f1 - *f0, *c);
+        }
+        // An infinite state would make the scaled error 0.
+        norm.mean_square(c, y, y1, self.layout.dim) + unless_finite(y1)
+    }
+
+    /// f(t + h, y₁) into the record.
+    #[inline(always)]
+    pub fn end_drift(&mut self, (t, h): (T, T), y1: &[T]) {
+        self.eval_drift(1, end_time(t, h, self.to_stop), y1);
+    }
+
+    /// f₁ becomes f₀, where the next step starts.
+    #[inline(always)]
+    pub fn pass_drift(&mut self) {
+        let n = self.layout.len();
+        self.record.copy_within(n..2 * n, 0);
     }
 
     /// Bytes held; `others` are the stepper's own numbers.
@@ -192,7 +224,7 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
         }
         self.make_bridge((step.t, step.h), theta);
         let (range, bar) = (self.layout.diffusion(0), back.cotangent());
-        bar.touched[self.layout.stages..].fill(true);
+        bar.touched[self.layout.stages..self.layout.stages + self.layout.blocks()].fill(true);
         product_pullback(y_bar, &mut bar.stages[range], T::one(), &self.bridge, &self.layout);
     }
 
@@ -227,6 +259,32 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
         }
     }
 
+    /// `c_bar` ← the seed of c; false where it is zero.
+    pub fn correction_seed(&self, back: &Backward<T>, c_bar: &mut [T]) -> bool {
+        let touched = back.touched[self.blocks() - 1];
+        match touched {
+            true => c_bar.copy_from_slice(&back.stages[self.correction()]),
+            false => c_bar.fill(T::zero()),
+        }
+        touched
+    }
+
+    /// ACCUMULATES the reverse of [`end_drift`](Self::end_drift), where a seed is on f₁, into the cotangents of y₁
+    /// and θ.
+    pub fn end_drift_pullback(
+        &mut self,
+        step: &StepInfo<T>,
+        y1: &[T],
+        back: &mut Backward<T>,
+        theta_bar: &mut [T],
+        f_bar: &mut [T],
+    ) {
+        if self.drift_seed(1, T::zero(), back, f_bar) {
+            let t1 = end_time(step.t, step.h, step.to_stop);
+            self.drift_pullback(t1, y1, f_bar, [&mut back.y, theta_bar]);
+        }
+    }
+
     /// ACCUMULATES the reverse of f(t, y).
     pub fn drift_pullback(&mut self, t: T, y: &[T], f_bar: &[T], [y_bar, theta_bar]: [&mut [T]; 2]) {
         let range = self.system.drift_params();
@@ -256,36 +314,10 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
     }
 }
 
-/// 0, or NaN where `y` is not finite: what the loop takes for E² of a step without an estimate.
+/// 0, or NaN where `y` is not finite.
 #[inline(always)]
-pub(crate) fn unless_finite<T: Real>(y: &[T]) -> T {
+fn unless_finite<T: Real>(y: &[T]) -> T {
     y.iter().fold(T::zero(), |sum, v| v.mul_add(T::zero(), sum))
-}
-
-/// A method without estimates; its quadrature weights of the drift values.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoEstimates(pub &'static [f64]);
-
-impl<T: Real> Estimates<T> for NoEstimates {
-    fn error_power(&self) -> Option<usize> {
-        None
-    }
-
-    fn error_vector(&self, _: &StepView<'_, T>, _: bool, _: &mut [T]) -> bool {
-        false
-    }
-
-    fn error_vector_pullback(&self, _: &StepView<'_, T>, _: bool, _: &[T], _: &mut StepCotangent<'_, T>) {}
-
-    fn stiffness_vectors(&self, _: &StepView<'_, T>, _: &mut [T], _: &mut [T]) -> Option<StiffnessForms> {
-        None
-    }
-
-    fn stiffness_pullback(&self, _: &StepView<'_, T>, _: &[T], _: &[T], _: &mut StepCotangent<'_, T>) {}
-
-    fn weights(&self) -> &[f64] {
-        self.0
-    }
 }
 
 /// The methods of [`Stepper`](crate::integrate::Stepper) that a [`Bound`] in `self.bound` answers.

@@ -6,15 +6,16 @@
 //! weak order 1, any noise. The noise is explicit, so that ΔW need not be bounded. With z = hϑ f(t + h, y₁) the
 //! step solves αz = f(t + h, base + z), α = 1/(hϑ), base = y + h(1 − ϑ)f(t, y) + GΔW, by the simplified Newton
 //! iteration of the implicit methods for ordinary equations; a step whose equations cannot be solved is
-//! rejected. There is no error estimate: steps are fixed.
+//! rejected. The error estimate is the difference to Euler's step on the same noise ([`companion`](super::companion)).
 
 mod pullback;
 
-use super::bound::{Bound, NoEstimates, stepper_methods, unless_finite};
+use super::bound::{Bound, stepper_methods};
+use super::companion::EulerDifference;
 use super::diffusion::{Diffusion, NoiseClass};
 use super::noise::Brownian;
 use super::solve::SdeMethod;
-use super::srk::accepts;
+use super::srk::{accepts, product};
 use super::system::{Calculus, System};
 use crate::dynamics::{Dynamics, Point};
 use crate::error::Result;
@@ -69,7 +70,7 @@ macro_rules! method {
                 system: &'a S,
                 noise: impl Brownian<T> + 'a,
             ) -> Result<DriftImplicitStepper<'a, T, S>> {
-                let own = (stringify!($name), $weight, NoEstimates($weights));
+                let own = (stringify!($name), $weight, &$weights[..]);
                 DriftImplicitStepper::new(system, own, noise, &self.options)
             }
         }
@@ -78,7 +79,7 @@ macro_rules! method {
 
 method!(
     /// Implicit Euler for the drift, y₁ = y + h f(t + h, y₁) + G(t, y)ΔW, in Itô's sense (Kloeden & Platen, eq. 12.2.7):
-    /// strong order ½ (1 on additive noise), weak order 1, any noise, fixed steps. L-stable: a linear drift of rate
+    /// strong order ½ (1 on additive noise), weak order 1, any noise. L-stable: a linear drift of rate
     /// −λ damps every step by 1/(1 + λh).
     DriftImplicitEuler, 1.0, &[0.0, 1.0]
 );
@@ -93,7 +94,7 @@ method!(
 /// Steps of [`DriftImplicitEuler`] and [`DriftImplicitTrapezoid`].
 pub struct DriftImplicitStepper<'a, T: Real, S: System<T>> {
     bound: Bound<'a, T, S>,
-    estimates: NoEstimates,
+    estimates: EulerDifference,
     /// ϑ.
     weight: T,
     options: ImplicitOptions<T>,
@@ -108,12 +109,14 @@ pub struct DriftImplicitStepper<'a, T: Real, S: System<T>> {
     stale: bool,
     /// The explicit part of y₁.
     base: Vec<T>,
-    /// base + z, z, the residual.
+    /// G(t + h, y₁), the next step's, and the half of its difference to G(t, y).
+    end: [Vec<T>; 2],
+    /// base + z, z, the residual (the error estimate after it).
     argument: Vec<T>,
     z: Vec<T>,
     r: Vec<T>,
-    /// Cotangents of a drift value and of G.
-    bars: [Vec<T>; 2],
+    /// Cotangents of a drift value, of c and of G.
+    bars: [Vec<T>; 3],
     failed: Option<T>,
     failures: usize,
     iterations: usize,
@@ -177,17 +180,17 @@ fn sum<T: Real>(out: &mut [T], a: &[T], b: &[T]) {
 impl<'a, T: Real, S: System<T>> DriftImplicitStepper<'a, T, S> {
     fn new(
         system: &'a S,
-        (name, weight, estimates): (&str, f64, NoEstimates),
+        (name, weight, weights): (&str, f64, &'static [f64]),
         noise: impl Brownian<T> + 'a,
         options: &ImplicitOptions<T>,
     ) -> Result<Self> {
         let class = system.diffusion().class();
         accepts((name, Some(Calculus::Ito)), &NoiseClass::ALL, class, system.calculus())?;
-        let bound = Bound::new(system, noise, 2)?;
+        let bound = Bound::new(system, noise)?;
         let zeros = |n| vec![T::zero(); n];
         let n = bound.layout.len();
         Ok(Self {
-            estimates,
+            estimates: EulerDifference { correction: bound.blocks() - 1, weights },
             weight: T::of(weight),
             matrix: None,
             newton: Iteration::new(&options.newton),
@@ -196,10 +199,11 @@ impl<'a, T: Real, S: System<T>> DriftImplicitStepper<'a, T, S> {
             current: false,
             stale: true,
             base: zeros(n),
+            end: [zeros(bound.layout.entries()), zeros(bound.layout.entries())],
             argument: zeros(n),
             z: zeros(n),
             r: zeros(n),
-            bars: [Vec::new(), Vec::new()],
+            bars: [const { Vec::new() }; 3],
             failed: None,
             failures: 0,
             iterations: 0,
@@ -308,7 +312,8 @@ impl<T: Real, S: System<T>> Stepper<T> for DriftImplicitStepper<'_, T, S> {
     }
 
     fn bytes(&self) -> usize {
-        let own = [&self.base, &self.argument, &self.z, &self.r].into_iter().chain(&self.bars);
+        let own =
+            [&self.base, &self.argument, &self.z, &self.r].into_iter().chain(&self.end).chain(&self.bars);
         self.bound.bytes(own.map(|v| v.len()).sum()) + self.matrix.as_ref().map_or(0, |m| m.bytes())
     }
 
@@ -355,7 +360,15 @@ impl<T: Real, S: System<T>> Stepper<T> for DriftImplicitStepper<'_, T, S> {
         y1.copy_from_slice(&self.argument);
         let (alpha, range) = (T::one() / (at.1 * self.weight), self.bound.layout.drift(1));
         self.bound.record[range].iter_mut().zip(&self.z).for_each(|(k, z)| *k = alpha * *z);
-        unless_finite(y1)
+        let t1 = end_time(at.0, at.1, to_stop);
+        let Self { bound, end: [end, half], r: c, .. } = self;
+        bound.eval_diffusion(t1, y1, end);
+        for ((half, g1), g0) in half.iter_mut().zip(&*end).zip(bound.diffusion()) {
+            *half = T::of(0.5) * (*g1 - *g0);
+        }
+        c.fill(T::zero());
+        product(c, half, T::one(), &bound.w, &bound.layout);
+        bound.estimate(at.1, [y, y1], norm, c)
     }
 
     #[inline(always)]
@@ -375,11 +388,12 @@ impl<T: Real, S: System<T>> Stepper<T> for DriftImplicitStepper<'_, T, S> {
     }
 
     /// f(t₁, y₁) is z/(hϑ): evaluated at the rounded y₁ it would have its rounding times the stiffness.
-    fn accept(&mut self, t1: T, y1: &[T]) {
+    fn accept(&mut self, t1: T, _: &[T]) {
         self.current = false;
-        let n = y1.len();
-        self.bound.record.copy_within(n..2 * n, 0);
-        self.bound.start_diffusion(t1, y1);
+        self.bound.pass_drift();
+        self.bound.start = t1;
+        let range = self.bound.layout.diffusion(0);
+        self.bound.record[range].copy_from_slice(&self.end[0]);
     }
 
     fn locate_non_finite(&self, (t, h): (T, T), y: &[T]) -> Option<String> {

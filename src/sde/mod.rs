@@ -6,6 +6,7 @@
 //! equation into the other calculus, for methods of that one.
 
 mod bound;
+mod companion;
 mod convert;
 mod diffusion;
 mod implicit;

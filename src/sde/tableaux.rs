@@ -5,7 +5,7 @@
 //! | [`EulerMaruyama`] | Itô | all | ½ / 1 (additive 1 / 1) | – |
 //! | [`RkMilstein`] | Itô | scalar, diagonal | 1 / 1 | – |
 //! | [`Sriw1`] | Itô | scalar, diagonal, additive | 1.5 / 2 | published and embedded |
-//! | [`Sosri`], [`Sosri2`] | Itô | scalar, diagonal, additive | 1.5 / 1.5 | published and embedded |
+//! | [`Sosri`], [`Sosri2`] | Itô | scalar, diagonal, additive | 1.5 / 1.5 (additive 1.5 / 2) | published and embedded |
 //! | [`Sra1`], [`Sra3`], [`Sosra`] | both | additive | 1.5 / 2 | published and embedded |
 //! | [`Heun`] | Stratonovich | all | 1 / 1 where the noise commutes, else ½ / 1 | embedded |
 //! | [`EulerHeun`] | Stratonovich | all | 1 / 1 where the noise commutes, else ½ / 1 | embedded |

@@ -1,7 +1,7 @@
 //! The discrete adjoint through stochastic steps against sixth-order differences of the replay on the same
-//! noise: every method and class it takes, saves inside steps, memory modes, penalties.
+//! noise, along two directions: every method and class it takes, saves inside steps, memory modes, penalties.
 
-use super::problems::{Drift, Visit, crossed, still, with};
+use super::problems::{Drift, Other, Still, Visit, with};
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dynamics::generic::Generic;
 use odeon::integrate::{ErrorEstimate, Options, Problem, Save, Solution, Stiffness};
@@ -9,7 +9,17 @@ use odeon::num::ErrorNorm;
 use odeon::regularise::Global;
 use odeon::sde::noise::{Brownian, FixedGrid, IntervalTree, Levy};
 use odeon::sde::srk::{SrkStepper, StochasticTableau};
-use odeon::sde::{Calculus, Diffusion, NoiseClass, Sde, System, tableaux};
+use odeon::sde::{Additive, Calculus, Crossed, Diffusion, General, NoiseClass, Sde, System, tableaux};
+
+/// General noise of diagonal shape.
+fn crossed() -> Sde<Generic<Drift>, Crossed<Generic<Other>>> {
+    Sde::stratonovich(Generic(Drift), Crossed(Generic(Other)))
+}
+
+/// Additive noise, constant in time, of matrix shape.
+fn still() -> Sde<Generic<Drift>, Additive<General<Generic<Still>>>> {
+    Sde::ito(Generic(Drift), Additive(General(vec![Generic(Still); 3])))
+}
 
 const PATHS: usize = 3;
 const START: [f64; 6] = [0.4, -0.3, 0.9, 0.1, -0.5, 0.7];
@@ -88,23 +98,22 @@ impl Gradient<'_> {
         let ours = [adjoint.y0_gradient(), adjoint.theta_gradient()].concat();
         let mut other = DiscreteAdjoint::new(made(), Memory::Unlimited);
         let all = [&START[..], theta].concat();
-        let mut at = |i: usize, by: f64| {
-            let mut moved = all.clone();
-            moved[i] += by;
-            let (y0, theta) = moved.split_at(START.len());
-            scalar(&mut other, &Problem { y0, span: [0.0, 1.0], theta }, &recorded)
-        };
         let scale = ours.iter().fold(0.0, |s: f64, g| s.max(g.abs()));
         let step = 1e-3;
-        ours.iter()
-            .enumerate()
-            .map(|(i, g)| {
-                let mut pair = |k: f64| at(i, k * step) - at(i, -k * step);
+        // Two directions without symmetry see an error in any entry.
+        (0..2)
+            .map(|k| {
+                let direction: Vec<f64> =
+                    (0..all.len()).map(|i| (1.3 * i as f64 + 2.1 * k as f64 + 0.7).cos()).collect();
+                let mut at = |by: f64| {
+                    let moved: Vec<f64> = all.iter().zip(&direction).map(|(x, d)| x + by * d).collect();
+                    let (y0, theta) = moved.split_at(START.len());
+                    scalar(&mut other, &Problem { y0, span: [0.0, 1.0], theta }, &recorded)
+                };
+                let mut pair = |k: f64| at(k * step) - at(-k * step);
                 let difference = (45.0 * pair(1.0) - 9.0 * pair(2.0) + pair(3.0)) / (60.0 * step);
-                if std::env::var("ZZ").is_ok() {
-                    eprintln!("{i}: {g:.9e} {difference:.9e}");
-                }
-                (g - difference).abs() / scale
+                let along: f64 = ours.iter().zip(&direction).map(|(g, d)| g * d).sum();
+                (along - difference).abs() / scale
             })
             .fold(0.0, f64::max)
     }

@@ -1,8 +1,10 @@
 //! The discrete adjoint of a stochastic stepper against differences of the replay on the same noise.
 
 use odeon::Result;
-use odeon::adjoint::{DiscreteAdjoint, Memory};
-use odeon::integrate::{Options, Problem, Reverse, Solution};
+use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
+use odeon::integrate::{ErrorEstimate, Options, Penalty, Problem, Reverse, Solution};
+use odeon::num::ErrorNorm;
+use odeon::regularise::Global;
 
 /// Weighted sum of all saved numbers, some of them squared.
 fn loss(y: &[f64]) -> f64 {
@@ -13,14 +15,33 @@ fn loss_bar(y: &[f64]) -> Vec<f64> {
     y.iter().enumerate().map(|(i, y)| (i as f64 * 0.7 + 0.4).sin() + 0.6 * y).collect()
 }
 
+/// λ of the error estimate's squares, in a norm without kinks.
+const WEIGHT: f64 = 0.3;
+
+fn penalty() -> Global<f64, ErrorEstimate<f64>> {
+    let norm = Some(ErrorNorm::new(0.0, 0.1));
+    Global::sum(ErrorEstimate { squared: true, norm, ..Default::default() })
+}
+
 /// The largest difference between the adjoint's gradient of a loss of saved states and central differences of
 /// the replay (extrapolated), relative to the gradient's largest entry in y0 and in θ each; and that of the
-/// gradient with too little memory for the stages. Saves lie between steps and at their ends, and a step ends
+/// gradient with too little memory for the stages; with and without the method's error estimate as a penalty. Saves lie between steps and at their ends, and a step ends
 /// at a stop.
 pub fn gradient_error<R: Reverse<f64>>(
     mut make: impl FnMut() -> R,
     y0: &[f64],
     theta: &[f64],
+) -> Result<[f64; 2]> {
+    let plain = one_gradient_error(&mut make, y0, theta, false)?;
+    let penalised = one_gradient_error(&mut make, y0, theta, true)?;
+    Ok([plain[0].max(penalised[0]), plain[1].max(penalised[1])])
+}
+
+fn one_gradient_error<R: Reverse<f64>>(
+    make: &mut impl FnMut() -> R,
+    y0: &[f64],
+    theta: &[f64],
+    penalised: bool,
 ) -> Result<[f64; 2]> {
     let span = [0.0, 0.75];
     let options = Options {
@@ -30,8 +51,10 @@ pub fn gradient_error<R: Reverse<f64>>(
     let problem = Problem { y0, span, theta };
     let mut gradients = |memory: Memory| -> Result<(Vec<f64>, Vec<f64>, Solution<f64>)> {
         let mut adjoint = DiscreteAdjoint::new(make(), memory);
-        let solution = adjoint.forward(&problem, &options, &mut [])?.clone();
-        adjoint.reverse(&loss_bar(&solution.y), &[], &mut [])?;
+        let mut error = penalty();
+        let list = &mut [Weighted { weight: WEIGHT, penalty: &mut error }][..usize::from(penalised)];
+        let solution = adjoint.forward(&problem, &options, list)?.clone();
+        adjoint.reverse(&loss_bar(&solution.y), &[], list)?;
         Ok((adjoint.y0_gradient().to_vec(), adjoint.theta_gradient().to_vec(), solution))
     };
     let (y_bar, theta_bar, solution) = gradients(Memory::Unlimited)?;
@@ -54,7 +77,10 @@ pub fn gradient_error<R: Reverse<f64>>(
     let mut adjoint = DiscreteAdjoint::new(make(), Memory::Unlimited);
     let mut value = |y0: &[f64], theta: &[f64]| -> Result<f64> {
         let problem = Problem { y0, span, theta };
-        Ok(loss(&adjoint.replay(&problem, &solution, &options, &mut [])?.y))
+        let mut error = penalty();
+        let list = &mut [Weighted { weight: WEIGHT, penalty: &mut error }][..usize::from(penalised)];
+        let data = loss(&adjoint.replay(&problem, &solution, &options, list)?.y);
+        Ok(data + if penalised { WEIGHT * error.value() } else { 0.0 })
     };
     let mut difference = |k: usize, of_theta: bool| -> Result<f64> {
         let mut central = |d: f64| -> Result<f64> {

@@ -5,7 +5,8 @@
 //!
 //! (αI − J)ᵀλ = αk̄₁,   base‾ = ȳ₁ + Jᵀλ,   θ̄ += (∂f/∂θ)ᵀλ.
 //!
-//! Then k̄₀ = h(1 − ϑ)base‾, Ḡ = base‾ ⊗ ΔW. The system is solved by refinement with W's factors at y₁ until the
+//! Then k̄₀ = h(1 − ϑ)base‾, Ḡ = base‾ ⊗ ΔW. Before all that the cotangent c̄ of the error estimate's part
+//! c = ½(G(t₁, y₁) − G)ΔW goes to ȳ₁ through G(t₁, y₁), and to Ḡ. The system is solved by refinement with W's factors at y₁ until the
 //! correction is below rounding, each round one vector–Jacobian product, so that the result does not
 //! depend on how well the linear solver did.
 
@@ -27,7 +28,8 @@ impl<T: Real, S: System<T>> Reverse<T> for DriftImplicitStepper<'_, T, S> {
     fn keep_tape(&mut self) -> usize {
         let layout = self.bound.layout;
         self.bars[0].resize(layout.len(), T::zero());
-        self.bars[1].resize(layout.entries(), T::zero());
+        self.bars[1].resize(layout.len(), T::zero());
+        self.bars[2].resize(layout.entries(), T::zero());
         self.bound.measure_scratch();
         0
     }
@@ -42,18 +44,27 @@ impl<T: Real, S: System<T>> Reverse<T> for DriftImplicitStepper<'_, T, S> {
     ) {
         let h = step.h;
         (self.current, self.stale) = (false, true);
-        let [mut k_bar, mut g_bar] = std::mem::take(&mut self.bars);
+        let [mut k_bar, mut c_bar, mut g_bar] = std::mem::take(&mut self.bars);
+        let (t1, half) = (end_time(step.t, h, step.to_stop), T::of(0.5));
+        let estimated = self.bound.correction_seed(back, &mut c_bar);
+        if estimated {
+            g_bar.fill(T::zero());
+            self.bound.add_noise_pullback(half, &c_bar, &mut g_bar);
+            self.bound.diffusion_pullback(t1, y1, &g_bar, [&mut back.y, &mut *theta_bar]);
+        }
         self.bound.drift_seed(1, h * self.weight, back, &mut k_bar);
         if std::mem::take(&mut back.carried) {
             accumulate(&mut k_bar, T::one(), &[1.0], &back.carry);
         }
         // ȳ₁ becomes that of base.
-        let t1 = end_time(step.t, h, step.to_stop);
         if !self.transposed(t1, h, y1, &k_bar, [&mut back.y, theta_bar]) {
             back.y.fill(T::NAN);
         }
         self.bound.diffusion_seed(back, &mut g_bar);
         self.bound.add_noise_pullback(T::one(), &back.y, &mut g_bar);
+        if estimated {
+            self.bound.add_noise_pullback(-half, &c_bar, &mut g_bar);
+        }
         let mut y_bar = std::mem::take(&mut back.y0);
         self.bound.diffusion_pullback(step.start(), y0, &g_bar, [&mut y_bar, &mut *theta_bar]);
         if self.bound.drift_seed(0, h * (T::one() - self.weight), back, &mut k_bar) && !back.first_constant {
@@ -67,7 +78,7 @@ impl<T: Real, S: System<T>> Reverse<T> for DriftImplicitStepper<'_, T, S> {
         }
         accumulate(&mut back.y, T::one(), &[1.0], &y_bar);
         back.y0 = y_bar;
-        self.bars = [k_bar, g_bar];
+        self.bars = [k_bar, c_bar, g_bar];
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::check;
 use crate::error::Result;
-use crate::integrate::{Backward, Reverse, StepInfo, Stepper};
+use crate::integrate::{Backward, Reverse, StepInfo, Stepper, end_time};
 use crate::num::{ErrorNorm, Real, accumulate, combine};
-use crate::sde::bound::{Bound, NoEstimates, reverse_methods, stepper_methods, unless_finite};
+use crate::sde::bound::{Bound, reverse_methods, stepper_methods};
+use crate::sde::companion::EulerDifference;
 use crate::sde::noise::Brownian;
 use crate::sde::srk::{product, product_pullback};
 use crate::sde::{Calculus, Diffusion, NoiseClass, Shape, System};
@@ -14,15 +15,17 @@ use crate::sde::{Calculus, Diffusion, NoiseClass, Shape, System};
 /// Diagonal noise takes all Υ_l at once.
 pub struct DifferencesStepper<'a, T: Real, S: System<T>> {
     bound: Bound<'a, T, S>,
-    estimates: NoEstimates,
-    /// Υ_l.
+    estimates: EulerDifference,
+    /// Υ_l; y₁ after an attempt.
     support: Vec<T>,
+    /// Σ_l (G(t, Υ_l) − G(t, y)) ω_l, then the error estimate.
+    sum: Vec<T>,
     /// G(t, Υ_l), or its cotangent.
     value: Vec<T>,
     /// ω_l.
     omega: Vec<T>,
-    /// Cotangents: of f, of Υ_l, of G.
-    bars: [Vec<T>; 3],
+    /// Cotangents: of f, of Υ_l, of the sum, of G.
+    bars: [Vec<T>; 4],
 }
 
 impl<'a, T: Real, S: System<T>> DifferencesStepper<'a, T, S> {
@@ -32,15 +35,16 @@ impl<'a, T: Real, S: System<T>> DifferencesStepper<'a, T, S> {
     /// Noise that does not commute, or a source that does not fit.
     pub fn new(system: &'a S, noise: impl Brownian<T> + 'a) -> Result<Self> {
         check(system, ("MilsteinDifferences", Some(Calculus::Ito)))?;
-        let bound = Bound::new(system, noise, 1)?;
+        let bound = Bound::new(system, noise)?;
         let (n, entries, motions) = (bound.layout.len(), bound.layout.entries(), bound.layout.motions());
         let zeros = |n| vec![T::zero(); n];
         Ok(Self {
-            estimates: NoEstimates(&[1.0]),
+            estimates: EulerDifference { correction: bound.blocks() - 1, weights: &[1.0, 0.0] },
             support: zeros(n),
+            sum: zeros(n),
             value: zeros(entries),
             omega: zeros(motions),
-            bars: [Vec::new(), Vec::new(), Vec::new()],
+            bars: [const { Vec::new() }; 4],
             bound,
         })
     }
@@ -89,7 +93,7 @@ impl<T: Real, S: System<T>> Stepper<T> for DifferencesStepper<'_, T, S> {
     }
 
     fn bytes(&self) -> usize {
-        let own = [&self.support, &self.value, &self.omega].into_iter().chain(&self.bars);
+        let own = [&self.support, &self.sum, &self.value, &self.omega].into_iter().chain(&self.bars);
         self.bound.bytes(own.map(|v| v.len()).sum())
     }
 
@@ -98,29 +102,36 @@ impl<T: Real, S: System<T>> Stepper<T> for DifferencesStepper<'_, T, S> {
     }
 
     #[inline(always)]
-    fn attempt(&mut self, at: (T, T), to_stop: bool, y: &[T], y1: &mut [T], _: &ErrorNorm<T>) -> T {
+    fn attempt(&mut self, at: (T, T), to_stop: bool, y: &[T], y1: &mut [T], norm: &ErrorNorm<T>) -> T {
         self.bound.to_stop = to_stop;
         if !self.bound.draw(at) {
             return T::NAN;
         }
         combine(y1, y, at.1, &[1.0], self.bound.drift(0));
         self.bound.add_noise(T::one(), y1);
+        self.sum.fill(T::zero());
         for l in 0..self.supports() {
             self.prepare_support(l, at.1, y);
-            let Self { bound, support, value, omega, .. } = self;
+            let Self { bound, support, sum, value, omega, .. } = self;
             bound.eval_diffusion(bound.start, support, value);
             value.iter_mut().zip(bound.diffusion()).for_each(|(value, g)| *value -= *g);
-            product(y1, value, T::one(), omega, &bound.layout);
+            product(sum, value, T::one(), omega, &bound.layout);
         }
-        unless_finite(y1)
+        let Self { bound, support, sum, .. } = self;
+        accumulate(y1, T::one(), &[1.0], sum);
+        bound.end_drift(at, y1);
+        // A support that is not finite makes y₁ not finite.
+        support.copy_from_slice(y1);
+        bound.estimate(at.1, [y, y1], norm, sum)
     }
 
     fn accept(&mut self, t1: T, y1: &[T]) {
-        self.bound.begin(t1, y1);
+        self.bound.pass_drift();
+        self.bound.start_diffusion(t1, y1);
     }
 
-    fn locate_non_finite(&self, _: (T, T), y: &[T]) -> Option<String> {
-        self.bound.locate_non_finite(y, (self.bound.start, &self.support))
+    fn locate_non_finite(&self, (t, h): (T, T), y: &[T]) -> Option<String> {
+        self.bound.locate_non_finite(y, (end_time(t, h, self.bound.to_stop), &self.support))
     }
 }
 
@@ -129,7 +140,7 @@ impl<T: Real, S: System<T>> Reverse<T> for DifferencesStepper<'_, T, S> {
 
     fn keep_tape(&mut self) -> usize {
         let (n, entries) = (self.support.len(), self.value.len());
-        self.bars.iter_mut().zip([n, n, entries]).for_each(|(bar, n)| bar.resize(n, T::zero()));
+        self.bars.iter_mut().zip([n, n, n, entries]).for_each(|(bar, n)| bar.resize(n, T::zero()));
         self.bound.measure_scratch();
         0
     }
@@ -137,13 +148,16 @@ impl<T: Real, S: System<T>> Reverse<T> for DifferencesStepper<'_, T, S> {
     fn pullback(
         &mut self,
         step: &StepInfo<T>,
-        [y0, _]: [&[T]; 2],
+        [y0, y1]: [&[T]; 2],
         _: bool,
         back: &mut Backward<T>,
         theta_bar: &mut [T],
     ) {
         let (h, t) = (step.h, step.start());
-        let [mut f_bar, mut support_bar, mut g_bar] = std::mem::take(&mut self.bars);
+        let [mut f_bar, mut support_bar, mut sum_bar, mut g_bar] = std::mem::take(&mut self.bars);
+        self.bound.end_drift_pullback(step, y1, back, theta_bar, &mut f_bar);
+        self.bound.correction_seed(back, &mut sum_bar);
+        accumulate(&mut sum_bar, T::one(), &[1.0], &back.y);
         self.bound.drift_seed(0, h, back, &mut f_bar);
         self.bound.diffusion_seed(back, &mut g_bar);
         self.bound.add_noise_pullback(T::one(), &back.y, &mut g_bar);
@@ -153,7 +167,7 @@ impl<T: Real, S: System<T>> Reverse<T> for DifferencesStepper<'_, T, S> {
             let Self { bound, support, value, omega, .. } = self;
             let layout = bound.layout;
             value.fill(T::zero());
-            product_pullback(&back.y, value, T::one(), omega, &layout);
+            product_pullback(&sum_bar, value, T::one(), omega, &layout);
             g_bar.iter_mut().zip(&*value).for_each(|(g_bar, value)| *g_bar -= *value);
             support_bar.fill(T::zero());
             bound.diffusion_pullback(t, support, value, [&mut support_bar, &mut *theta_bar]);
@@ -174,6 +188,6 @@ impl<T: Real, S: System<T>> Reverse<T> for DifferencesStepper<'_, T, S> {
         self.bound.drift_pullback(t, y0, &f_bar, [&mut y_bar, theta_bar]);
         accumulate(&mut back.y, T::one(), &[1.0], &y_bar);
         back.y0 = y_bar;
-        self.bars = [f_bar, support_bar, g_bar];
+        self.bars = [f_bar, support_bar, sum_bar, g_bar];
     }
 }

@@ -3,9 +3,10 @@
 use super::check;
 use crate::dynamics::Point;
 use crate::error::Result;
-use crate::integrate::{Backward, Reverse, StepInfo, Stepper};
+use crate::integrate::{Backward, Reverse, StepInfo, Stepper, end_time};
 use crate::num::{ErrorNorm, Real, accumulate, combine};
-use crate::sde::bound::{Bound, NoEstimates, reverse_methods, stepper_methods, unless_finite};
+use crate::sde::bound::{Bound, reverse_methods, stepper_methods};
+use crate::sde::companion::EulerDifference;
 use crate::sde::noise::Brownian;
 use crate::sde::srk::{product, product_pullback};
 use crate::sde::{Calculus, Diffusion, SecondOrderDiffusion, Shape, System};
@@ -13,16 +14,20 @@ use crate::sde::{Calculus, Diffusion, SecondOrderDiffusion, Shape, System};
 /// Steps of [`Milstein`](super::Milstein).
 pub struct MilsteinStepper<'a, T: Real, S: System<T>> {
     bound: Bound<'a, T, S>,
-    estimates: NoEstimates,
+    estimates: EulerDifference,
     /// u, laid out as G.
     u: Vec<T>,
-    /// Σ_k (∂g_k/∂y) u_k; v = GΔW before.
+    /// Σ_k (∂g_k/∂y) u_k; v = GΔW before, the error estimate after.
     sum: Vec<T>,
+    /// y₁ of the attempt.
+    end: Vec<T>,
     work: Vec<T>,
     /// Cotangents of G and u.
     bars: [Vec<T>; 2],
-    /// Of v, then of f.
+    /// Of f₁, v, f₀.
     bar: Vec<T>,
+    /// Of Σ_k (∂g_k/∂y) u_k.
+    sum_bar: Vec<T>,
     /// Made for the reverse, which alone needs second derivatives.
     second: Option<Box<dyn SecondDerivatives<T> + 'a>>,
 }
@@ -52,16 +57,18 @@ impl<'a, T: Real, S: System<T>> MilsteinStepper<'a, T, S> {
     /// Noise that does not commute, or a source that does not fit.
     pub fn new(system: &'a S, noise: impl Brownian<T> + 'a) -> Result<Self> {
         check(system, ("Milstein", None))?;
-        let bound = Bound::new(system, noise, 1)?;
+        let bound = Bound::new(system, noise)?;
         let (n, entries) = (bound.layout.len(), bound.layout.entries());
         let zeros = |n| vec![T::zero(); n];
         Ok(Self {
-            estimates: NoEstimates(&[1.0]),
+            estimates: EulerDifference { correction: bound.blocks() - 1, weights: &[1.0, 0.0] },
             u: zeros(entries),
             sum: zeros(n),
+            end: zeros(n),
             work: zeros(n + entries),
             bars: [Vec::new(), Vec::new()],
             bar: zeros(n),
+            sum_bar: Vec::new(),
             second: None,
             bound,
         })
@@ -132,8 +139,9 @@ impl<T: Real, S: System<T>> Stepper<T> for MilsteinStepper<'_, T, S> {
     }
 
     fn bytes(&self) -> usize {
-        let own = [&self.u, &self.sum, &self.work, &self.bar, &self.bars[0], &self.bars[1]];
-        self.bound.bytes(own.iter().map(|v| v.len()).sum())
+        let own = [&self.u, &self.sum, &self.end, &self.work, &self.bar, &self.sum_bar];
+        let own = own.into_iter().chain(&self.bars);
+        self.bound.bytes(own.map(|v| v.len()).sum())
     }
 
     fn begin(&mut self, t: T, y: &[T]) {
@@ -141,28 +149,31 @@ impl<T: Real, S: System<T>> Stepper<T> for MilsteinStepper<'_, T, S> {
     }
 
     #[inline(always)]
-    fn attempt(&mut self, at: (T, T), to_stop: bool, y: &[T], y1: &mut [T], _: &ErrorNorm<T>) -> T {
+    fn attempt(&mut self, at: (T, T), to_stop: bool, y: &[T], y1: &mut [T], norm: &ErrorNorm<T>) -> T {
         self.bound.to_stop = to_stop;
         if !self.bound.draw(at) {
             return T::NAN;
         }
         self.directions(at.1);
-        let Self { bound, u, sum, work, .. } = self;
+        let Self { bound, u, sum, end, work, .. } = self;
         combine(y1, y, at.1, &[1.0], bound.drift(0));
         bound.add_noise(T::one(), y1);
         let theta = &bound.theta[bound.system.diffusion_params()];
-        let at = Point { t: bound.start, y, theta };
-        bound.system.diffusion().contraction(at, u, sum, work, &mut bound.scratch.1);
+        let point = Point { t: bound.start, y, theta };
+        bound.system.diffusion().contraction(point, u, sum, work, &mut bound.scratch.1);
         accumulate(y1, T::one(), &[1.0], sum);
-        unless_finite(y1)
+        bound.end_drift(at, y1);
+        end.copy_from_slice(y1);
+        bound.estimate(at.1, [y, y1], norm, sum)
     }
 
     fn accept(&mut self, t1: T, y1: &[T]) {
-        self.bound.begin(t1, y1);
+        self.bound.pass_drift();
+        self.bound.start_diffusion(t1, y1);
     }
 
-    fn locate_non_finite(&self, _: (T, T), y: &[T]) -> Option<String> {
-        self.bound.locate_non_finite(y, (self.bound.start, y))
+    fn locate_non_finite(&self, (t, h): (T, T), y: &[T]) -> Option<String> {
+        self.bound.locate_non_finite(y, (end_time(t, h, self.bound.to_stop), &self.end))
     }
 }
 
@@ -174,6 +185,7 @@ where
 
     fn keep_tape(&mut self) -> usize {
         self.bars.iter_mut().for_each(|bar| bar.resize(self.u.len(), T::zero()));
+        self.sum_bar.resize(self.sum.len(), T::zero());
         self.bound.measure_scratch();
         let (diffusion, batch) = (self.bound.system.diffusion(), self.bound.layout.batch);
         let (memory, scratch) = (diffusion.memory(batch), diffusion.scratch(batch));
@@ -184,14 +196,17 @@ where
     fn pullback(
         &mut self,
         step: &StepInfo<T>,
-        [y0, _]: [&[T]; 2],
+        [y0, y1]: [&[T]; 2],
         _: bool,
         back: &mut Backward<T>,
         theta_bar: &mut [T],
     ) {
         let (h, t) = (step.h, step.start());
         self.directions(h);
-        let Self { bound, u, bars: [g_bar, u_bar], second, .. } = self;
+        let Self { bound, u, bars: [g_bar, u_bar], bar, sum_bar, second, .. } = self;
+        bound.end_drift_pullback(step, y1, back, theta_bar, bar);
+        bound.correction_seed(back, sum_bar);
+        accumulate(sum_bar, T::one(), &[1.0], &back.y);
         bound.diffusion_seed(back, g_bar);
         bound.add_noise_pullback(T::one(), &back.y, g_bar);
         u_bar.fill(T::zero());
@@ -200,7 +215,7 @@ where
         if let Some(second) = second {
             let range = bound.system.diffusion_params();
             let at = Point { t, y: y0, theta: &bound.theta[range.clone()] };
-            second.contraction_vjp(at, [u, &back.y], [u_bar, &mut y_bar, &mut theta_bar[range]]);
+            second.contraction_vjp(at, [u, sum_bar], [u_bar, &mut y_bar, &mut theta_bar[range]]);
         }
         self.directions_pullback(h);
         let Self { bound, bars: [g_bar, _], bar: f_bar, .. } = self;

@@ -7,6 +7,9 @@
 //! Σ_k (∂g_k/∂y) u_k, one Jacobian–vector product for each column of G
 //! ([`Diffusion::contraction`](super::Diffusion::contraction)); its reverse takes second derivatives.
 //!
+//! The error estimate is the difference to Euler–Maruyama's step with the trapezoidal drift,
+//! ½h(f(t + h, y₁) − f(t, y)) + Σ_k (∂g_k/∂y) u_k ([`companion`](super::companion)).
+//!
 //! Noise that does not commute needs Lévy areas and is refused; [`RkMilstein`](super::tableaux::RkMilstein) is
 //! the same as [`MilsteinDifferences`] for scalar and diagonal noise, as a table.
 
@@ -26,7 +29,7 @@ use crate::num::Real;
 
 /// Milstein's method with the derivatives of G, in the system's calculus:
 /// y₁ = y + f h + GΔW + ½ Σ_{k,l} (∂g_k/∂y) g_l (ΔW_k ΔW_l − δ_kl h), without −δ_kl h for Stratonovich's (Kloeden &
-/// Platen, section 10.3). Scalar, diagonal, commutative and additive noise, strong and weak order 1, fixed steps.
+/// Platen, section 10.3). Scalar, diagonal, commutative and additive noise, strong and weak order 1.
 /// Gradients take second derivatives of G ([`SecondOrderDiffusion`](super::SecondOrderDiffusion)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Milstein;

@@ -248,9 +248,9 @@ impl<T: Real, B: Bridge> Walk<'_, T, B> {
             self.split(node, cut.common)
         };
         let (mut sum, mut joined) = ([0.0; 2], 0.0);
-        for end in 0..2 {
+        for (end, half) in halves.into_iter().enumerate() {
             let (start, last) = (cut.common + 1, cut.last[end]);
-            let mut node = halves[end];
+            let mut node = half;
             // Through the table.
             let stop = last.min(shared);
             for level in start..stop {

@@ -26,7 +26,7 @@ const SRI: &[Strength] = &[
 /// The stability-optimised SRI. They are announced with weak order 2; on geometric Brownian motion the exact mean
 /// of a step of SOSRI has a term in h^{5/2} (coefficient about 5e-4), hence 1.5.
 const OPTIMISED: &[Strength] = &[
-    on(NoiseClass::Additive, 1.5, 1.5),
+    on(NoiseClass::Additive, 1.5, 2.0),
     on(NoiseClass::Scalar, 1.5, 1.5),
     on(NoiseClass::Diagonal, 1.5, 1.5),
 ];

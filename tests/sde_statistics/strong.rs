@@ -17,14 +17,14 @@ pub struct Study<'a, S> {
     pub y0: &'a [f64],
     pub levy: Levy,
     pub paths: usize,
+    /// Cells of the noise.
+    pub finest: usize,
 }
 
 impl<S: System<f64>> Study<'_, S> {
-    const FINEST: usize = 4096;
-
     fn noise(&self) -> Result<FixedGrid<f64>> {
         let m = self.system.diffusion().components();
-        Ok(FixedGrid::new(11, [0.0, 1.0], Self::FINEST, m, self.paths)?.levy(self.levy))
+        Ok(FixedGrid::new(11, [0.0, 1.0], self.finest, m, self.paths)?.levy(self.levy))
     }
 
     /// The states at time 1 after `steps` steps.
@@ -76,7 +76,7 @@ impl<S: System<f64>> Study<'_, S> {
 }
 
 /// Minus the slope of a line.
-fn fit(powers: &[u32], errors: &[f64]) -> f64 {
+pub fn fit(powers: &[u32], errors: &[f64]) -> f64 {
     let n = powers.len() as f64;
     let mean = powers.iter().map(|&k| f64::from(k)).sum::<f64>() / n;
     let moment: f64 = powers.iter().zip(errors).map(|(&k, e)| (f64::from(k) - mean) * e).sum();
