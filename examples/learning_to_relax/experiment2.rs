@@ -52,12 +52,12 @@ impl Heat {
 
     /// I + scale (−h²Δ_h) into `system`.
     fn shift(&mut self, scale: f64) {
-        let values = self.laplacian.values();
-        for i in 0..self.laplacian.rows() {
-            for place in self.laplacian.row_starts()[i]..self.laplacian.row_starts()[i + 1] {
-                let unit = f64::from(self.laplacian.columns()[place] as usize == i);
-                self.system.values_mut()[place] = unit + scale * values[place];
-            }
+        let Self { laplacian, system, .. } = self;
+        let starts = laplacian.row_starts();
+        let entries = laplacian.columns().iter().zip(laplacian.values()).zip(system.values_mut());
+        for (place, ((column, value), entry)) in entries.enumerate() {
+            let diagonal = (starts[*column as usize]..starts[*column as usize + 1]).contains(&place);
+            *entry = f64::from(diagonal) + scale * value;
         }
     }
 
