@@ -72,6 +72,7 @@ fn order_of<S: System<f64>>(system: &S, method: &impl StochasticRk) -> Result<(f
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "slopes over many paths: cargo test --release --test sde_backsolve")]
 fn gradients_tend_to_the_discrete_ones_with_the_order_of_the_method() -> Result<()> {
     let mut wrong = Vec::new();
     let mut check = |name: &str, (found, width): (f64, f64), [least, most]: [f64; 2]| {
@@ -97,6 +98,7 @@ fn gradients_tend_to_the_discrete_ones_with_the_order_of_the_method() -> Result<
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "slopes over many paths: cargo test --release --test sde_backsolve")]
 fn gradients_of_parameters_have_that_order_too() -> Result<()> {
     let system = diagonal();
     let h: Vec<f64> = STEPS.iter().map(|n| 1.0 / *n as f64).collect();
