@@ -87,7 +87,9 @@ impl<E: Scalar> Step<'_, E> {
     }
 
     /// Stage i of a state of `N` rows, in registers; returns its argument g_i.
-    #[inline(always)]
+    // Unoptimised, every value that is inlined has a place of its own on the stack: copies for every N in
+    // sixteen lanes would take megabytes, more than a thread has.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn small_stage<const N: usize>(
         &mut self,
         y: &[E; N],
@@ -103,7 +105,7 @@ impl<E: Scalar> Step<'_, E> {
     }
 
     /// Stages and end of the step; k_1 is there already.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn small<const N: usize>(&mut self, f: &mut impl Field<E>) {
         let method = self.method;
         let mut y = [E::zero(); N];
@@ -150,7 +152,7 @@ impl<E: Scalar> Step<'_, E> {
     }
 
     /// Mean square of the scaled error estimate for one trajectory of `N` rows.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn small_square<T: Real, const N: usize>(&self, weights: &[f64], norm: &ErrorNorm<T>) -> E {
         // As many stages as weights: a known number for the workhorses, whose sum is then unrolled.
         let (first, rest) = self.k[..weights.len() * N].split_at(N);
