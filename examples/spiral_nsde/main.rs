@@ -123,12 +123,14 @@ pub struct Swept {
     estimate: Estimate,
     /// What the true process takes by SOSRI and by SOSRI2.
     true_nfe: [f64; 2],
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     runs: Vec<Trained>,
     rows: Vec<Summary>,
 }
 
 impl Swept {
     /// What the true process takes by the tableau of a method.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     fn true_nfe(&self, method: Method) -> f64 {
         self.true_nfe[usize::from(method.plain() == Method::NoneSosri2)]
     }
@@ -183,6 +185,9 @@ fn sweep(
     Ok(Swept { estimate, true_nfe, runs, rows })
 }
 
+/// One number of a summary.
+type Pick = fn(&Summary) -> f64;
+
 /// λ, NFE and MSE (means and standard deviations over the seeds) of every method with every estimate, and what the
 /// true process takes.
 fn pareto(swept: &[Swept], session: &mut Session) -> Result<()> {
@@ -192,7 +197,7 @@ fn pareto(swept: &[Swept], session: &mut Session) -> Result<()> {
             columns.push((format!("{} true process {tableau} NFE", estimate.name()), vec![*nfe]));
         }
         for group in rows.chunk_by(|a, b| a.method == b.method) {
-            let picks: [(&str, fn(&Summary) -> f64); 5] = [
+            let picks: [(&str, Pick); 5] = [
                 ("lambda", |r| r.lambda[0]),
                 ("NFE", |r| r.nfe[0]),
                 ("NFE sd", |r| r.nfe[1]),

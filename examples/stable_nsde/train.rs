@@ -45,6 +45,7 @@ pub struct Trained {
     pub nfe: usize,
     pub accepted: usize,
     /// Predictions of the held-out series, one path of each draw.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     pub paths: Vec<Vec<f64>>,
 }
 
