@@ -243,8 +243,9 @@ fn the_error_estimate_is_its_formula() -> Result<()> {
 /// tolerance takes more of them.
 #[test]
 fn adaptive_steps_follow_the_tolerance_not_the_stiffness() -> Result<()> {
-    let system = Sde::ito(Generic(Decay { cubic: true }), Scalar(Generic(Proportional)));
-    let problem = Problem { y0: &[1.0; 20], span: [0.0, 2.0], theta: &[400.0, 0.5] };
+    let system = Sde::ito(Generic(Decay { cubic: true }), Constant::matrix(1, 1));
+    // The noise is small: the steps that resolve it are longer than the explicit bound.
+    let problem = Problem { y0: &[1.0; 20], span: [0.0, 2.0], theta: &[400.0, 1e-3] };
     let run = |tol: f64| -> Result<(usize, f64)> {
         let noise = IntervalTree::new(3, [0.0, 2.0], 1, 20)?;
         let solution = solve(&system, &DriftImplicitEuler, noise, &problem, &Options::tol(tol, tol))?;
@@ -360,6 +361,16 @@ fn what_it_cannot_solve_or_take_is_said() -> Result<()> {
     assert_eq!(post_mortem.failure, Failure::Nonlinear);
     assert_eq!(partial.solution.stats.implicit.failures, 1);
     assert!(partial.solution.t.len() > 3, "steps with a solution come first: {:?}", partial.solution.t);
+    // Adaptive steps where they would bias the solution.
+    let biased = Sde::ito(Generic(Decay { cubic: false }), Scalar(Generic(Proportional)));
+    let linear = Problem { theta: &[1.0, 0.5], ..problem };
+    for refused in [
+        solve(&biased, &DriftImplicitEuler, noise()?, &linear, &Options::tol(1e-2, 1e-2)).err(),
+        solve(&biased, &DriftImplicitTrapezoid, noise()?, &linear, &Options::tol(1e-2, 1e-2)).err(),
+    ] {
+        let message = refused.map_or(String::new(), |partial| partial.error.to_string());
+        assert!(message.contains("strong order ½") && message.contains("fixed"), "{message}");
+    }
     // Stratonovich's equation, but for additive noise.
     let multiplicative = Sde::stratonovich(Generic(Decay { cubic: false }), Scalar(Generic(Proportional)));
     let error = DriftImplicitTrapezoid.stepper(&multiplicative, noise()?).err().map(|e| e.to_string());

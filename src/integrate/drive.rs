@@ -120,6 +120,7 @@ impl<T: Real> Drive<T> {
         self.reset(stepper, y0, options);
         let below = options.check(span[0], span[1], stepper.dim())?;
         check_estimate(options, stepper.estimates().error_power())?;
+        check_steering(options, stepper.estimates().steers())?;
         if below {
             let (rtol, epsilon) = (options.norm.rtol.f64(), T::EPSILON.f64());
             self.solution.stats.warnings.push(Warning::BelowResolution { rtol, epsilon });
@@ -511,6 +512,16 @@ pub(crate) fn check_estimate<T: Real>(options: &Options<T>, error_power: Option<
         return Ok(());
     }
     let needed = "this method has no error estimate: take fixed steps (Options::fixed), or a method with one";
+    Err(Error::invalid("the controller", "adaptive", needed))
+}
+
+/// Refuses adaptive steps that would not tend to the solution.
+fn check_steering<T: Real>(options: &Options<T>, steers: bool) -> Result<()> {
+    if steers || !options.controller.is_adaptive() {
+        return Ok(());
+    }
+    let needed = "this method has strong order ½ for this noise, and steps that depend on the path would bias it: take \
+                  fixed steps (Options::fixed), or a method of strong order 1";
     Err(Error::invalid("the controller", "adaptive", needed))
 }
 

@@ -89,6 +89,14 @@ pub trait Estimates<T: Real>: Sync {
     /// when the method has no estimate.
     fn error_power(&self) -> Option<usize>;
 
+    /// Whether adaptive steps by this estimate tend to the solution as the tolerance falls; where not, the
+    /// estimate is a heuristic only and adaptive solves are refused. False for stochastic methods of
+    /// strong order ½ that miss a term whose sign the path decides: steps chosen by the path bias them
+    /// (Gaines & Lyons, SIAM J. Appl. Math. 57, 1997).
+    fn steers(&self) -> bool {
+        true
+    }
+
     /// `out` ← ũ, the local error estimate as a vector; with `low` the second, lower-order estimate
     /// (returns false when there is none).
     fn error_vector(&self, step: &StepView<'_, T>, low: bool, out: &mut [T]) -> bool;

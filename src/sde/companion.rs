@@ -24,6 +24,8 @@ use crate::num::Real;
 pub(crate) struct EulerDifference {
     /// Which block of the record is c.
     pub correction: usize,
+    /// Whether the method takes adaptive steps by it.
+    pub steers: bool,
     /// Quadrature weights of f₀, f₁.
     pub weights: &'static [f64],
 }
@@ -31,6 +33,10 @@ pub(crate) struct EulerDifference {
 impl<T: Real> Estimates<T> for EulerDifference {
     fn error_power(&self) -> Option<usize> {
         Some(1)
+    }
+
+    fn steers(&self) -> bool {
+        self.steers
     }
 
     fn error_vector(&self, step: &StepView<'_, T>, low: bool, out: &mut [T]) -> bool {

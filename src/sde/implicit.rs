@@ -79,7 +79,8 @@ macro_rules! method {
 
 method!(
     /// Implicit Euler for the drift, y₁ = y + h f(t + h, y₁) + G(t, y)ΔW, in Itô's sense (Kloeden & Platen, eq. 12.2.7):
-    /// strong order ½ (1 on additive noise), weak order 1, any noise. L-stable: a linear drift of rate
+    /// strong order ½ (1 on additive noise), weak order 1, any noise. Adaptive steps on additive noise only, elsewhere
+    /// the path's choice of steps would bias it ([`Estimates::steers`](crate::integrate::Estimates::steers)). L-stable: a linear drift of rate
     /// −λ damps every step by 1/(1 + λh).
     DriftImplicitEuler, 1.0, &[0.0, 1.0]
 );
@@ -190,7 +191,11 @@ impl<'a, T: Real, S: System<T>> DriftImplicitStepper<'a, T, S> {
         let zeros = |n| vec![T::zero(); n];
         let n = bound.layout.len();
         Ok(Self {
-            estimates: EulerDifference { correction: bound.blocks() - 1, weights },
+            estimates: EulerDifference {
+                correction: bound.blocks() - 1,
+                steers: class == NoiseClass::Additive,
+                weights,
+            },
             weight: T::of(weight),
             matrix: None,
             newton: Iteration::new(&options.newton),

@@ -74,6 +74,12 @@ impl Method {
         }
     }
 
+    /// Whether adaptive steps tend to the solution on this noise, so that it takes them.
+    pub fn adapts(self, class: NoiseClass) -> bool {
+        let euler = matches!(self, Self::DriftImplicitEuler | Self::DriftImplicitTrapezoid);
+        self.has_error() && (!euler || class == NoiseClass::Additive)
+    }
+
     pub fn solve<S: System<f64>>(
         self,
         sde: &S,

@@ -39,7 +39,7 @@ impl<'a, T: Real, S: System<T>> DifferencesStepper<'a, T, S> {
         let (n, entries, motions) = (bound.layout.len(), bound.layout.entries(), bound.layout.motions());
         let zeros = |n| vec![T::zero(); n];
         Ok(Self {
-            estimates: EulerDifference { correction: bound.blocks() - 1, weights: &[1.0, 0.0] },
+            estimates: EulerDifference { correction: bound.blocks() - 1, steers: true, weights: &[1.0, 0.0] },
             support: zeros(n),
             sum: zeros(n),
             value: zeros(entries),

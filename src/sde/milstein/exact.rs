@@ -61,7 +61,7 @@ impl<'a, T: Real, S: System<T>> MilsteinStepper<'a, T, S> {
         let (n, entries) = (bound.layout.len(), bound.layout.entries());
         let zeros = |n| vec![T::zero(); n];
         Ok(Self {
-            estimates: EulerDifference { correction: bound.blocks() - 1, weights: &[1.0, 0.0] },
+            estimates: EulerDifference { correction: bound.blocks() - 1, steers: true, weights: &[1.0, 0.0] },
             u: zeros(entries),
             sum: zeros(n),
             end: zeros(n),
