@@ -7,6 +7,7 @@ mod failures;
 mod gradients;
 #[path = "sde/inside.rs"]
 mod inside;
+#[allow(dead_code, reason = "some methods are for the statistics")]
 #[path = "sde/methods.rs"]
 mod methods;
 #[path = "sde/order.rs"]
