@@ -58,7 +58,7 @@ ROWS = [
     Row("nsde-forward", "", "diffrax_sde", "tree"),
     *(Row("nsde-gradient", "", "torchsde", t) for t in ("direct", "adjoint")),
     Row("nsde-gradient", "", "diffrax_sde", "tree"),
-    *(Row("brownian-queries", v, "diffrax_sde", "fine" if v == "fine" else "") for v in ("", "single", "fine")),
+    *(Row("brownian-queries", v, "diffrax_sde", "fine" if v == "fine" else "") for v in ("batch", "single", "fine")),
     # PyAMG's largest hierarchies take ten seconds; its fastest there is Ruge-Stueben.
     *(Row(p, "amg", "pyamg", t) for p in POISSON for t in (("rs", "rs-cg") if "128" in p else ("rs", "rs-cg", "sa", "sa-cg"))),
     *(Row(p, "geometric", "pyamg", "rs") for p in POISSON),
@@ -86,7 +86,7 @@ FIGURES = [
     figure("W5 GBM, 1000 paths, 100 Euler steps", 0.3, "gbm-euler", "", STOCHASTIC),
     figure("W5 GBM, adaptive 1e-3", 0.15, "gbm-adaptive", "sosri", STOCHASTIC),
     figure("W5 neural SDE, gradient", 0.35, "nsde-gradient", "", STOCHASTIC),
-    figure("W5 Brownian tree, 10 000 queries", 0.1, "brownian-queries", "", STOCHASTIC),
+    figure("W5 Brownian tree, 10 000 queries", 0.1, "brownian-queries", "batch", STOCHASTIC),
     *(figure(f"W6 {p}, algebraic multigrid", 0.5, p, "amg", ("pyamg",)) for p in POISSON),
     *(figure(f"W6 {p}, geometric multigrid", 0.15, p, "geometric", ("pyamg",)) for p in POISSON),
     *(figure(f"W6 {p}, plain CG", 0.5, p, "cg", ("scipy",)) for p in POISSON),
@@ -102,9 +102,13 @@ class Failed(Exception):
 
 
 class Ours:
-    """The bench executable, built once."""
+    """The bench executable, built once or given."""
 
-    def __init__(self, threads, repeats):
+    def __init__(self, threads, repeats, executable=None):
+        self.command = [executable or self.build(), "--json", "--threads", str(threads), "--repeats", str(repeats)]
+
+    @staticmethod
+    def build():
         command = ["cargo", "bench", "--bench", "workloads", "--no-run", "--message-format=json"]
         build = subprocess.run(command, cwd=BENCHES.parent, stdout=subprocess.PIPE, text=True)
         if build.returncode:
@@ -113,7 +117,7 @@ class Ours:
         found = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "workloads"]
         if not found:
             sys.exit("cargo built no bench target named workloads")
-        self.command = [found[-1], "--json", "--threads", str(threads), "--repeats", str(repeats)]
+        return found[-1]
 
     def run(self, row):
         variant = ["--variant", row.variant] if row.variant else []
@@ -288,23 +292,24 @@ def options():
     parser.add_argument("--rounds", type=int, default=5, help="alternations (at least 5 for a table to keep)")
     parser.add_argument("--repeats", type=int, default=3, help="repeats inside one of our runs")
     parser.add_argument("--min-time", type=float, default=0.2, help="seconds of one of the peers' runs at least")
-    parser.add_argument("--only", default="", help="rows whose workload, variant or peer contains this")
+    parser.add_argument("--only", default="", help="rows whose workload, variant or peer contains one of these words, separated by commas")
+    parser.add_argument("--executable", help="a build of the bench `workloads` to measure instead of this tree's")
     parser.add_argument("--peers-only", action="store_true", help="leave ours out")
     parser.add_argument("--write", action="store_true", help="put the tables into benches/README.md, if no row failed")
     a = parser.parse_args()
     if min(a.threads, a.rounds, a.repeats) < 1 or a.min_time <= 0:
         parser.error("--threads, --rounds, --repeats and --min-time must be positive")
-    if a.write and (a.only or a.rounds < 5):
+    if a.write and (a.only or a.executable or a.rounds < 5):
         parser.error("--write is for a whole table: all rows, at least 5 rounds")
     return a
 
 
 def main():
     a = options()
-    rows = [r for r in ROWS if any(a.only in part for part in r)]
+    rows = [r for r in ROWS if any(word in part for word in a.only.split(",") for part in r)]
     if not rows:
         sys.exit(f"no row contains {a.only!r}")
-    ours = None if a.peers_only else Ours(a.threads, a.repeats)
+    ours = None if a.peers_only else Ours(a.threads, a.repeats, a.executable)
     pin(a.threads)
     peers = {name: Peer(name, a.python, a.threads, a.min_time) for name in sorted({r.peer for r in rows})}
     try:

@@ -132,7 +132,7 @@ const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "brownian-queries",
-        variants: &["", "single", "fine"],
+        variants: &["batch", "single", "fine"],
         run: |variant, _, clock| gbm::queries(variant, clock),
     },
     Workload {

@@ -4,7 +4,7 @@
 use super::diffusion::Diffusion;
 use super::noise::Brownian;
 use super::srk::{Layout, product, product_pullback};
-use super::system::{System, check_noise};
+use super::system::{System, check_area, check_noise};
 use crate::dynamics::{Dynamics, Point};
 use crate::error::{Error, Result};
 use crate::integrate::{Backward, StepInfo, end_time};
@@ -27,6 +27,8 @@ pub(crate) struct Bound<'a, T: Real, S: System<T>> {
     pub record: Vec<T>,
     /// ΔW of the step in hand.
     pub w: Vec<T>,
+    /// Its space–time area H, where [asked for](Self::take_area).
+    pub area: Vec<T>,
     /// W(t + ϑh) − W(t) − ϑΔW.
     bridge: Vec<T>,
     /// Where the values at the start were taken: t, or just beyond a discontinuity there.
@@ -53,6 +55,7 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
             theta: zeros(system.num_params()),
             record: zeros(3 * layout.len() + layout.entries()),
             w: zeros(layout.motions()),
+            area: Vec::new(),
             bridge: zeros(layout.motions()),
             start: T::zero(),
             to_stop: false,
@@ -63,6 +66,16 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
             system,
             layout,
         })
+    }
+
+    /// H is drawn with ΔW from here on.
+    ///
+    /// # Errors
+    /// A source that does not know it.
+    pub fn take_area(&mut self, method: &str) -> Result<()> {
+        check_area(method, &*self.noise)?;
+        self.area.resize(self.w.len(), T::zero());
+        Ok(())
     }
 
     /// Blocks of the record, each of the state's length.
@@ -105,7 +118,7 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
 
     /// Bytes held; `others` are the stepper's own numbers.
     pub fn bytes(&self, others: usize) -> usize {
-        let own = self.theta.len() + self.record.len() + 2 * self.w.len() + others;
+        let own = self.theta.len() + self.record.len() + 2 * self.w.len() + self.area.len() + others;
         own * size_of::<T>() + self.scratch_bytes + self.noise.bytes()
     }
 
@@ -170,7 +183,7 @@ impl<'a, T: Real, S: System<T>> Bound<'a, T, S> {
     /// Asks the source for ΔW over [t, t + h]; false where it cannot answer.
     #[inline(always)]
     pub fn draw(&mut self, (t, h): (T, T)) -> bool {
-        match self.noise.increment(t, t + h, &mut self.w, &mut []) {
+        match self.noise.increment(t, t + h, &mut self.w, &mut self.area) {
             Ok(()) => true,
             Err(error) => {
                 self.refused = Some(error);

@@ -2,7 +2,7 @@
 //! function ([`noise`]), methods as data ([`tableaux`], [`srk`]), the same options, records and adjoints.
 //!
 //! Methods that are no tables: [`Milstein`] and [`MilsteinDifferences`] (strong order 1 where the noise
-//! commutes), [`DriftImplicitEuler`] and [`DriftImplicitTrapezoid`] (stiff drifts, Itô). [`Converted`] puts an
+//! commutes), [`LogOde`] (general noise, by expected Lévy areas), [`DriftImplicitEuler`] and [`DriftImplicitTrapezoid`] (stiff drifts, Itô). [`Converted`] puts an
 //! equation into the other calculus, for methods of that one.
 
 mod bound;
@@ -10,6 +10,7 @@ mod companion;
 mod convert;
 mod diffusion;
 mod implicit;
+mod log_ode;
 mod milstein;
 pub mod noise;
 mod paths;
@@ -27,6 +28,7 @@ pub use diffusion::{
     Shape,
 };
 pub use implicit::{DriftImplicitEuler, DriftImplicitStepper, DriftImplicitTrapezoid};
+pub use log_ode::{LogOde, LogOdeStepper};
 pub use milstein::{DifferencesStepper, Milstein, MilsteinDifferences, MilsteinStepper};
 pub use paths::solve_paths;
 pub use reversible::ReversibleHeun;

@@ -29,6 +29,32 @@ pub trait SecondOrderDiffusion<T: Real>: Diffusion<T> {
     ) -> T;
 }
 
+/// [`SecondOrderDiffusion::contraction_vjp`] of some diffusion, with its memory.
+pub(crate) trait SecondDerivatives<T> {
+    fn contraction_vjp(&mut self, at: Point<'_, T>, inputs: [&[T]; 2], bars: [&mut [T]; 3]);
+}
+
+struct Of<'a, T: Real, G: SecondOrderDiffusion<T>> {
+    diffusion: &'a G,
+    memory: G::Memory,
+    scratch: G::Scratch,
+}
+
+impl<T: Real, G: SecondOrderDiffusion<T>> SecondDerivatives<T> for Of<'_, T, G> {
+    fn contraction_vjp(&mut self, at: Point<'_, T>, inputs: [&[T]; 2], bars: [&mut [T]; 3]) {
+        // The cotangent of t is nobody's.
+        self.diffusion.contraction_vjp(at, inputs, bars, &mut self.memory, &mut self.scratch);
+    }
+}
+
+/// For steppers whose reverse alone needs second derivatives.
+pub(crate) fn second_derivatives<'a, T: Real, G: SecondOrderDiffusion<T>>(
+    diffusion: &'a G,
+    batch: usize,
+) -> Box<dyn SecondDerivatives<T> + 'a> {
+    Box::new(Of { diffusion, memory: diffusion.memory(batch), scratch: diffusion.scratch(batch) })
+}
+
 /// Memory of the diffusions made of right-hand sides.
 #[derive(Debug)]
 pub struct ContractionMemory<T, M> {

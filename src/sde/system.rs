@@ -1,7 +1,7 @@
 //! A stochastic differential equation: drift, diffusion and the meaning of the integral.
 
 use super::diffusion::{Diffusion, NoiseClass, Shape};
-use super::noise::Brownian;
+use super::noise::{Brownian, Levy};
 use crate::dynamics::{Dynamics, Point, Tangent};
 use crate::error::{Error, Result};
 use crate::num::Real;
@@ -174,6 +174,16 @@ pub(crate) fn check_noise<T: Real, S: System<T>>(system: &S, noise: &impl Browni
     if noise.components() != m {
         let needed = format!("the diffusion has {m} Brownian motions");
         return Err(Error::invalid("the components of the noise", noise.components(), needed));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// A source that does not know the space–time Lévy area, which `method` needs.
+pub(crate) fn check_area<T: Real>(method: &str, noise: &(impl Brownian<T> + ?Sized)) -> Result<()> {
+    if noise.levy() < Levy::SpaceTime {
+        let needed = format!("{method} needs the space–time Lévy area: make the source with it");
+        return Err(Error::invalid("the noise source", "one of increments only", needed));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use odeon::integrate::{Options, Partial, Problem, Solution};
 use odeon::sde::noise::Brownian;
 use odeon::sde::srk::{StochasticTableau, Strength};
 use odeon::sde::{
-    Calculus, DriftImplicitEuler, DriftImplicitTrapezoid, Milstein, MilsteinDifferences, NoiseClass,
+    Calculus, DriftImplicitEuler, DriftImplicitTrapezoid, LogOde, Milstein, MilsteinDifferences, NoiseClass,
     ReversibleHeun, System, solve, tableaux,
 };
 
@@ -15,6 +15,7 @@ pub enum Method {
     MilsteinDifferences,
     DriftImplicitEuler,
     DriftImplicitTrapezoid,
+    LogOde,
     ReversibleHeun,
 }
 
@@ -27,6 +28,7 @@ impl Method {
             Self::MilsteinDifferences,
             Self::DriftImplicitEuler,
             Self::DriftImplicitTrapezoid,
+            Self::LogOde,
             Self::ReversibleHeun,
         ];
         tables.chain(others).collect()
@@ -39,6 +41,7 @@ impl Method {
             Self::MilsteinDifferences => "MilsteinDifferences",
             Self::DriftImplicitEuler => "DriftImplicitEuler",
             Self::DriftImplicitTrapezoid => "DriftImplicitTrapezoid",
+            Self::LogOde => "LogOde",
             Self::ReversibleHeun => "ReversibleHeun",
         }
     }
@@ -47,7 +50,7 @@ impl Method {
         match self {
             Self::Table(table) => table.calculus,
             Self::Milstein(calculus) => calculus,
-            Self::ReversibleHeun => Calculus::Stratonovich,
+            Self::LogOde | Self::ReversibleHeun => Calculus::Stratonovich,
             _ => Calculus::Ito,
         }
     }
@@ -62,7 +65,7 @@ impl Method {
             Self::DriftImplicitEuler | Self::DriftImplicitTrapezoid => {
                 on(if class == NoiseClass::Additive { 1.0 } else { 0.5 })
             }
-            Self::ReversibleHeun => on(if class.commutes() { 1.0 } else { 0.5 }),
+            Self::LogOde | Self::ReversibleHeun => on(if class.commutes() { 1.0 } else { 0.5 }),
         }
     }
 
@@ -93,6 +96,7 @@ impl Method {
             Self::MilsteinDifferences => solve(sde, &MilsteinDifferences, noise, problem, options),
             Self::DriftImplicitEuler => solve(sde, &DriftImplicitEuler, noise, problem, options),
             Self::DriftImplicitTrapezoid => solve(sde, &DriftImplicitTrapezoid, noise, problem, options),
+            Self::LogOde => solve(sde, &LogOde, noise, problem, options),
             Self::ReversibleHeun => solve(sde, &ReversibleHeun, noise, problem, options),
         }
     }

@@ -24,6 +24,6 @@ fn check(class: NoiseClass, choose: impl Fn(Method) -> bool, count: usize) {
 
 #[test]
 fn no_half_order_is_lost() {
-    check(NoiseClass::Diagonal, |m| m.strength(NoiseClass::Diagonal).is_some(), 17);
+    check(NoiseClass::Diagonal, |m| m.strength(NoiseClass::Diagonal).is_some(), 18);
     check(NoiseClass::Additive, |m| m.strength(NoiseClass::Diagonal).is_none(), 5);
 }

@@ -8,7 +8,7 @@ use odeon::adjoint::Backsolve;
 use odeon::dynamics::generic::Generic;
 use odeon::sde::noise::{IntervalTree, Levy};
 use odeon::sde::{
-    Calculus, Diffusion, DriftImplicitEuler, DriftImplicitTrapezoid, Milstein, MilsteinDifferences,
+    Calculus, Diffusion, DriftImplicitEuler, DriftImplicitTrapezoid, LogOde, Milstein, MilsteinDifferences,
     NoiseClass, ReversibleHeun, Sde, SdeMethod, System,
 };
 use std::fmt::Write;
@@ -32,6 +32,7 @@ impl Visit for Accepts {
             Method::MilsteinDifferences => MilsteinDifferences.stepper(sde, noise()).is_ok(),
             Method::DriftImplicitEuler => DriftImplicitEuler.stepper(sde, noise()).is_ok(),
             Method::DriftImplicitTrapezoid => DriftImplicitTrapezoid.stepper(sde, noise()).is_ok(),
+            Method::LogOde => LogOde.stepper(sde, noise()).is_ok(),
             Method::ReversibleHeun => ReversibleHeun.stepper(sde, noise()).is_ok(),
         };
         [made, continuous]

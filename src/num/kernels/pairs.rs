@@ -44,8 +44,10 @@ pub(super) fn times<T: Real>(x: T, p: (T, T)) -> T {
 /// Σ cᵢ xⁱ by Horner's rule.
 #[inline(always)]
 pub(in crate::num) fn horner<T: Real>(c: &[T], x: T) -> T {
-    let mut value = T::of(0.0);
-    for &c in c.iter().rev() {
+    // From the highest coefficient itself: 0·x + c would not be dropped, for x might not be finite.
+    let Some((&last, rest)) = c.split_last() else { return T::of(0.0) };
+    let mut value = last;
+    for &c in rest.iter().rev() {
         value = value.mul_add(x, c);
     }
     value

@@ -8,6 +8,7 @@ use crate::num::{ErrorNorm, Real, accumulate, combine};
 use crate::sde::bound::{Bound, reverse_methods, stepper_methods};
 use crate::sde::companion::EulerDifference;
 use crate::sde::noise::Brownian;
+use crate::sde::second_order::{SecondDerivatives, second_derivatives};
 use crate::sde::srk::{product, product_pullback};
 use crate::sde::{Calculus, Diffusion, SecondOrderDiffusion, Shape, System};
 
@@ -30,24 +31,6 @@ pub struct MilsteinStepper<'a, T: Real, S: System<T>> {
     sum_bar: Vec<T>,
     /// Made for the reverse, which alone needs second derivatives.
     second: Option<Box<dyn SecondDerivatives<T> + 'a>>,
-}
-
-/// [`SecondOrderDiffusion::contraction_vjp`] of some diffusion, with its memory.
-trait SecondDerivatives<T> {
-    fn contraction_vjp(&mut self, at: Point<'_, T>, inputs: [&[T]; 2], bars: [&mut [T]; 3]);
-}
-
-struct Of<'a, T: Real, G: SecondOrderDiffusion<T>> {
-    diffusion: &'a G,
-    memory: G::Memory,
-    scratch: G::Scratch,
-}
-
-impl<T: Real, G: SecondOrderDiffusion<T>> SecondDerivatives<T> for Of<'_, T, G> {
-    fn contraction_vjp(&mut self, at: Point<'_, T>, inputs: [&[T]; 2], bars: [&mut [T]; 3]) {
-        // The cotangent of t is nobody's.
-        self.diffusion.contraction_vjp(at, inputs, bars, &mut self.memory, &mut self.scratch);
-    }
 }
 
 impl<'a, T: Real, S: System<T>> MilsteinStepper<'a, T, S> {
@@ -187,9 +170,7 @@ where
         self.bars.iter_mut().for_each(|bar| bar.resize(self.u.len(), T::zero()));
         self.sum_bar.resize(self.sum.len(), T::zero());
         self.bound.measure_scratch();
-        let (diffusion, batch) = (self.bound.system.diffusion(), self.bound.layout.batch);
-        let (memory, scratch) = (diffusion.memory(batch), diffusion.scratch(batch));
-        self.second = Some(Box::new(Of { diffusion, memory, scratch }));
+        self.second = Some(second_derivatives(self.bound.system.diffusion(), self.bound.layout.batch));
         0
     }
 

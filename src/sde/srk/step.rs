@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::integrate::{Estimates, Stepper, end_time};
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 use crate::sde::noise::{Brownian, Levy};
-use crate::sde::system::{check_direction, check_noise};
+use crate::sde::system::{check_area, check_direction, check_noise};
 use crate::sde::{Diffusion, System};
 
 /// A stochastic Runge–Kutta method bound to an equation and its noise.
@@ -273,11 +273,7 @@ fn check<T: Real, S: System<T>>(
 ) -> Result<()> {
     check_noise(system, noise)?;
     table.accepts(system.diffusion().class(), system.calculus())?;
-    if table.needs_area() && noise.levy() < Levy::SpaceTime {
-        let needed = format!("{} needs the space–time Lévy area: make the source with it", table.name);
-        return Err(Error::invalid("the noise source", "one of increments only", needed));
-    }
-    Ok(())
+    if table.needs_area() { check_area(table.name, noise) } else { Ok(()) }
 }
 
 impl<T: Real, S: System<T>> Stepper<T> for SrkStepper<'_, T, S> {
