@@ -121,7 +121,7 @@ fn matrix_free_steps_and_gradients_are_those_of_the_direct_solver() -> Result<()
     Ok(())
 }
 
-/// The third way: differences of the loss, for Rosenbrock's tight tolerance and Newton's forcing terms.
+/// The third way: differences of the loss, for Newton's forcing terms.
 #[test]
 fn matrix_free_gradients_are_those_of_differences() -> Result<(), Failed> {
     let f = grid(5, Edge::Fixed(1.0))?;
@@ -153,6 +153,53 @@ fn matrix_free_gradients_are_those_of_differences() -> Result<(), Failed> {
     }
     check!(Kvaerno3.with(implicit.clone()));
     check!(sdirk::Kvaerno5.with(implicit.clone()));
+    Ok(())
+}
+
+/// Rosenbrock stages and their transposed solves, matrix-free, against dense LU and against differences.
+#[test]
+fn matrix_free_rosenbrock_gradients_are_those_of_the_direct_solver_and_of_differences() -> Result<(), Failed>
+{
+    let f = Generic(Twist);
+    let (theta, y0) = ([1.1, 0.7, 1.3], [0.4, -0.2]);
+    let options = Options::fixed(0.2);
+    let method = |linear| Rodas5P.with(ImplicitOptions { linear, ..Default::default() });
+    let gradient = |linear| -> Result<Vec<f64>, Failed> {
+        let problem = Problem { y0: &y0, span: [0.0, 1.0], theta: &theta };
+        let stepper = StepMethod::<f64, Generic<Twist>>::stepper(&method(linear), &f, 1);
+        let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
+        let bar = cotangents(adjoint.forward(&problem, &options, &mut [])?);
+        adjoint.reverse(&bar, &[], &mut [])?;
+        Ok([adjoint.y0_gradient(), adjoint.theta_gradient()].concat())
+    };
+    let direct = gradient(LinearChoice::DenseLu)?;
+    let choices = [KrylovMethod::Gmres { restart: 20 }, KrylovMethod::BiCgStab];
+    for choice in choices.map(|method| MatrixFree { method, ..MatrixFree::default() }) {
+        let place = format!("{choice:?}");
+        let linear = LinearChoice::MatrixFree(choice);
+        let free = gradient(linear.clone())?;
+        close(&place, &free, &direct, 1e-9);
+        for k in 0..5 {
+            let moved = |by: f64| -> Result<f64, Failed> {
+                let (mut y0, mut theta) = (y0, theta);
+                if k < 2 {
+                    y0[k] += by
+                } else {
+                    theta[k - 2] += by
+                };
+                let problem = Problem { y0: &y0, span: [0.0, 1.0], theta: &theta };
+                Ok(loss(&solve(&f, &method(linear.clone()), &problem, &options)?))
+            };
+            let h = 1e-3;
+            let (near, far) = (moved(h)? - moved(-h)?, moved(2.0 * h)? - moved(-2.0 * h)?);
+            let difference = (8.0 * near - far) / (12.0 * h);
+            assert!(
+                (free[k] - difference).abs() < 1e-7 * (1.0 + difference.abs()),
+                "{place} {k}: {} {difference}",
+                free[k]
+            );
+        }
+    }
     Ok(())
 }
 
