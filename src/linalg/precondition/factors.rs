@@ -23,26 +23,36 @@ pub(super) struct Triangle<T> {
 impl<T: Real> Triangle<T> {
     /// From rows in order; entries on the other side of the diagonal are skipped. `lower`: the
     /// neighbour next to the diagonal is i − 1, else i + 1.
-    pub(super) fn new(n: usize, lower: bool, mut entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) -> Self {
-        let mut t = Self {
+    pub(super) fn new(n: usize, lower: bool, entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) -> Self {
+        let mut triangle = Self {
             near: vec![T::zero(); n],
             starts: Vec::with_capacity(n + 1),
             columns: Vec::new(),
             values: Vec::new(),
         };
-        t.starts.push(0);
-        for i in 0..n {
+        triangle.fill(lower, entry);
+        triangle
+    }
+
+    /// The same with other entries; a pattern that is not larger allocates nothing.
+    pub(super) fn fill(&mut self, lower: bool, mut entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) {
+        let Self { near, starts, columns, values } = self;
+        near.fill(T::zero());
+        starts.clear();
+        columns.clear();
+        values.clear();
+        starts.push(0);
+        for (i, near) in near.iter_mut().enumerate() {
             entry(i, &mut |j, v| {
                 if (lower && j + 1 == i) || (!lower && j == i + 1) {
-                    t.near[i] = v;
+                    *near = v;
                 } else if lower == (j < i) && j != i {
-                    t.columns.push(j as u32);
-                    t.values.push(v);
+                    columns.push(j as u32);
+                    values.push(v);
                 }
             });
-            t.starts.push(t.columns.len() as u32);
+            starts.push(columns.len() as u32);
         }
-        t
     }
 
     /// From a matrix that holds one strict triangle.

@@ -1,7 +1,7 @@
 //! [`Ssor`]: two triangular solves with the matrix's own entries.
 
 use super::factors::{Factors, Triangle};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::relax::setup;
 use crate::linalg::{Claims, Csr, Preconditioner};
 use crate::num::Real;
@@ -26,23 +26,43 @@ impl<T: Real> Ssor<T> {
     /// outside (0, 2).
     pub fn new(a: &Csr<T>, omega: f64) -> Result<Self> {
         setup::check_omega(omega)?;
+        let n = a.square()?;
+        let triangle = |lower| Triangle::new(n, lower, |_, _| ());
+        let factors = Factors {
+            lower: triangle(true),
+            upper: triangle(false),
+            inverse: vec![T::one(); n],
+            scale: T::one(),
+            weight: T::one(),
+        };
+        let mut ssor = Self { factors, claims: Claims::LINEAR };
+        ssor.refill(a)?;
+        ssor.set_omega(omega)?;
+        Ok(ssor)
+    }
+
+    /// For another matrix of the same size, with the ω it has; a pattern that is not larger allocates nothing
+    /// that stays.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); another number of rows. The preconditioner is then what it was.
+    pub fn refill(&mut self, a: &Csr<T>) -> Result<()> {
+        Error::check_len("the new matrix", a.square()?, self.len(), "the rows of the first one")?;
         let (_, d) = setup::diagonal_places(a)?;
         let spd = d.iter().all(|&d| d > T::zero()) && setup::is_symmetric(a);
-        let inverse: Vec<T> = d.iter().map(|&d| T::one() / d).collect();
-        let triangle = |lower| {
-            Triangle::new(a.rows(), lower, |i, put| {
+        self.claims = if spd { Claims::SPD } else { Claims::LINEAR };
+        let Factors { lower, upper, inverse, .. } = &mut self.factors;
+        inverse.iter_mut().zip(&d).for_each(|(inverse, &d)| *inverse = T::one() / d);
+        for (triangle, is_lower) in [(lower, true), (upper, false)] {
+            triangle.fill(is_lower, |i, put| {
                 let (columns, values) = a.row(i);
                 for (&j, &v) in columns.iter().zip(values) {
                     // L D⁻¹ divides by the column's diagonal, D⁻¹ U by the row's.
-                    put(j as usize, v * inverse[if lower { j as usize } else { i }]);
+                    put(j as usize, v * inverse[if is_lower { j as usize } else { i }]);
                 }
-            })
-        };
-        let (lower, upper) = (triangle(true), triangle(false));
-        let factors = Factors { lower, upper, inverse, scale: T::one(), weight: T::one() };
-        let mut ssor = Self { factors, claims: if spd { Claims::SPD } else { Claims::LINEAR } };
-        ssor.set_omega(omega)?;
-        Ok(ssor)
+            });
+        }
+        Ok(())
     }
 
     /// Changes ω; costs nothing.

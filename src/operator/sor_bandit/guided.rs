@@ -11,28 +11,39 @@ use serde::{Deserialize, Serialize};
 const FACTORS: [f64; 9] = [0.7, 0.8, 0.88, 0.94, 1.0, 1.06, 1.15, 1.3, 1.6];
 /// Terms of the series of β in the context.
 const TERMS: usize = 4;
+/// An estimate of β serves contexts this near (the interval is 2 long).
+const SPACING: f64 = 0.25;
 const RIDGE: f64 = 1e-12;
+/// Terms of the series of ln cost in the context.
+const COST_TERMS: usize = 8;
+const COST_RIDGE: f64 = 1e-3;
+/// Standard deviations, over √(2 ln t), by which a factor's mean is trusted to be off.
+const OPTIMISM: f64 = 0.25;
 
-/// SOR's ω from estimates of β = ρ(I − D⁻¹A) at a few contexts, corrected by what the solves cost.
+/// SOR's and SSOR's ω from estimates of β = ρ(I − D⁻¹A) at a few contexts, corrected by what the solves cost.
 ///
 /// β(c) is a Chebyshev series fitted to the estimates given by [`inform`](Self::inform) (some Lanczos steps
 /// each, [`theory::jacobi_radius`](super::theory::jacobi_radius)); [`is_curious`](Self::is_curious) says when
-/// one is wanted: at the first contexts, and outside of those seen. With ω*(β) = 2/(1 + √(1 − β²)) the arm
-/// nearest to 2 − ω = s (2 − ω*) is played, s the factor of the least lower confidence bound (as in
-/// [`Ucb`](super::Ucb), with the spread of the observed costs) of the cost relative to that of
-/// the formula, ln ε/ln(ω* − 1) up to a factor. So where the formula is exact the bandit only refines it, and
-/// where it is not (matrices that are not consistently ordered) it is corrected by a common factor.
+/// one is wanted: at contexts an eighth of the interval from all seen ones, eight times at most. With
+/// ω*(β) = 2/(1 + √(1 − β²)) the arm nearest to 2 − ω = s (2 − ω*) is played. The factor s is a bandit's:
+///
+/// ```text
+/// ln cost ≈ Σ_i θ_i T_i(c̃) + τ_s,   s of the least τ_s − ¼ ŝ √(2 ln t / n_s),
+/// ```
+///
+/// one series in the context for all factors, ŝ² the mean squared residual (0.3² at first), n_s how often s was played. So where the
+/// formula is exact the bandit only refines it, and where it is not (matrices that are not consistently ordered)
+/// it is corrected by a common factor. A context in which β is nearly a polynomial helps: for I + r L, with the
+/// Laplacian's stencil L of diagonal one, it is r/(1 + r), in which β is linear.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guided {
     omegas: Vec<f64>,
     interval: Interval,
     series: Fit,
-    informed: usize,
-    /// The places that were informed of.
-    seen: [f64; 2],
+    /// Places that were informed of, and β there.
+    estimates: Vec<[f64; 2]>,
     count: [f64; FACTORS.len()],
-    mean: [f64; FACTORS.len()],
-    squares: f64,
+    costs: Fit,
     open: Option<(usize, f64)>,
 }
 
@@ -49,21 +60,18 @@ impl Guided {
         Ok(Self {
             omegas: omegas.to_vec(),
             interval,
-            series: Fit::new(TERMS),
-            informed: 0,
-            seen: [f64::INFINITY, f64::NEG_INFINITY],
+            series: Fit::new(1),
+            estimates: Vec::new(),
             count: [0.0; FACTORS.len()],
-            mean: [0.0; FACTORS.len()],
-            squares: 0.0,
+            costs: Fit::new(COST_TERMS + FACTORS.len()),
             open: None,
         })
     }
 
     /// Whether an estimate of β at this context would help.
     pub fn is_curious(&self, context: f64) -> bool {
-        let margin = 0.02;
         let x = self.interval.clone().place(context).unwrap_or(0.0);
-        self.informed < 2 * TERMS || x < self.seen[0] - margin || x > self.seen[1] + margin
+        self.estimates.iter().all(|[seen, _]| (x - seen).abs() > SPACING)
     }
 
     /// An estimate of β at a context.
@@ -73,11 +81,14 @@ impl Guided {
     pub fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
         optimal_omega(beta)?;
         let x = self.interval.place(context)?;
-        let features: Vec<f64> = chebyshev(x, TERMS).collect();
-        self.series.add(&features, beta);
-        self.informed += 1;
-        self.seen = [self.seen[0].min(x), self.seen[1].max(x)];
-        self.series.solve_ridge(RIDGE * self.informed as f64, &mut DenseCholesky::new(TERMS))
+        self.estimates.push([x, beta]);
+        // As many terms as there are estimates, up to TERMS.
+        let terms = self.estimates.len().min(TERMS);
+        self.series = Fit::new(terms);
+        for [x, beta] in &self.estimates {
+            self.series.add(&chebyshev(*x, terms).collect::<Vec<f64>>(), *beta);
+        }
+        self.series.solve_ridge(RIDGE * self.estimates.len() as f64, &mut DenseCholesky::new(terms))
     }
 
     /// The declared interval, with the number of contexts outside.
@@ -87,28 +98,36 @@ impl Guided {
 
     /// β of the series at a place in [−1, 1].
     fn beta(&self, x: f64) -> f64 {
-        let features: Vec<f64> = chebyshev(x.clamp(self.seen[0], self.seen[1]), TERMS).collect();
+        let ends = |(low, high): (f64, f64), [p, _]: &[f64; 2]| (low.min(*p), high.max(*p));
+        let (low, high) = self.estimates.iter().fold((f64::INFINITY, f64::NEG_INFINITY), ends);
+        let x = x.clamp(low - SPACING, high + SPACING);
+        let features: Vec<f64> = chebyshev(x, self.series.theta.len()).collect();
         self.series.predict(&features).clamp(0.0, 1.0 - 1e-12)
     }
 
-    /// Rounds until every factor was tried are few: the first is 1, then its neighbours outwards, each once,
-    /// then the least bound.
-    fn factor(&self) -> usize {
+    /// The first is 1, then its neighbours outwards, each once, then the least bound.
+    fn factor(&mut self) -> Result<usize> {
         let total: f64 = self.count.iter().sum();
         if total < 1.0 {
-            return FACTORS.len() / 2;
+            return Ok(FACTORS.len() / 2);
         }
-        let freedom = total - self.count.iter().filter(|n| **n > 0.0).count() as f64;
-        let best =
-            least(self.count.iter().zip(&self.mean).map(|(n, m)| if *n > 0.0 { *m } else { f64::INFINITY }));
-        let spread = if freedom > 0.0 { (self.squares / freedom).sqrt() } else { 0.1 * self.mean[best] };
+        let size = self.costs.theta.len();
+        self.costs.solve_ridge(COST_RIDGE, &mut DenseCholesky::new(size))?;
+        // The spread of ln cost is taken as 0.3 on the strength of as many rounds as there are coefficients: the
+        // first rounds fit themselves.
+        let spread = ((self.costs.residual() + 0.09 * size as f64) / total.max(size as f64)).sqrt();
+        let effect = |i: usize| match self.count[i] {
+            0.0 => f64::INFINITY,
+            _ => self.costs.theta[COST_TERMS + i],
+        };
+        let best = least((0..FACTORS.len()).map(effect));
         let bound = |i: usize| match self.count[i] {
             // Only neighbours of the best are worth a first try.
             0.0 if i.abs_diff(best) > 1 => f64::INFINITY,
             0.0 => f64::NEG_INFINITY,
-            n => self.mean[i] - spread * (2.0 * total.ln() / n).sqrt(),
+            n => effect(i) - OPTIMISM * spread * (2.0 * (total + 1.0).ln() / n).sqrt(),
         };
-        least((0..FACTORS.len()).map(bound))
+        Ok(least((0..FACTORS.len()).map(bound)))
     }
 }
 
@@ -119,26 +138,23 @@ impl Policy for Guided {
 
     fn choose(&mut self, context: f64) -> Result<usize> {
         let x = self.interval.place(context)?;
-        if self.informed == 0 {
+        if self.estimates.is_empty() {
             let needed = "call inform with an estimate of β (theory::jacobi_radius) first: see is_curious";
             return Err(Error::invalid("the guided policy", "without a β", needed));
         }
         let best = optimal_omega(self.beta(x))?;
-        let factor = self.factor();
+        let factor = self.factor()?;
         let wanted = 2.0 - FACTORS[factor] * (2.0 - best);
-        // What the formula predicts, up to ln ε.
-        let predicted = -1.0 / (best - 1.0).clamp(1e-3, 1.0 - 1e-12).ln();
-        self.open = Some((factor, predicted));
+        self.open = Some((factor, x));
         Ok(least(self.omegas.iter().map(|w| (w - wanted).abs())))
     }
 
     fn observe(&mut self, cost: f64) -> Result<()> {
-        let (i, predicted) = turn(&mut self.open, cost)?;
-        let relative = cost / predicted;
+        let (i, x) = turn(&mut self.open, cost)?;
         self.count[i] += 1.0;
-        let off = relative - self.mean[i];
-        self.mean[i] += off / self.count[i];
-        self.squares += off * (relative - self.mean[i]);
+        let one = (0..FACTORS.len()).map(|j| f64::from(u8::from(i == j)));
+        let features: Vec<f64> = chebyshev(x, COST_TERMS).chain(one).collect();
+        self.costs.add(&features, cost.max(1.0).ln());
         Ok(())
     }
 }

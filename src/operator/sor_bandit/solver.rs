@@ -66,6 +66,8 @@ pub struct Choice {
 /// ```
 pub struct TunedSolver<T, P> {
     a: Csr<T>,
+    /// Where the next values go, so that a refill that fails changes nothing.
+    next: Csr<T>,
     ssor: Ssor<T>,
     cg: Cg<T>,
     settings: Settings,
@@ -97,6 +99,7 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
         check_spd(&ssor)?;
         Ok(Self {
             cg: Cg::new(n, settings)?,
+            next: a.clone(),
             a,
             ssor,
             settings,
@@ -134,6 +137,7 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
         Error::check_len("the new matrix", a.square()?, self.a.rows(), "the rows of the first one")?;
         let ssor = Ssor::new(&a, 1.0)?;
         check_spd(&ssor)?;
+        self.next = a.clone();
         (self.a, self.ssor, self.context) = (a, ssor, context);
         Ok(())
     }
@@ -146,9 +150,15 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
     pub fn refill(&mut self, values: &[T], context: f64) -> Result<()> {
         Error::check_len("the values", values.len(), self.a.nnz(), "the entries of the pattern")?;
         Error::check_finite("the values", values)?;
-        let mut a = self.a.clone();
-        a.values_mut().copy_from_slice(values);
-        self.set_matrix(a, context)
+        self.next.values_mut().copy_from_slice(values);
+        self.ssor.refill(&self.next)?;
+        if let Err(error) = check_spd(&self.ssor) {
+            self.ssor.refill(&self.a)?;
+            return Err(error);
+        }
+        std::mem::swap(&mut self.a, &mut self.next);
+        self.context = context;
+        Ok(())
     }
 
     /// The matrix.
