@@ -1,10 +1,14 @@
 //! Models: right-hand sides made of networks, ordinary and stochastic, and the losses that fit the
 //! stochastic ones to samples.
 
+mod cde;
 mod diffusion;
 mod elbo;
 mod encoder;
 mod fit;
+mod flow;
+mod gru_ode;
+mod latent_ode;
 mod latent_sde;
 mod likelihood;
 mod neural;
@@ -13,10 +17,14 @@ mod second_order;
 mod segments;
 mod stable_sde;
 
+pub use cde::{CdeModel, CdeScratch, ControlPath, Interpolation, NeuralCde, control_channels};
 pub use diffusion::{NeuralDiffusion, NoiseForm, Range};
 pub use elbo::{Elbo, Series};
 pub use encoder::Encoder;
 pub use fit::{Mmd, Moments};
+pub use flow::{Flow, FlowLoss, FlowScratch, Probe, Trace};
+pub use gru_ode::{GruOde, GruOdeScratch};
+pub use latent_ode::{LatentBound, LatentOde, Reader, StepPenalty};
 pub use latent_sde::{LatentDiffusion, LatentDrift, LatentNetworks, LatentSde, LatentSystem};
 pub use likelihood::transition_likelihood;
 pub use neural::NeuralOde;

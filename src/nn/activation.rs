@@ -95,7 +95,7 @@ impl Activation {
         debug_assert!(done.is_ok(), "the callers cut all to one length");
     }
 
-    /// The reverse of (y, ẏ) = (a(x), a′(x) ⊙ ẋ) in place, as
+    /// The reverse of (y, ẏ) = (a(x), a′(x) ⊙ ẋ) in place, for one direction or several, as
     /// [`kernels::pullback_tangent`] says, for `at` as in
     /// [`scale_by_slope`](Activation::scale_by_slope).
     pub(super) fn reverse_tangent<T: Real>(self, at: &[T], x_dot: &[T], bars: [&mut [T]; 2]) {

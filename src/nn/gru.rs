@@ -3,6 +3,7 @@
 use super::dense::{Dense, Room};
 use super::init::{self, Initializer};
 use super::params::{Layout, Role};
+use super::run::{Input, dense_tangent};
 use crate::num::Real;
 use crate::{Error, Result};
 
@@ -179,6 +180,42 @@ impl Gru {
         let mut room = Room { weight, grad, rows };
         self.input.reverse((T::zero(), x), (theta, &mut *theta_bar), of_input, (x_bar, true), &mut room);
         self.state.reverse((T::zero(), h), (theta, theta_bar), of_state, (h_bar, true), &mut room);
+    }
+
+    /// `next_dot` ← the tangent of h' at the `x` and `h` of a [`step`](Self::step) with its `tape`, along
+    /// (ẋ, ḣ) = `dots` and `theta_dot` (empty for zero).
+    pub fn tangent<T: Real>(
+        &self,
+        (theta, theta_dot): (&[T], &[T]),
+        [x, h]: [&[T]; 2],
+        [x_dot, h_dot]: [&[T]; 2],
+        (tape, next_dot): (&[T], &mut [T]),
+        scratch: &mut GruScratch<T>,
+    ) {
+        let (hidden, one, t) = (self.hidden_dim(), T::one(), T::zero());
+        let n = self.state.outputs * (h.len() / hidden);
+        let GruScratch { of_input, of_state, weight, grad, rows } = scratch;
+        let (of_input, of_state) = (&mut of_input[..n], &mut of_state[..n]);
+        let mut room = Room { weight, grad, rows };
+        for (dense, x, x_dot, out) in
+            [(&self.input, x, x_dot, &mut *of_input), (&self.state, h, h_dot, &mut *of_state)]
+        {
+            let along = Input { t, x: x_dot, theta: theta_dot };
+            dense_tangent(dense, Input { t, x, theta }, along, out, &mut room);
+        }
+        let columns = of_input.chunks_exact(3 * hidden).zip(of_state.chunks_exact(3 * hidden));
+        let states = h.chunks_exact(hidden).zip(h_dot.chunks_exact(hidden));
+        let kept = tape.chunks_exact(4 * hidden).zip(next_dot.chunks_exact_mut(hidden));
+        for (((a, b), (h, h_dot)), (tape, out)) in columns.zip(states).zip(kept) {
+            for i in 0..hidden {
+                let (j, k) = (hidden + i, 2 * hidden + i);
+                let (r, z, n, m) = (tape[i], tape[j], tape[k], tape[3 * hidden + i]);
+                let r_dot = r * (one - r) * (a[i] + b[i]);
+                let z_dot = z * (one - z) * (a[j] + b[j]);
+                let n_dot = (one - n * n) * (a[k] + r_dot * m + r * b[k]);
+                out[i] = (one - z) * n_dot + z_dot * (h[i] - n) + z * h_dot[i];
+            }
+        }
     }
 
     /// Reads series from a state of 0: `x` is `inputs × batch` for each time.

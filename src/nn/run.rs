@@ -418,7 +418,7 @@ pub(super) fn fused<'a, T>(step: &Step, kept: Kept<'a, T>, batch: usize) -> Opti
 }
 
 /// `bar` ← a′ ⊙ `bar` for that activation.
-pub(super) fn scale_by_slope<T: Real>(step: &Step, kept: Kept<'_, T>, batch: usize, bar: &mut [T]) {
+fn scale_by_slope<T: Real>(step: &Step, kept: Kept<'_, T>, batch: usize, bar: &mut [T]) {
     if let Some((activation, saved)) = fused(step, kept, batch) {
         activation.scale_by_slope(saved, bar);
     }

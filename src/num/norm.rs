@@ -165,6 +165,26 @@ impl<E: Scalar> Kernel for MeanSquare<'_, E> {
 }
 
 impl<T: Real> ErrorNorm<T> {
+    /// This norm for a state of `rows` rows and `extra` further ones that do not count: their absolute tolerance is
+    /// so large that they add nothing, and the others' tolerances are reduced by √(rows/(rows + extra)), so that E is
+    /// that of the first rows alone.
+    pub fn ignoring(&self, rows: usize, extra: usize) -> Self {
+        if extra == 0 {
+            return self.clone();
+        }
+        let scale = T::of((rows as f64 / (rows + extra) as f64).sqrt());
+        let own: Vec<T> = match &self.atol {
+            Atol::Scalar(a) => vec![*a * scale; rows],
+            Atol::PerRow(given) => given.iter().map(|a| *a * scale).collect(),
+        };
+        let far = std::iter::repeat_n(T::MAX.sqrt(), extra);
+        Self {
+            rtol: self.rtol * scale,
+            atol: Atol::PerRow(own.into_iter().chain(far).collect()),
+            over: self.over,
+        }
+    }
+
     /// A norm over the whole batch.
     pub fn new(rtol: T, atol: impl Into<Atol<T>>) -> Self {
         Self { rtol, atol: atol.into(), over: Over::Batch }

@@ -2,7 +2,7 @@
 
 use crate::dynamics::{Dynamics, Point, SecondOrder, Tangent};
 use crate::error::{Error, Result};
-use crate::num::{Atol, ErrorNorm, Real};
+use crate::num::{ErrorNorm, Real};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::marker::PhantomData;
@@ -97,22 +97,9 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
         values
     }
 
-    /// `norm` for the augmented state: the additional rows get an absolute tolerance so large that
-    /// they do not count, and the others' are reduced by √(n/(n + 2)) in all, so that E is that of
-    /// the plain state.
+    /// `norm` for the augmented state: the additional rows do not count ([`ErrorNorm::ignoring`]).
     pub fn norm(&self, norm: &ErrorNorm<T>) -> ErrorNorm<T> {
-        let n = self.dynamics.dim();
-        let scale = T::of((n as f64 / (n + ROWS) as f64).sqrt());
-        let own: Vec<T> = match &norm.atol {
-            Atol::Scalar(a) => vec![*a * scale; n],
-            Atol::PerRow(rows) => rows.iter().map(|a| *a * scale).collect(),
-        };
-        let far = T::MAX.sqrt();
-        ErrorNorm {
-            rtol: norm.rtol * scale,
-            atol: Atol::PerRow(own.into_iter().chain([far; ROWS]).collect()),
-            over: norm.over,
-        }
+        norm.ignoring(self.dynamics.dim(), ROWS)
     }
 
     fn split(&self, y: &[T], s: &mut Scratch<T, D>) -> usize {

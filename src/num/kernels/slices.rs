@@ -65,11 +65,13 @@ pub fn pullback_in_place<T: Real>(function: Function, saved: &[T], bar: &mut [T]
     Ok(())
 }
 
-/// The reverse of (y, ẏ) = (f(x), f′(x)ẋ) in place: on entry `bars` are ȳ and the cotangent u of ẏ;
-/// on return x̄ = f′ȳ + f″ẋu and the cotangent f′u of ẋ.
+/// The reverse of (y, ẏ_i) = (f(x), f′(x)ẋ_i) in place, for one direction or several, one block after the other in
+/// `x_dot` and in the second of `bars`: on entry `bars` are ȳ and the cotangents u_i of ẏ_i; on return
+/// x̄ = f′ȳ + f″ Σ ẋ_i u_i and the cotangents f′u_i of ẋ_i.
 ///
 /// # Errors
-/// [`Error::Length`] when the lengths differ; nothing is written then.
+/// [`Error::Length`] when the lengths differ, or are no multiple of those of `saved` for the directions; nothing is
+/// written then.
 pub fn pullback_tangent<T: Real>(
     function: Function,
     saved: &[T],
@@ -77,10 +79,16 @@ pub fn pullback_tangent<T: Real>(
     bars: [&mut [T]; 2],
 ) -> Result<()> {
     let needed = "one per saved value";
-    Error::check_len("x_dot", x_dot.len(), saved.len(), needed)?;
-    for bar in &bars {
-        Error::check_len("a cotangent", bar.len(), saved.len(), needed)?;
+    if saved.is_empty() || !x_dot.len().is_multiple_of(saved.len()) {
+        Error::check_len(
+            "x_dot",
+            x_dot.len(),
+            saved.len(),
+            "a multiple of it: one per saved value and direction",
+        )?;
     }
+    Error::check_len("a cotangent", bars[0].len(), saved.len(), needed)?;
+    Error::check_len("a cotangent", bars[1].len(), x_dot.len(), "one per tangent")?;
     each_function!(function, pullback_tangent_one(saved, x_dot, bars));
     Ok(())
 }
@@ -203,23 +211,29 @@ impl<F: Elementwise, T: Real> Kernel for PullbackTangent<'_, F, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let [bars, dot_bars] = self.2;
-        let chunks = self.0.chunks(CHUNK).zip(self.1.chunks(CHUNK));
-        let bars = bars.chunks_mut(CHUNK).zip(dot_bars.chunks_mut(CHUNK));
-        for ((saved, x_dot), (bar, dot_bar)) in chunks.zip(bars) {
-            let entries = saved.iter().zip(x_dot).zip(bar.iter_mut().zip(dot_bar));
+        let Self(saved, x_dot, [bars, dot_bars], _) = self;
+        let n = saved.len();
+        let chunks = saved.chunks(CHUNK).zip(bars.chunks_mut(CHUNK));
+        for (start, (saved, bar)) in (0..).step_by(CHUNK).zip(chunks) {
+            let [mut slope, mut bend] = [[T::of(0.0); CHUNK]; 2];
+            let shapes = saved.iter().zip(slope.iter_mut().zip(&mut bend));
             if all_moderate::<F, T>(saved) {
-                for ((&saved, &x_dot), (bar, dot_bar)) in entries {
-                    let bend = F::curvature(saved) * x_dot * *dot_bar;
-                    *bar = F::slope(saved).mul_add(*bar, bend);
-                    *dot_bar *= F::slope(saved);
-                }
+                shapes.for_each(|(x, (s, c))| (*s, *c) = (F::slope(*x), F::curvature(*x)));
             } else {
-                for ((&saved, &x_dot), (bar, dot_bar)) in entries {
-                    let bend = F::any_curvature(saved) * x_dot * *dot_bar;
-                    *bar = F::any_slope(saved).mul_add(*bar, bend);
-                    *dot_bar *= F::any_slope(saved);
+                shapes.for_each(|(x, (s, c))| (*s, *c) = (F::any_slope(*x), F::any_curvature(*x)));
+            }
+            let mut sums = [T::of(0.0); CHUNK];
+            let directions = x_dot.chunks_exact(n).zip(dot_bars.chunks_exact_mut(n));
+            for (x_dot, dot_bar) in directions {
+                let here = start..start + saved.len();
+                let entries = x_dot[here.clone()].iter().zip(&mut dot_bar[here]);
+                for ((sum, slope), (x_dot, u)) in sums.iter_mut().zip(&slope).zip(entries) {
+                    *sum = x_dot.mul_add(*u, *sum);
+                    *u *= *slope;
                 }
+            }
+            for ((bar, slope), (bend, sum)) in bar.iter_mut().zip(&slope).zip(bend.iter().zip(&sums)) {
+                *bar = slope.mul_add(*bar, *bend * *sum);
             }
         }
     }
