@@ -110,6 +110,12 @@ pub enum Failure {
     MaxNfe,
     /// The nonlinear equations of an implicit step could not be solved, however small the step.
     Nonlinear,
+    /// The function of an event became NaN or infinite.
+    Guard,
+    /// Events follow each other without end: chattering, or infinitely many in finite time (Zeno).
+    Chattering,
+    /// The budget of events is spent.
+    MaxEvents,
 }
 
 impl Failure {
@@ -135,6 +141,15 @@ impl Failure {
                 "Compare the right-hand side's jvp with finite differences (check_gradient), put a \
                  tstop at a discontinuity, or try an explicit method."
             }
+            Self::Guard => {
+                "Check the event's function there: it must be finite wherever the solution can go, \
+                 also where the event does not occur."
+            }
+            Self::Chattering => {
+                "The model sticks or bounces ever faster there: end the solve at such an event (Then::Terminate), \
+                 change the mode once the motion is small, or widen the guards (hysteresis)."
+            }
+            Self::MaxEvents => "Raise EventOptions::max_events, or end the solve earlier.",
         }
     }
 }
@@ -182,7 +197,7 @@ pub struct PostMortem {
     pub component: Option<usize>,
     /// Column (trajectory of the batch) of that component.
     pub trajectory: Option<usize>,
-    /// Network layer or model part whose output first went non-finite.
+    /// Network layer or model part whose output first went non-finite, or the event concerned.
     pub part: Option<String>,
     /// The last attempts, oldest first.
     pub history: Vec<Attempt>,
@@ -196,6 +211,9 @@ impl fmt::Display for PostMortem {
             Failure::MaxSteps => "max_steps was reached",
             Failure::MaxNfe => "max_nfe was reached",
             Failure::Nonlinear => "Newton's iteration of an implicit step did not converge",
+            Failure::Guard => "an event's function became NaN or infinite",
+            Failure::Chattering => "events follow each other without end",
+            Failure::MaxEvents => "max_events was reached",
         };
         write!(f, "{what} at t = {:.6e} in step {} (h = {:.3e}", self.t, self.step, self.h)?;
         if let Some(c) = self.component {

@@ -5,6 +5,7 @@ mod post_mortem;
 use super::controller::History;
 use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
+use super::interrupt::{Interrupt, Never};
 use super::options::{Options, Save};
 use super::solution::{Iterations, Located, Solution, StepInfo, Warning};
 use super::step::{StepView, Stepper, pass_on, take};
@@ -60,6 +61,8 @@ struct Cursor<T> {
     attempts: usize,
     non_finite: usize,
     history: History<T>,
+    /// ϑ of the last step at which an [`Interrupt`] ended the solve.
+    stopped: Option<T>,
 }
 
 /// An attempt and the controller's verdict on it, compiled together for this CPU.
@@ -99,7 +102,7 @@ impl<T: Real> Drive<T> {
     }
 
     /// The state that the last run reached.
-    pub(crate) fn reached_state(&self) -> &[T] {
+    pub fn reached_state(&self) -> &[T] {
         &self.y
     }
 
@@ -115,6 +118,23 @@ impl<T: Real> Drive<T> {
         options: &Options<T>,
         observer: &mut O,
     ) -> Result<()> {
+        self.run_until(stepper, y0, span, options, (observer, &mut Never)).map(|_| ())
+    }
+
+    /// [`run`](Self::run) that `interrupt` may end inside an accepted step, at y(t + ϑh) by the step's
+    /// dense output; says where. The state there is [`reached_state`](Self::reached_state); what is
+    /// saved ends there too, while the step itself is recorded whole, as it was taken.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), or what `interrupt` returns.
+    pub fn run_until<S: Stepper<T>, O: Observer<T>, I: Interrupt<T>>(
+        &mut self,
+        stepper: &mut S,
+        y0: &[T],
+        span: [T; 2],
+        options: &Options<T>,
+        (observer, interrupt): (&mut O, &mut I),
+    ) -> Result<Option<Located<T>>> {
         let clock = Instant::now();
         let (nfe0, work0) = (stepper.nfe(), stepper.implicit_work());
         self.reset(stepper, y0, options);
@@ -128,7 +148,7 @@ impl<T: Real> Drive<T> {
         check_dense(options, stepper.dense_weights())?;
         stepper.cover(span)?;
         stepper.prepare(span[0], &mut self.y, &options.norm)?;
-        let outcome = self.integrate(stepper, span, options, observer);
+        let outcome = self.integrate(stepper, span, options, (observer, interrupt));
         if outcome.is_err() {
             self.keep_reached(span[0], options);
         }
@@ -166,13 +186,13 @@ impl<T: Real> Drive<T> {
         }
     }
 
-    fn integrate<S: Stepper<T>, O: Observer<T>>(
+    fn integrate<S: Stepper<T>, O: Observer<T>, I: Interrupt<T>>(
         &mut self,
         stepper: &mut S,
         span: [T; 2],
         options: &Options<T>,
-        observer: &mut O,
-    ) -> Result<()> {
+        (observer, interrupt): (&mut O, &mut I),
+    ) -> Result<Option<Located<T>>> {
         let [t0, t1] = span;
         if options.save == Save::EveryStep || options.save == Save::Dense {
             self.save(t0, Located::start());
@@ -191,6 +211,7 @@ impl<T: Real> Drive<T> {
             attempts: 0,
             non_finite: 0,
             history: History::default(),
+            stopped: None,
         };
         if !stepper.derivative().iter().all(|k| k.is_finite()) {
             return Err(self.post_mortem(stepper, Failure::NonFinite, &at, options));
@@ -202,13 +223,14 @@ impl<T: Real> Drive<T> {
         };
         self.solution.stats.first_h = first.min((t1 - t0).abs()).f64();
         at.h = first.copysign(t1 - t0);
-        while at.t != t1 {
-            self.advance(stepper, &mut at, options, observer)?;
+        while at.t != t1 && !(I::ACTIVE && at.stopped.is_some()) {
+            self.advance(stepper, &mut at, options, (&mut *observer, &mut *interrupt))?;
         }
+        let stopped = at.stopped.map(|theta| Located { step: self.solution.steps.len() - 1, theta });
         if options.save == Save::End {
-            self.save(t1, self.reached());
+            self.save(at.t, stopped.unwrap_or(self.reached()));
         }
-        Ok(())
+        Ok(stopped)
     }
 
     /// Where the current state lies.
@@ -239,12 +261,12 @@ impl<T: Real> Drive<T> {
 
     /// One attempt, accepted or not.
     #[inline]
-    fn advance<S: Stepper<T>, O: Observer<T>>(
+    fn advance<S: Stepper<T>, O: Observer<T>, I: Interrupt<T>>(
         &mut self,
         stepper: &mut S,
         at: &mut Cursor<T>,
         options: &Options<T>,
-        observer: &mut O,
+        (observer, interrupt): (&mut O, &mut I),
     ) -> Result<()> {
         if at.attempts >= options.max_steps {
             return Err(self.post_mortem(stepper, Failure::MaxSteps, at, options));
@@ -294,6 +316,14 @@ impl<T: Real> Drive<T> {
             return self.rejected(stepper, at, error, options);
         }
         at.non_finite = 0;
+        if I::ACTIVE {
+            let (index, states) = (self.solution.steps.len(), [&self.y[..], &self.y1[..]]);
+            let place = &mut self.work[..self.y.len()];
+            if let Some(theta) = interrupt.look(stepper, (index, &info), states, place)? {
+                self.interrupted(stepper, at, (info, theta), options, observer);
+                return Ok(());
+            }
+        }
         self.accepted(stepper, at, info, options, observer);
         if clipped {
             at.next_stop += 1;
@@ -324,16 +354,11 @@ impl<T: Real> Drive<T> {
         self.solution.stats.accepted += 1;
         match &options.save {
             Save::End => {}
-            Save::At(times) => self.save_times(stepper, times, at, info),
+            Save::At(times) => self.save_times(stepper, times, at, (info, T::one())),
             Save::EveryStep => self.save_end(info.t1, step),
             Save::Dense => {
                 self.save_end(info.t1, step);
-                let [y, y1] = [&self.y, &self.y1].map(Vec::as_slice);
-                stepper.interpolate((info.t, info.h), T::of(0.5), [y, y1], &mut self.work[..y.len()]);
-                let dense = &mut self.solution.dense;
-                dense.starts.push(dense.data.len());
-                dense.data.extend_from_slice(y);
-                dense.data.extend_from_slice(stepper.stages());
+                self.keep_dense(stepper, &info);
             }
         }
         if O::ACTIVE {
@@ -346,21 +371,69 @@ impl<T: Real> Drive<T> {
         std::mem::swap(&mut self.y, &mut self.y1);
     }
 
+    /// The last accepted step, ended at ϑ by an interrupt: recorded whole, saved up to there.
+    #[cold]
+    fn interrupted<S: Stepper<T>, O: Observer<T>>(
+        &mut self,
+        stepper: &mut S,
+        at: &mut Cursor<T>,
+        (info, theta): (StepInfo<T>, T),
+        options: &Options<T>,
+        observer: &mut O,
+    ) {
+        let step = self.solution.steps.len();
+        self.solution.steps.push(info);
+        self.solution.stats.accepted += 1;
+        if let Save::At(times) = &options.save {
+            self.save_times(stepper, times, at, (info, theta));
+        }
+        at.t = info.inside(theta);
+        at.stopped = Some(theta);
+        if options.save == Save::EveryStep || options.save == Save::Dense {
+            self.save_inside(stepper, at.t, Located { step, theta }, (info.t, info.h));
+        }
+        if options.save == Save::Dense {
+            self.keep_dense(stepper, &info);
+        }
+        if O::ACTIVE {
+            observer.accepted(&view(stepper, step, &info, [&self.y, &self.y1], &options.norm));
+        }
+        if theta == T::one() {
+            std::mem::swap(&mut self.y, &mut self.y1);
+        } else if theta != T::zero() {
+            let n = self.y.len();
+            stepper.interpolate((info.t, info.h), theta, [&self.y, &self.y1], &mut self.work[..n]);
+            self.y.copy_from_slice(&self.work[..n]);
+        }
+    }
+
+    /// Keeps what dense output of the step in hand needs.
+    fn keep_dense<S: Stepper<T>>(&mut self, stepper: &mut S, info: &StepInfo<T>) {
+        let [y, y1] = [&self.y, &self.y1].map(Vec::as_slice);
+        stepper.interpolate((info.t, info.h), T::of(0.5), [y, y1], &mut self.work[..y.len()]);
+        let dense = &mut self.solution.dense;
+        dense.starts.push(dense.data.len());
+        dense.data.extend_from_slice(y);
+        dense.data.extend_from_slice(stepper.stages());
+    }
+
+    /// Saves the times up to t + ϑh of the step.
     fn save_times<S: Stepper<T>>(
         &mut self,
         stepper: &mut S,
         times: &[T],
         at: &mut Cursor<T>,
-        info: StepInfo<T>,
+        (info, last): (StepInfo<T>, T),
     ) {
         let step = self.solution.steps.len() - 1;
         let forward = info.h > T::zero();
+        let end = info.inside(last);
         while let Some(&time) = times.get(at.next_save) {
-            if if forward { time > info.t1 } else { time < info.t1 } {
+            if if forward { time > end } else { time < end } {
                 break;
             }
             at.next_save += 1;
-            let theta = if time == info.t1 { T::one() } else { (time - info.t) / info.h };
+            let theta = if time == end { last } else { (time - info.t) / info.h };
             self.save_inside(stepper, time, Located { step, theta }, (info.t, info.h));
         }
     }

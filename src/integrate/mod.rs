@@ -5,6 +5,7 @@ mod controller;
 mod drive;
 mod heuristic;
 mod initial;
+mod interrupt;
 mod options;
 mod reversible;
 mod solution;
@@ -21,6 +22,7 @@ pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, smallest_step, takes_re
 pub(crate) use heuristic::error_square;
 pub use heuristic::{ErrorEstimate, Heuristic, LinearIterations, NewtonIterations, Stiffness, StiffnessKind};
 pub use initial::initial_step;
+pub use interrupt::{Interrupt, Never};
 pub use options::{BelowResolution, Options, Problem, Save};
 pub use reversible::Reversible;
 pub(crate) use solution::polynomial;

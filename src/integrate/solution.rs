@@ -125,6 +125,11 @@ pub struct StepInfo<T> {
 }
 
 impl<T: Real> StepInfo<T> {
+    /// The time t + ϑh; exactly t and t1 at the ends.
+    pub fn inside(&self, theta: T) -> T {
+        if theta == T::one() { self.t1 } else { theta.mul_add(self.h, self.t) }
+    }
+
     /// The time at which the first stage is evaluated: t, or just after a discontinuity there.
     pub(crate) fn start(&self) -> T {
         if self.from_stop { just_after(self.t, self.h) } else { self.t }

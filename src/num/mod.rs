@@ -12,6 +12,7 @@ mod lanes;
 mod norm;
 pub mod parallel;
 pub mod random;
+pub mod root;
 mod scalar;
 
 pub use combine::{accumulate, combine, combine_differences};

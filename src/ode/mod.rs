@@ -5,6 +5,7 @@ mod custom;
 #[cfg(feature = "diffsol")]
 pub mod diffsol;
 mod ensemble;
+pub mod events;
 mod explicit;
 pub mod imex;
 pub mod implicit;

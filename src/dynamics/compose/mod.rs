@@ -8,6 +8,7 @@
 //! | [`Forced`] | f + u(t), an input signal | f's |
 //! | [`Frozen`] | f with some parameters bound | the rest, in order |
 //! | [`Embed`] | f acting on chosen rows of a larger state, 0 elsewhere | f's |
+//! | [`Warp`] | f on a movable time axis | f's, then the window and its shifts |
 //! | [`WithMass`] | f, for M y' = f | f's |
 //!
 //! A universal differential equation (Rackauckas et al., 2020) is `Sum(physics, Embed::new(network,
@@ -19,6 +20,7 @@ mod forced;
 mod frozen;
 mod split;
 mod sum;
+mod warp;
 mod with_mass;
 
 pub use embed::Embed;
@@ -26,6 +28,7 @@ pub use forced::{Forced, Sampled, Signal};
 pub use frozen::Frozen;
 pub use split::Split;
 pub use sum::{Scaled, Sum};
+pub use warp::Warp;
 pub use with_mass::WithMass;
 
 use super::Dynamics;
