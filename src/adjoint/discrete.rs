@@ -68,6 +68,10 @@ pub struct AdjointStatistics {
     pub checkpoint_bytes: usize,
     /// Bytes of solver and reverse work space.
     pub work_bytes: usize,
+    /// Accepted steps of a way back that is a solve of its own (continuous adjoints).
+    pub accepted: usize,
+    /// Rejected steps of such a way back.
+    pub rejected: usize,
 }
 
 /// Gradients through the accepted steps of `S`. Its memory is reused from call to call.

@@ -340,10 +340,11 @@ impl<T: Real, F: VectorField, const N: usize> Kernel for Columns<'_, T, F, N> {
     }
 }
 
-/// Vector–Jacobian product with `width` columns per [`Pack`].
+/// Vector–Jacobian product with `width` columns per [`Pack`], and the value where there is room for it.
 struct Vjp<'a, T, F, S> {
     field: &'a F,
     at: Point<'a, T>,
+    dy: &'a mut [T],
     dy_bar: &'a [T],
     y_bar: &'a mut [T],
     theta_bar: &'a mut [T],
@@ -355,8 +356,9 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
     type Output = T;
     #[inline(always)]
     fn run(self) -> T {
-        let Self { field, at, dy_bar, y_bar, theta_bar, recorder, width } = self;
+        let Self { field, at, dy, dy_bar, y_bar, theta_bar, recorder, width } = self;
         let (dim, mut t_bar) = (field.dim(), T::of(0.0));
+        let mut values = dy.chunks_mut(width * dim);
         // Leaves: t, then y, then θ.
         let tape = &recorder.tape;
         tape.begin(1 + dim + at.theta.len());
@@ -375,6 +377,11 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
                 *v = tape.leaf(1 + row, S::gather(y, dim, row));
             }
             field.eval(t, state, theta, &mut outputs);
+            if let Some(values) = values.next() {
+                for (row, v) in outputs.iter().enumerate() {
+                    v.value().scatter(values, dim, row);
+                }
+            }
             let seeds = outputs.iter().enumerate();
             tape.reverse(seeds.map(|(row, &v)| (v, S::gather(seed, dim, row))));
             tape.with_leaf_cotangents(|bars| {
@@ -442,13 +449,25 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> T {
+        self.eval_vjp(at, (&mut [], &mut []), dy_bar, [y_bar, theta_bar], scratch)
+    }
+
+    /// The recording of the product holds the value too.
+    fn eval_vjp(
+        &self,
+        at: Point<'_, T>,
+        (dy, _): (&mut [T], &mut [T]),
+        dy_bar: &[T],
+        [y_bar, theta_bar]: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
+    ) -> T {
         let field = &self.0;
         if at.y.len() == self.0.dim() {
             let (recorder, width) = (&mut scratch.tape, 1);
-            dispatch(Vjp { field, at, dy_bar, y_bar, theta_bar, recorder, width })
+            dispatch(Vjp { field, at, dy, dy_bar, y_bar, theta_bar, recorder, width })
         } else {
             let (recorder, width) = (&mut scratch.tape_lanes, LANES);
-            dispatch(Vjp { field, at, dy_bar, y_bar, theta_bar, recorder, width })
+            dispatch(Vjp { field, at, dy, dy_bar, y_bar, theta_bar, recorder, width })
         }
     }
 

@@ -172,6 +172,21 @@ pub trait Dynamics<T: Real>: Sync {
         self.vjp(at, dy_bar, y_bar, theta_bar, scratch)
     }
 
+    /// f and its product at one point in one call: `dy` ← f(t, y; θ) and [`vjp`](Dynamics::vjp) with the
+    /// cotangent `dy_bar`, which ACCUMULATES into \[`y_bar`, `theta_bar`\]; returns (∂f/∂t)ᵀ `dy_bar`. `tape` is
+    /// free memory of [`tape_len`](Dynamics::tape_len) numbers.
+    fn eval_vjp(
+        &self,
+        at: Point<'_, T>,
+        (dy, tape): (&mut [T], &mut [T]),
+        dy_bar: &[T],
+        [y_bar, theta_bar]: [&mut [T]; 2],
+        scratch: &mut Self::Scratch,
+    ) -> T {
+        self.eval_taped(at, dy, tape, scratch);
+        self.vjp_taped(at, (dy, tape), dy_bar, y_bar, theta_bar, scratch)
+    }
+
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
 

@@ -23,7 +23,7 @@ pub use heuristic::{ErrorEstimate, Heuristic, LinearIterations, NewtonIterations
 pub use initial::initial_step;
 pub use options::{BelowResolution, Options, Problem, Save};
 pub use reversible::Reversible;
-pub(crate) use solution::polynomial;
+pub(crate) use solution::{DenseRecord, polynomial};
 pub use solution::{ImplicitWork, Iterations, Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent, StepView,
