@@ -8,7 +8,7 @@ use odeon::dynamics::Mass;
 use odeon::dynamics::compose::WithMass;
 use odeon::dynamics::gallery::{LotkaVolterra, Robertson};
 use odeon::dynamics::generic::Generic;
-use odeon::integrate::{Options, Problem, Save, Warning};
+use odeon::integrate::{Options, Problem, Save, Solution, Warning};
 use odeon::ode::solve;
 use odeon::ode::tableaux::{Dp5, Rk4, Tsit5, Vern7};
 use odeon::ode::tableaux_rosenbrock::Rodas5P;
@@ -28,8 +28,14 @@ fn gradient<D: Dynamics<f64>>(
 ) -> (Vec<f64>, [f64; 2], f64) {
     let batch = problem.y0.len() / f.dim();
     let mut adjoint = ContinuousAdjoint::new(f, &Tsit5, batch, kind, settings).unwrap();
-    let value = adjoint.value_and_gradient(problem, options, loss).unwrap().loss;
-    let times = adjoint.time_gradients();
+    let mut y_bar = Vec::new();
+    let noting = |solution: &Solution<f64>, bar: &mut [f64]| {
+        let value = loss(solution, bar);
+        y_bar = bar.to_vec();
+        value
+    };
+    let value = adjoint.value_and_gradient(problem, options, noting).unwrap().loss;
+    let times = adjoint.time_gradients(&y_bar).unwrap();
     ([adjoint.y0_gradient(), adjoint.theta_gradient()].concat(), times, value)
 }
 

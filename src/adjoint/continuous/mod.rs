@@ -10,7 +10,7 @@
 //!
 //! dL/dt1 = ∂L/∂y(t1)·f(t1, y(t1)),   dL/dt0 = −λ(t0)·f(t0, y0),
 //!
-//! a state saved at an end moving with it. Three ways of having y on the way back ([`Continuous`]):
+//! a state saved at an end moving with it ([`time_gradients`]). Three ways of having y on the way back ([`Continuous`]):
 //!
 //! | | integrates | keeps | |
 //! |---|---|---|---|
@@ -38,6 +38,7 @@ pub use augmented::{Augmented, AugmentedScratch};
 
 use super::checkpoint::Memory;
 use super::discrete::{AdjointStatistics, Evaluation};
+use super::times::time_gradients;
 use crate::dynamics::{Dynamics, check_shapes};
 use crate::error::{Error, Result};
 use crate::integrate::{
@@ -114,7 +115,6 @@ trait Forward<T: Real> {
     /// Takes `steps` again from `y0` and records them.
     fn again(&mut self, y0: &[T], steps: &[StepInfo<T>], dense: &mut DenseRecord<T>) -> Result<()>;
     fn dense_weights(&self) -> [&[Vec<f64>]; 2];
-    fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]);
     fn bytes(&self) -> usize;
     fn nfe(&self) -> usize;
 }
@@ -150,10 +150,6 @@ impl<T: Real, S: Stepper<T>> Forward<T> for Stepping<T, S> {
 
     fn dense_weights(&self) -> [&[Vec<f64>]; 2] {
         [self.stepper.dense_weights(), self.stepper.second_dense_weights()]
-    }
-
-    fn evaluate(&mut self, t: T, y: &[T], dy: &mut [T]) {
-        self.stepper.evaluate(t, y, dy);
     }
 
     fn bytes(&self) -> usize {
@@ -200,8 +196,6 @@ pub struct ContinuousAdjoint<'a, T: Real, D: Dynamics<T>> {
     gauss: Gauss<T>,
     theta_bar: Vec<T>,
     y_bar: Vec<T>,
-    /// λ just after t0, Σ ∂L/∂y at t1.
-    ends: [Vec<T>; 2],
     stats: AdjointStatistics,
     warnings: Vec<Warning>,
     ready: bool,
@@ -277,7 +271,6 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
             gauss: Gauss::default(),
             theta_bar: zeros(params),
             y_bar: zeros(n),
-            ends: [zeros(n), zeros(n)],
             stats: AdjointStatistics::default(),
             warnings: Vec::new(),
             ready: false,
@@ -320,19 +313,16 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
         self.way.drift.0
     }
 
-    /// Derivatives of the loss with respect to t0 and t1, after a reverse: two evaluations of f.
-    pub fn time_gradients(&mut self) -> [T; 2] {
-        let steps = &self.drive.solution.steps;
-        let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
-            return [T::zero(); 2];
-        };
-        let (t0, t1, n) = (first.t, last.t1, self.y0.len());
-        let mut dy = vec![T::zero(); n];
-        let dot = |a: &[T], b: &[T]| a.iter().zip(b).fold(T::zero(), |sum, (a, b)| a.mul_add(*b, sum));
-        self.forward.evaluate(t0, &self.y0, &mut dy);
-        let at_start = -dot(&self.ends[0], &dy);
-        self.forward.evaluate(t1, self.drive.reached_state(), &mut dy);
-        [at_start, dot(&self.ends[1], &dy)]
+    /// Derivatives of the loss with respect to t0 and t1 after a reverse of `y_bar` ([`time_gradients`]).
+    ///
+    /// # Errors
+    /// Cotangents of the wrong length.
+    pub fn time_gradients(&self, y_bar: &[T]) -> Result<[T; 2]> {
+        let solution = &self.drive.solution;
+        let (first, last) = (solution.steps.first(), solution.steps.last());
+        let span = [first.map_or(T::zero(), |s| s.t), last.map_or(T::zero(), |s| s.t1)];
+        let problem = Problem { y0: &self.y0, span, theta: &self.theta };
+        time_gradients(self.dynamics, &problem, solution, y_bar, &self.y_bar)
     }
 
     /// The forward pass.
@@ -372,7 +362,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
 
     /// The way back of the last forward pass: `y_bar` holds the cotangents of all saved states (the layout of
     /// `solution().y`). Gradients are then in [`theta_gradient`](Self::theta_gradient),
-    /// [`y0_gradient`](Self::y0_gradient) and [`time_gradients`](Self::time_gradients).
+    /// [`y0_gradient`](Self::y0_gradient).
     ///
     /// # Errors
     /// Cotangents of the wrong length, no forward pass to reverse, a way back that stops early,
@@ -394,7 +384,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
             self.cross(segment, y_bar)?;
         }
         let n = self.y0.len();
-        self.way.finish(&self.y0, &self.drive.solution, y_bar, &mut self.ends)?;
+        self.way.finish(&self.y0, &self.drive.solution, y_bar);
         self.y_bar.copy_from_slice(self.way.lambda());
         if let Some(theta) = self.way.theta() {
             self.theta_bar.iter_mut().zip(theta).for_each(|(bar, z)| *bar = -*z);
@@ -408,7 +398,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
                 + self.drive.bytes()
                 + self.way.bytes()
                 + self.gauss.bytes()
-                + (4 * n + self.theta.len()) * size_of::<T>(),
+                + (2 * n + 2 * self.theta.len()) * size_of::<T>(),
             accepted: self.way.accepted,
             rejected: self.way.rejected,
         };

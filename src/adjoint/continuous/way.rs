@@ -120,19 +120,14 @@ impl<T: Real> Way<T> {
     fn widen(&mut self, seminorm: bool, dim: usize) {
         let [y, theta] = self.with;
         let judged = (1 + usize::from(y)) * self.n;
-        let left_out = seminorm && theta && self.z.len() > judged;
         let norm = &mut self.options.norm;
-        if matches!(norm.atol, Atol::Scalar(_)) && !left_out {
-            return;
+        if seminorm && theta && self.z.len() > judged {
+            *norm = norm.leading(judged, self.z.len(), dim);
+        } else if let Atol::PerRow(rows) = &mut norm.atol {
+            let smallest = rows.iter().fold(rows[0], |s, a| s.min(*a));
+            let states = rows.iter().copied().cycle().take(judged);
+            *rows = states.chain((judged..self.z.len()).map(|_| smallest)).collect();
         }
-        // The mean runs over z: scaled so that it is the mean over what is judged.
-        let scale = if left_out { T::of((judged as f64 / self.z.len() as f64).sqrt()) } else { T::one() };
-        let rows = norm.atol_slice();
-        let smallest = rows.iter().fold(rows[0], |s, a| s.min(*a));
-        let others = if left_out { T::MAX } else { smallest };
-        let atol = |i: usize| if i < judged { scale * rows[i % dim % rows.len()] } else { others };
-        norm.atol = Atol::PerRow((0..self.z.len()).map(atol).collect());
-        norm.rtol *= scale;
     }
 
     /// Starts at the end of the way there.
@@ -207,25 +202,11 @@ impl<T: Real> Way<T> {
         }
     }
 
-    /// Ends at t0; `ends` ← λ just after t0, and the cotangents of what was saved at t1.
-    pub fn finish(
-        &mut self,
-        y0: &[T],
-        solution: &Solution<T>,
-        y_bar: &[T],
-        [first, last]: &mut [Vec<T>; 2],
-    ) -> Result<()> {
+    /// Ends at t0.
+    pub fn finish(&mut self, y0: &[T], solution: &Solution<T>, y_bar: &[T]) {
         self.size = y0.iter().fold(self.size, |s, y| y.abs().max_number(s));
         self.compare(y0);
-        first.copy_from_slice(self.lambda());
-        last.fill(T::zero());
-        let t1 = solution.steps.last().map_or(self.t, |s| s.t1);
-        let at_end = solution.t.iter().zip(y_bar.chunks_exact(self.n)).rev().take_while(|(t, _)| **t == t1);
-        for (_, bars) in at_end {
-            last.iter_mut().zip(bars).for_each(|(sum, bar)| *sum += *bar);
-        }
         self.jump(solution, y_bar);
-        Ok(())
     }
 
     fn lambda_start(&self) -> usize {
