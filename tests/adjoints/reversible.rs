@@ -39,21 +39,21 @@ fn slopes<M: StepMethod<f64, Generic<Twist>>>(method: &M, h: [f64; 4], backwards
 #[test]
 fn coupled_methods_keep_the_order_of_their_base() {
     let halved = |h: f64| [h, h / 2.0, h / 4.0, h / 8.0];
-    // With λ near 1 the methods are nearly symmetric, and the error of odd order is small beside the next.
-    let loose = |base| Coupled::new(base).coupling(0.5).unwrap();
     for backwards in [false, true] {
         let check = |name: &str, slopes: [f64; 2], order: f64| {
             assert!((slopes[0] - order).abs() < 0.15, "{name} {backwards}: {slopes:?}");
             assert!(slopes[1] > order - 0.5, "{name} {backwards} inside: {slopes:?}");
         };
-        check("Euler", slopes(&Coupled::new(Euler).coupling(0.5).unwrap(), halved(0.02), backwards), 1.0);
+        // With λ near 1 the method is nearly symmetric: its error of order one is small beside the next.
+        let euler = Coupled::new(Euler).coupling(0.5).unwrap();
+        check("Euler", slopes(&euler, halved(0.02), backwards), 1.0);
         check("Heun", slopes(&Coupled::new(Heun), halved(0.04), backwards), 2.0);
         check("Bs3", slopes(&Coupled::new(Bs3), halved(0.06), backwards), 3.0);
         check("Rk4", slopes(&Coupled::new(Rk4), halved(0.06), backwards), 4.0);
-        check("Tsit5", slopes(&loose(Tsit5), halved(0.12), backwards), 5.0);
+        check("Dp5", slopes(&Coupled::new(Dp5), halved(0.25), backwards), 5.0);
         check("ALF", slopes(&AsynchronousLeapfrog::default(), halved(0.04), backwards), 2.0);
         let damped = AsynchronousLeapfrog::damped(0.9).unwrap();
-        check("damped ALF", slopes(&damped, halved(0.01), backwards), 2.0);
+        check("damped ALF", slopes(&damped, halved(0.01), backwards), 1.0);
     }
 }
 

@@ -166,8 +166,9 @@ impl<T: Real, D: Dynamics<T>> Stepper<T> for LeapfrogStepper<'_, T, D> {
         own.iter().map(|v| v.len() * size_of::<T>()).sum::<usize>() + self.scratch_bytes
     }
 
+    /// v keeps an error of h y''(1 − η)/2η, which costs an order.
     fn order(&self) -> usize {
-        2
+        if self.eta == T::one() { 2 } else { 1 }
     }
 
     fn error_power(&self) -> usize {

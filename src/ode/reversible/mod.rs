@@ -19,7 +19,8 @@
 //! k = y_n + ½h v_n,  u = f(t_n + ½h, k),  v_{n+1} = (1 − 2η) v_n + 2η u,  y_{n+1} = k + ½h v_{n+1}
 //!
 //! (Zhuang, Dvornek, Tatikonda & Duncan, *MALI: a memory efficient and reverse accurate integrator for neural ODEs*,
-//! ICLR 2021, algorithm 2; η < 1 damps). Order 2; the estimate is the difference to Euler's step, h(u − v_n).
+//! ICLR 2021, algorithm 2). Order 2 undamped, η = 1; damped, v keeps an error of h y''(1 − η)/2η and the order is 1. The
+//! estimate is the difference to Euler's step, h(u − v_n).
 //!
 //! The steppers' state holds the solution and then what is carried, `dim × 2·batch`. [`solve`](super::solve) and
 //! `ReversibleAdjoint` hide the second half; who drives a stepper otherwise (`DiscreteAdjoint`, `Solver`) gives y₀
@@ -98,7 +99,7 @@ impl<T: Real, D: Dynamics<T>, M: ExplicitRk> StepMethod<T, D> for Coupled<M> {
     }
 }
 
-/// The asynchronous leapfrog method: reversible, order 2, one evaluation a step.
+/// The asynchronous leapfrog method: reversible, order 2 (1 where damped), one evaluation a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AsynchronousLeapfrog {
     damping: f64,
