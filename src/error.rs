@@ -40,6 +40,20 @@ pub enum Error {
         /// What is needed, as a clause ("it must be positive").
         needed: String,
     },
+    /// A way back in time that missed the states of the way there.
+    #[error(
+        "the state that was integrated backwards is off by {relative:.2e} (relative) at t = {t:.6e}, but at most \
+         {bound:.1e} is taken for small: tighten the tolerance of the way back, save more times (the state is taken \
+         anew at each), or take an adjoint that keeps the states (DiscreteAdjoint, Interpolating, Quadrature)"
+    )]
+    Drift {
+        /// Where it was furthest off.
+        t: f64,
+        /// Largest difference over the largest |y|.
+        relative: f64,
+        /// The bound.
+        bound: f64,
+    },
     /// A solve that stopped early.
     #[error("{0}")]
     Solve(Box<PostMortem>),

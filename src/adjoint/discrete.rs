@@ -68,6 +68,10 @@ pub struct AdjointStatistics {
     pub checkpoint_bytes: usize,
     /// Bytes of solver and reverse work space.
     pub work_bytes: usize,
+    /// Accepted steps of a way back that is a solve of its own (continuous adjoints).
+    pub accepted: usize,
+    /// Rejected steps of such a way back.
+    pub rejected: usize,
 }
 
 /// Gradients through the accepted steps of `S`. Its memory is reused from call to call.
@@ -86,6 +90,9 @@ pub struct DiscreteAdjoint<T: Real, S> {
     theta_bar: Vec<T>,
     stats: AdjointStatistics,
 }
+
+/// Sees a step, its ends, and the cotangent of its end.
+pub(super) type Seen<'s, T> = &'s mut dyn FnMut(&StepInfo<T>, [&[T]; 2], &[T]);
 
 struct Recorder<'a, 'p, T> {
     store: &'a mut Store<T>,
@@ -240,6 +247,11 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         }
     }
 
+    /// The controller's norm, the stepper and the solution, for who takes the steps again.
+    pub(super) fn norm(&self) -> &ErrorNorm<T> {
+        &self.norm
+    }
+
     /// The reverse of the last forward pass: `y_bar` holds the cotangents of all saved states (the
     /// layout of `solution().y`). Gradients are then in [`theta_gradient`](Self::theta_gradient)
     /// and [`y0_gradient`](Self::y0_gradient). The checkpoints are consumed.
@@ -251,6 +263,18 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         y_bar: &[T],
         injections: &[Injection<'_, T>],
         penalties: &mut [Weighted<'_, T>],
+    ) -> Result<()> {
+        self.reverse_seen(y_bar, injections, penalties, None)
+    }
+
+    /// The reverse with someone who sees every step before it is pulled back. The cotangent that it sees is then
+    /// the whole derivative with respect to the end of the step: no stage is carried over.
+    pub(super) fn reverse_seen(
+        &mut self,
+        y_bar: &[T],
+        injections: &[Injection<'_, T>],
+        penalties: &mut [Weighted<'_, T>],
+        mut seen: Option<Seen<'_, T>>,
     ) -> Result<()> {
         let n = self.end.len();
         Error::check_len(
@@ -302,7 +326,10 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
                     p.penalty.pullback(&view, p.weight, &mut back.cotangent());
                 }
             }
-            let fresh = j == 0 || step.from_stop || steps[j - 1].member != step.member;
+            let fresh = seen.is_some() || j == 0 || step.from_stop || steps[j - 1].member != step.member;
+            if let Some(seen) = &mut seen {
+                seen(step, [y0, y1], &back.y);
+            }
             stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
             self.states.swap(0, 1);
         }

@@ -1,14 +1,26 @@
 //! Gradients of losses on solutions, and of penalties on their steps, with respect to θ and y0.
 
 mod backsolve;
+mod certificate;
+mod check;
 mod checkpoint;
+mod choice;
+mod continuous;
 mod discrete;
 mod events;
+mod forward;
 mod reversible;
+mod times;
 
 pub use crate::integrate::Injection;
 pub use backsolve::Backsolve;
+pub use certificate::LossError;
+pub use check::{SolveCheckOptions, SolveEntry, SolveReport, check_gradient};
 pub use checkpoint::Memory;
+pub use choice::{Adjoint, Gradient, GradientMethod, Loss, value_and_gradient};
+pub use continuous::{Augmented, AugmentedScratch, Continuous, ContinuousAdjoint, OnDrift, WayBack};
 pub use discrete::{AdjointStatistics, DiscreteAdjoint, Evaluation, Weighted};
 pub use events::{EventAdjoint, EventCotangent};
+pub use forward::{Directions, ForwardGradient, ForwardSensitivity, forward_gradient};
 pub use reversible::ReversibleAdjoint;
+pub use times::time_gradients;

@@ -340,10 +340,53 @@ impl<T: Real, F: VectorField, const N: usize> Kernel for Columns<'_, T, F, N> {
     }
 }
 
-/// Vector–Jacobian product with `width` columns per [`Pack`].
+/// Products along several directions of several columns, `N` directions an evaluation of f.
+struct Jvps<'a, T, F, const N: usize> {
+    field: &'a F,
+    at: Point<'a, T>,
+    dots: [&'a [T]; 2],
+    dy_dots: &'a mut [T],
+    buffers: &'a mut Buffers<Duals<T, N>>,
+}
+
+impl<T: Real, F: VectorField, const N: usize> Kernel for Jvps<'_, T, F, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { field, at, dots: [y_dots, theta_dots], dy_dots, buffers } = self;
+        let (dim, n, p) = (field.dim(), at.y.len(), at.theta.len());
+        let count = dy_dots.len() / n;
+        // Direction `first + k` of number `i` of `width`; 0 past the last.
+        let along = |dots: &[T], (width, i): (usize, usize), first: usize| -> [T; N] {
+            std::array::from_fn(|k| dots.get((first + k) * width + i).copied().unwrap_or(T::of(0.0)))
+        };
+        let t = Duals::constant(at.t);
+        buffers.dy.resize(dim, Duals::constant(T::of(0.0)));
+        for first in (0..count).step_by(N) {
+            buffers.theta.clear();
+            let theta = at.theta.iter().enumerate();
+            buffers.theta.extend(theta.map(|(i, &v)| Duals::new(v, along(theta_dots, (p, i), first))));
+            for (column, y) in at.y.chunks_exact(dim).enumerate() {
+                let start = column * dim;
+                buffers.y.clear();
+                let rows = y.iter().enumerate();
+                buffers.y.extend(rows.map(|(i, &v)| Duals::new(v, along(y_dots, (n, start + i), first))));
+                field.eval(t, &buffers.y, &buffers.theta, &mut buffers.dy);
+                for (i, dual) in buffers.dy.iter().enumerate() {
+                    for (k, dot) in dual.dots.iter().enumerate().take(count - first) {
+                        dy_dots[(first + k) * n + start + i] = *dot;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Vector–Jacobian product with `width` columns per [`Pack`], and the value where there is room for it.
 struct Vjp<'a, T, F, S> {
     field: &'a F,
     at: Point<'a, T>,
+    dy: &'a mut [T],
     dy_bar: &'a [T],
     y_bar: &'a mut [T],
     theta_bar: &'a mut [T],
@@ -355,8 +398,9 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
     type Output = T;
     #[inline(always)]
     fn run(self) -> T {
-        let Self { field, at, dy_bar, y_bar, theta_bar, recorder, width } = self;
+        let Self { field, at, dy, dy_bar, y_bar, theta_bar, recorder, width } = self;
         let (dim, mut t_bar) = (field.dim(), T::of(0.0));
+        let mut values = dy.chunks_mut(width * dim);
         // Leaves: t, then y, then θ.
         let tape = &recorder.tape;
         tape.begin(1 + dim + at.theta.len());
@@ -375,6 +419,11 @@ impl<T: Real, F: VectorField, S: Pack<T>> Kernel for Vjp<'_, T, F, S> {
                 *v = tape.leaf(1 + row, S::gather(y, dim, row));
             }
             field.eval(t, state, theta, &mut outputs);
+            if let Some(values) = values.next() {
+                for (row, v) in outputs.iter().enumerate() {
+                    v.value().scatter(values, dim, row);
+                }
+            }
             let seeds = outputs.iter().enumerate();
             tape.reverse(seeds.map(|(row, &v)| (v, S::gather(seed, dim, row))));
             tape.with_leaf_cotangents(|bars| {
@@ -442,13 +491,25 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> T {
+        self.eval_vjp(at, (&mut [], &mut []), dy_bar, [y_bar, theta_bar], scratch)
+    }
+
+    /// The recording of the product holds the value too.
+    fn eval_vjp(
+        &self,
+        at: Point<'_, T>,
+        (dy, _): (&mut [T], &mut [T]),
+        dy_bar: &[T],
+        [y_bar, theta_bar]: [&mut [T]; 2],
+        scratch: &mut Scratch<T>,
+    ) -> T {
         let field = &self.0;
         if at.y.len() == self.0.dim() {
             let (recorder, width) = (&mut scratch.tape, 1);
-            dispatch(Vjp { field, at, dy_bar, y_bar, theta_bar, recorder, width })
+            dispatch(Vjp { field, at, dy, dy_bar, y_bar, theta_bar, recorder, width })
         } else {
             let (recorder, width) = (&mut scratch.tape_lanes, LANES);
-            dispatch(Vjp { field, at, dy_bar, y_bar, theta_bar, recorder, width })
+            dispatch(Vjp { field, at, dy, dy_bar, y_bar, theta_bar, recorder, width })
         }
     }
 
@@ -461,6 +522,12 @@ impl<T: Real, F: VectorField> Dynamics<T> for Generic<F> {
             let (buffers, width) = (&mut scratch.dual_lanes, LANES);
             dispatch(Jvp { field, at, dot, dy_dot, buffers, width });
         }
+    }
+
+    /// Eight directions in one evaluation of f.
+    fn jvps(&self, at: Point<'_, T>, dots: [&[T]; 2], dy_dots: &mut [T], scratch: &mut Scratch<T>) {
+        let (field, buffers) = (&self.0, &mut scratch.duals);
+        dispatch(Jvps { field, at, dots, dy_dots, buffers });
     }
 
     #[inline(always)]

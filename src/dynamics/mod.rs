@@ -172,8 +172,39 @@ pub trait Dynamics<T: Real>: Sync {
         self.vjp(at, dy_bar, y_bar, theta_bar, scratch)
     }
 
+    /// f and its product at one point in one call: `dy` ← f(t, y; θ) and [`vjp`](Dynamics::vjp) with the
+    /// cotangent `dy_bar`, which ACCUMULATES into \[`y_bar`, `theta_bar`\]; returns (∂f/∂t)ᵀ `dy_bar`. `tape` is
+    /// free memory of [`tape_len`](Dynamics::tape_len) numbers.
+    fn eval_vjp(
+        &self,
+        at: Point<'_, T>,
+        (dy, tape): (&mut [T], &mut [T]),
+        dy_bar: &[T],
+        [y_bar, theta_bar]: [&mut [T]; 2],
+        scratch: &mut Self::Scratch,
+    ) -> T {
+        self.eval_taped(at, dy, tape, scratch);
+        self.vjp_taped(at, (dy, tape), dy_bar, y_bar, theta_bar, scratch)
+    }
+
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
+
+    /// [`jvp`](Dynamics::jvp)s along several directions (ẏ, θ̇) at once, t held: `y_dots` and `dy_dots` hold a state for
+    /// each, `theta_dots` a parameter vector for each, or nothing for none.
+    fn jvps(
+        &self,
+        at: Point<'_, T>,
+        [y_dots, theta_dots]: [&[T]; 2],
+        dy_dots: &mut [T],
+        scratch: &mut Self::Scratch,
+    ) {
+        let (n, p) = (at.y.len(), if theta_dots.is_empty() { 0 } else { at.theta.len() });
+        for (j, (y, dy_dot)) in y_dots.chunks_exact(n).zip(dy_dots.chunks_exact_mut(n)).enumerate() {
+            let theta = &theta_dots[j * p..(j + 1) * p];
+            self.jvp(at, Tangent { t: T::of(0.0), y, theta }, dy_dot, scratch);
+        }
+    }
 
     /// A pattern (`dim × dim`) that contains that of ∂f/∂y for every t, y and θ; `None` where unknown,
     /// which is treated as dense.

@@ -18,6 +18,8 @@ use std::time::Instant;
 pub trait Observer<T: Real> {
     /// Whether there is anything to see; when false the loop does not build views.
     const ACTIVE: bool = true;
+    /// Whether the stages of a view must include those of the dense output.
+    const DENSE: bool = false;
     /// Called once for each accepted step.
     fn accepted(&mut self, step: &StepView<'_, T>);
 }
@@ -173,8 +175,7 @@ impl<T: Real> Drive<T> {
         solution.located.clear();
         solution.steps.clear();
         solution.attempts.clear();
-        solution.dense.data.clear();
-        solution.dense.starts.clear();
+        solution.dense.clear();
         if options.save == Save::Dense {
             let [first, second] = &mut solution.dense.weights;
             stepper.dense_weights().clone_into(first);
@@ -361,6 +362,9 @@ impl<T: Real> Drive<T> {
                 self.keep_dense(stepper, &info);
             }
         }
+        if O::DENSE {
+            self.complete_stages(stepper, &info);
+        }
         if O::ACTIVE {
             observer.accepted(&view(stepper, step, &info, [&self.y, &self.y1], &options.norm));
         }
@@ -395,6 +399,9 @@ impl<T: Real> Drive<T> {
         if options.save == Save::Dense {
             self.keep_dense(stepper, &info);
         }
+        if O::DENSE {
+            self.complete_stages(stepper, &info);
+        }
         if O::ACTIVE {
             observer.accepted(&view(stepper, step, &info, [&self.y, &self.y1], &options.norm));
         }
@@ -409,12 +416,14 @@ impl<T: Real> Drive<T> {
 
     /// Keeps what dense output of the step in hand needs.
     fn keep_dense<S: Stepper<T>>(&mut self, stepper: &mut S, info: &StepInfo<T>) {
+        self.complete_stages(stepper, info);
+        self.solution.dense.push(&self.y, stepper.stages());
+    }
+
+    /// Has the stages of the dense output of the current step evaluated.
+    fn complete_stages<S: Stepper<T>>(&mut self, stepper: &mut S, info: &StepInfo<T>) {
         let [y, y1] = [&self.y, &self.y1].map(Vec::as_slice);
         stepper.interpolate((info.t, info.h), T::of(0.5), [y, y1], &mut self.work[..y.len()]);
-        let dense = &mut self.solution.dense;
-        dense.starts.push(dense.data.len());
-        dense.data.extend_from_slice(y);
-        dense.data.extend_from_slice(stepper.stages());
     }
 
     /// Saves the times up to t + ϑh of the step.
@@ -554,6 +563,9 @@ impl<T: Real> Drive<T> {
                 self.save_inside(stepper, times[saved], located[saved], (info.t, info.h));
                 saved += 1;
             }
+            if O::DENSE {
+                self.complete_stages(stepper, &info);
+            }
             if O::ACTIVE {
                 observer.accepted(&view(stepper, j, &info, [&self.y, &self.y1], &options.norm));
             }
@@ -603,7 +615,8 @@ fn check_dense<T: Real>(options: &Options<T>, dense_weights: &[Vec<f64>]) -> Res
     if options.save != Save::Dense || !dense_weights.is_empty() {
         return Ok(());
     }
-    let needed = "this method's output between steps needs the noise: name the times with Save::At";
+    let needed = "this method's output between steps takes more than its stages (say the noise): name the times with \
+                  Save::At";
     Err(Error::invalid("what is saved", "Save::Dense", needed))
 }
 

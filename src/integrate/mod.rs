@@ -25,7 +25,7 @@ pub use initial::initial_step;
 pub use interrupt::{Interrupt, Never};
 pub use options::{BelowResolution, Options, Problem, Save};
 pub use reversible::Reversible;
-pub(crate) use solution::polynomial;
+pub(crate) use solution::{DenseRecord, polynomial};
 pub use solution::{ImplicitWork, Iterations, Located, Partial, Solution, Statistics, StepInfo, Warning};
 pub use step::{
     AcceptedSteps, Backward, Estimates, Injection, Penalty, Reverse, SavedSteps, StepCotangent, StepView,

@@ -88,6 +88,15 @@ pub enum Warning {
         /// The scalar's ε.
         epsilon: f64,
     },
+    /// A way back that integrates the state again missed the states of the way there.
+    Drift {
+        /// Where it was furthest off.
+        t: f64,
+        /// Largest difference over the largest |y|.
+        relative: f64,
+        /// What the user takes for small.
+        bound: f64,
+    },
 }
 
 impl std::fmt::Display for Warning {
@@ -97,6 +106,11 @@ impl std::fmt::Display for Warning {
                 f,
                 "rtol = {rtol:e} is below the scalar's resolution {epsilon:e}: the error estimate is partly rounding \
                  noise and wastes steps; raise rtol or use f64"
+            ),
+            Self::Drift { t, relative, bound } => write!(
+                f,
+                "the state that was integrated backwards is off by {relative:.2e} (relative) at t = {t:.6e}, beyond \
+                 {bound:.1e}: the gradient is of another trajectory"
             ),
         }
     }
@@ -200,6 +214,37 @@ pub(crate) struct DenseRecord<T> {
     pub weights: [Vec<Vec<f64>>; 2],
 }
 
+impl<T: Real> DenseRecord<T> {
+    /// Forgets the steps.
+    pub(crate) fn clear(&mut self) {
+        self.data.clear();
+        self.starts.clear();
+    }
+
+    /// Keeps the next step: its start and all its stages.
+    pub(crate) fn push(&mut self, y0: &[T], stages: &[T]) {
+        self.starts.push(self.data.len());
+        self.data.extend_from_slice(y0);
+        self.data.extend_from_slice(stages);
+    }
+
+    /// `out` ← y(t + ϑh) in the j-th kept step, which is `step`. `weights` is memory that calls reuse.
+    pub(crate) fn interpolate(
+        &self,
+        j: usize,
+        step: &StepInfo<T>,
+        theta: T,
+        weights: &mut Vec<f64>,
+        out: &mut [T],
+    ) {
+        let (y0, stages) = self.data[self.starts[j]..].split_at(out.len());
+        weights.clear();
+        let rows = &self.weights[step.member as usize];
+        weights.extend(rows.iter().map(|w| polynomial(w, theta.f64())));
+        crate::num::combine(out, y0, step.h, weights, stages);
+    }
+}
+
 impl<T: Real> Solution<T> {
     /// The i-th saved state.
     pub fn state(&self, i: usize) -> &[T] {
@@ -251,11 +296,8 @@ impl<T: Real> Solution<T> {
         let j = self.steps.partition_point(|s| if forward { s.t1 < t } else { s.t1 > t });
         let step = &self.steps[j];
         let theta = (t - step.t) / (step.t1 - step.t);
-        let (y0, stages) = self.dense.data[self.dense.starts[j]..].split_at(n);
         let mut out = vec![T::zero(); n];
-        let weights = &self.dense.weights[step.member as usize];
-        let weights: Vec<f64> = weights.iter().map(|w| polynomial(w, theta.f64())).collect();
-        crate::num::combine(&mut out, y0, step.h, &weights, stages);
+        self.dense.interpolate(j, step, theta, &mut Vec::new(), &mut out);
         Ok(out)
     }
 }

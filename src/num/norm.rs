@@ -214,6 +214,20 @@ impl<T: Real> ErrorNorm<T> {
         Ok(())
     }
 
+    /// The norm of the first `judged` of `total` numbers, rows of tolerances repeating every `dim`: the others are left
+    /// out by an absolute tolerance beyond all numbers, though one that is not finite still makes the norm NaN. The mean
+    /// runs over all, so tolerances are scaled by √(judged/total) to make it that over the judged ones.
+    pub(crate) fn leading(&self, judged: usize, total: usize, dim: usize) -> Self {
+        let scale = T::of((judged as f64 / total as f64).sqrt());
+        let rows = self.atol_slice();
+        let atol = |i: usize| if i < judged { scale * rows[i % dim % rows.len()] } else { T::MAX };
+        Self {
+            rtol: scale * self.rtol,
+            atol: Atol::PerRow((0..total).map(atol).collect()),
+            over: Over::Batch,
+        }
+    }
+
     /// The absolute tolerances: one entry, or one for each row.
     #[inline(always)]
     pub(crate) fn atol_slice(&self) -> &[T] {
@@ -353,6 +367,19 @@ mod tests {
         let column = |j: usize| ((0..3).map(|i| r(3 * j + i, 0.01).powi(2)).sum::<f64>() / 3.0).sqrt();
         let want = (0..4).map(column).fold(0.0, f64::max);
         assert!((worst.value(&u, &y0, &y1, 3) - want).abs() < 1e-14 * want);
+    }
+
+    #[test]
+    fn leading_norm_is_that_of_the_judged_numbers() {
+        let [mut u, y0, y1] = vectors();
+        for atol in [Atol::Scalar(0.01), Atol::PerRow(vec![0.01, 0.2, 3.0])] {
+            let norm = ErrorNorm { atol, ..ErrorNorm::new(0.1, 0.01) };
+            let want = norm.value(&u[..9], &y0[..9], &y1[..9], 3);
+            let leading = norm.leading(9, 12, 3);
+            assert!((leading.value(&u, &y0, &y1, 12) - want).abs() < 1e-14 * want);
+        }
+        u[11] = f64::NAN;
+        assert!(ErrorNorm::new(0.1, 0.01).leading(9, 12, 3).value(&u, &y0, &y1, 12).is_nan());
     }
 
     #[test]

@@ -110,9 +110,9 @@ impl<T: Real> Part<T> {
 ///
 /// # Errors
 /// Inputs or options that do not fit. A trajectory that stops early is in `failures`.
-pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
+pub fn solve_ensemble<T: Real, D: Dynamics<T>, M: StepMethod<T, D>>(
     dynamics: &D,
-    method: &impl StepMethod<T, D>,
+    method: &M,
     problem: &Problem<'_, T>,
     options: &Options<T>,
 ) -> Result<Ensemble<T>> {
@@ -133,6 +133,11 @@ pub fn solve_ensemble<T: Real, D: Dynamics<T>>(
     check_estimate(options, method.has_error().then_some(1))?;
     if method.explicit().is_some() {
         refuse_mass(dynamics)?;
+    }
+    if M::CARRIED > 1 {
+        let needed = "ensembles run methods whose state is the solution alone: solve one batch (ode::solve) or take a \
+                      method that is not reversible";
+        return Err(Error::invalid("the method of the ensemble", "a reversible one", needed));
     }
     let t = match &options.save {
         Save::End => vec![problem.span[1]],

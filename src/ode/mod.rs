@@ -14,6 +14,7 @@ mod method;
 pub mod order;
 mod pullback;
 pub mod radau;
+pub mod reversible;
 pub mod rosenbrock;
 pub mod sdirk;
 mod solve;

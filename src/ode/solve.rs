@@ -15,6 +15,10 @@ pub trait StepMethod<T: Real, D: Dynamics<T>>: Sync {
     where
         D: 'a;
 
+    /// Blocks of `dim × batch` that the stepper's state is made of: the solution, and what the method carries beside
+    /// it, which [`solve`] hides and [`prepare`](Stepper::prepare) starts.
+    const CARRIED: usize = 1;
+
     /// A stepper for states of `batch` columns.
     fn stepper<'a>(&self, dynamics: &'a D, batch: usize) -> Self::Stepper<'a>;
 
@@ -51,15 +55,25 @@ impl<T: Real, D: Dynamics<T>, M: ExplicitRk> StepMethod<T, D> for M {
 /// # Errors
 /// Inputs or options that do not fit, or a solve that stopped early; the error then carries what
 /// was reached.
-pub fn solve<T: Real, D: Dynamics<T>>(
+pub fn solve<T: Real, D: Dynamics<T>, M: StepMethod<T, D>>(
     dynamics: &D,
-    method: &impl StepMethod<T, D>,
+    method: &M,
     problem: &Problem<'_, T>,
     options: &Options<T>,
 ) -> Result<Solution<T>, Partial<T>> {
     let batch = batch_of(dynamics.dim(), problem.y0)?;
-    let mut solver = Solver::new(dynamics, method, batch);
-    solver.run(problem, options, &mut Silent)?;
+    let mut solver = Solver::with(method.stepper(dynamics, batch));
+    if M::CARRIED == 1 {
+        solver.run(problem, options, &mut Silent)?;
+        return Ok(solver.drive.solution);
+    }
+    let y0 = problem.y0.repeat(M::CARRIED);
+    let outcome = solver.run(&Problem { y0: &y0, ..*problem }, options, &mut Silent);
+    outcome.map_err(|mut partial| {
+        partial.solution.keep_columns(batch.min(partial.solution.batch));
+        partial
+    })?;
+    solver.drive.solution.keep_columns(batch);
     Ok(solver.drive.solution)
 }
 
@@ -100,6 +114,11 @@ impl<T: Real, S: Stepper<T>> Solver<T, S> {
     /// The last solution.
     pub fn into_solution(self) -> Solution<T> {
         self.drive.solution
+    }
+
+    /// The last solution.
+    pub fn solution(&self) -> &Solution<T> {
+        &self.drive.solution
     }
 
     /// The stepper.
