@@ -1,4 +1,4 @@
-//! Workloads W1–W6, ours: the problems, data and tolerances of `benches/peers`, timed.
+//! Workloads W1–W7, ours: the problems, data and tolerances of `benches/peers`, timed.
 //!
 //!     cargo bench --bench workloads -- [NAME …] [--variant V] [--json] [--threads N] [--repeats R]
 //!     cargo bench --bench workloads -- mlp-gradient --variant 1e-5 --budget-mib 64
@@ -9,8 +9,11 @@
 //! accepted, rejected` (means over trajectories), `iterations` of a linear solve, `err_max` (largest absolute difference
 //! from the reference), `err_rel` (relative; the true residual of a linear solve) or, for
 //! gradients, `grad_rel_err` (relative, 2-norm) with `peak_bytes` (most memory allocated during the first call, set-up
-//! included). One process times one call at a time; everything but the ensemble runs on one thread.
+//! included). One process times one call at a time; everything but the ensemble and the convolutions runs on one
+//! thread.
 
+#[path = "workloads/conv.rs"]
+mod conv;
 #[path = "workloads/gbm.rs"]
 mod gbm;
 #[path = "workloads/heap.rs"]
@@ -39,7 +42,7 @@ type Failure = Box<dyn std::error::Error>;
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
 
-/// Times workloads W1–W6.
+/// Times workloads W1–W7.
 #[derive(Parser)]
 struct Arguments {
     /// Workloads; all without.
@@ -50,7 +53,7 @@ struct Arguments {
     /// One JSON line for each workload and variant.
     #[arg(long)]
     json: bool,
-    /// Threads of the ensemble.
+    /// Threads of the ensemble and of the convolutions.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
     /// Repeats, whose median is taken.
@@ -150,7 +153,20 @@ const WORKLOADS: &[Workload] = &[
         variants: POISSON,
         run: |v, _, clock| poisson::solve("poisson-3d-128", v, clock),
     },
+    Workload {
+        name: "conv2d",
+        variants: CONV,
+        run: |v, a, clock| conv::run(2, v, a.threads.into(), clock),
+    },
+    Workload {
+        name: "conv3d",
+        variants: CONV,
+        run: |v, a, clock| conv::run(3, v, a.threads.into(), clock),
+    },
 ];
+
+/// Passes of W7.
+const CONV: &[&str] = &["forward", "both"];
 
 /// Ways of solving W6.
 const POISSON: &[&str] = &["amg", "amg-mixed", "geometric", "cg", "cg-csr"];

@@ -58,8 +58,11 @@ impl Initializer {
     }
 }
 
-/// Draws every parameter of `layout`; see [`Network::init_with`](super::Network::init_with).
-pub(super) fn draw<T: Real>(
+/// Draws every parameter of `layout`, the initializer chosen for each tensor.
+///
+/// # Errors
+/// [`Error::Invalid`] for a scale that is negative or not finite.
+pub fn draw<T: Real>(
     layout: &Layout,
     choose: impl Fn(&Entry) -> Initializer,
     seed: u64,

@@ -7,6 +7,7 @@
 
 mod activation;
 mod clip;
+pub mod conv;
 mod dense;
 mod gru;
 pub mod init;

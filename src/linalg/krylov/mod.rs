@@ -3,6 +3,7 @@
 //! | method | for | preconditioner | vectors held | A per iteration |
 //! |---|---|---|---|---|
 //! | [`Cg`] | A symmetric positive definite | SPD; anything with a window | 4, or 2 + 2k | 1 |
+//! | [`GuardedCg`] | A symmetric positive definite | any proposer, SPD behind it | 5 + 2k | 1 or 2 |
 //! | [`MinRes`] | A symmetric | SPD | 7 | 1 |
 //! | [`Gmres`] | any A | linear; anything when flexible | m + 4, 2m + 4 flexible | 1 |
 //! | [`BiCgStab`] | any A | linear | 8 | 2 |
@@ -19,6 +20,7 @@ mod bidiagonal;
 mod cg;
 mod fcg;
 mod gmres;
+mod guarded;
 mod hessenberg;
 mod lsmr;
 mod lsqr;
@@ -30,6 +32,7 @@ pub use bicgstab::BiCgStab;
 pub use cg::{Cg, Directions};
 pub use fcg::Normalised;
 pub use gmres::Gmres;
+pub use guarded::{Guidance, GuardedCg};
 pub use lsmr::Lsmr;
 pub use lsqr::Lsqr;
 pub use minres::MinRes;
