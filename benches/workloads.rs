@@ -153,16 +153,8 @@ const WORKLOADS: &[Workload] = &[
         variants: POISSON,
         run: |v, _, clock| poisson::solve("poisson-3d-128", v, clock),
     },
-    Workload {
-        name: "conv2d",
-        variants: CONV,
-        run: |v, a, clock| conv::run(2, v, a.threads.into(), clock),
-    },
-    Workload {
-        name: "conv3d",
-        variants: CONV,
-        run: |v, a, clock| conv::run(3, v, a.threads.into(), clock),
-    },
+    Workload { name: "conv2d", variants: CONV, run: |v, a, clock| conv::run(2, v, a.threads.into(), clock) },
+    Workload { name: "conv3d", variants: CONV, run: |v, a, clock| conv::run(3, v, a.threads.into(), clock) },
 ];
 
 /// Passes of W7.

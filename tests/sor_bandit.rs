@@ -2,16 +2,22 @@
 //! spectra, the tuned solver's budget.
 
 use nalgebra::{DMatrix, SymmetricEigen};
+use odeon::dynamics::pde::{AllenCahn, Edge, MethodOfLines};
+use odeon::integrate::{Options, Problem};
 use odeon::linalg::eigen::extreme_eigenvalues;
 use odeon::linalg::precondition::Ssor;
 use odeon::linalg::relax::{GaussSeidel, Stationary, Sweep};
-use odeon::linalg::{Csr, LinearSolver, Settings, model};
+use odeon::linalg::{Csr, LinearSolver, SequenceSolver, Settings, model};
 use odeon::num::random::{at, normal_pair};
+use odeon::ode::implicit::{ImplicitOptions, LinearChoice, SequenceChoice};
+use odeon::ode::sdirk::Kvaerno3;
+use odeon::ode::solve;
 use odeon::operator::sor_bandit::{
     Binned, ChebCb, Cost, Exp3, Fixed, Guided, Interval, Policy, Surface, Thompson, TsallisInf, TunedSolver,
     Ucb, load, omega_grid, save, theory,
 };
 use std::error::Error;
+use std::sync::{Arc, Mutex};
 
 type Tested = Result<(), Box<dyn Error>>;
 
@@ -328,5 +334,56 @@ fn bad_input_is_named() -> Tested {
     assert!(new(&a, vec![1.0, 2.0]).err().map(text).is_some_and(|e| e.contains('2')));
     let skew = Csr::from_triplets([2, 2], &[(0, 0, 1.0), (0, 1, 0.5), (1, 1, 1.0)])?;
     assert!(new(&skew, vec![1.0, 1.2]).err().map(text).is_some_and(|e| e.contains("symmetric")));
+    Ok(())
+}
+
+/// ω learned inside an implicit integrator: the solution of the direct solver, a history to look at, and no more work than
+/// the best fixed ω that one could have known.
+#[test]
+fn an_implicit_integrator_learns_over_its_steps() -> Tested {
+    let f = MethodOfLines::new(AllenCahn, &[20, 20], &[1.0, 1.0], Edge::Periodic)?;
+    let y0 = f.sample(|[x, y], _| 0.5 * (6.3 * x).sin() + 0.1 * (12.6 * y).cos());
+    let theta = [0.05, 10.0];
+    let problem = Problem { y0: &y0, span: [0.0, 0.5], theta: &theta };
+    let options = Options::tol(1e-5, 1e-5);
+    let run = |omegas: Vec<f64>,
+               policy: Box<dyn Fn() -> Box<dyn Policy + Send> + Send + Sync>|
+     -> Result<_, Box<dyn Error>> {
+        let kept: Arc<Mutex<Vec<Arc<Mutex<TunedSolver<f64, Box<dyn Policy + Send>>>>>>> = Arc::default();
+        let place = kept.clone();
+        let make = move |w: &Csr<f64>| {
+            let solver = TunedSolver::new(w.clone(), omegas.clone(), policy(), Settings::tol(1e-9))?;
+            // 4 ε² hγ/h² against 1.
+            let solver = solver.context(|c| 1.0 - 1.0 / (1.0 + 80.0 * 10f64.powf(c)));
+            let solver = Arc::new(Mutex::new(solver));
+            place.lock().unwrap().push(solver.clone());
+            Ok(Box::new(solver) as Box<dyn SequenceSolver<f64> + Send>)
+        };
+        let linear = LinearChoice::Sequence(SequenceChoice::new(make));
+        let solution =
+            solve(&f, &Kvaerno3.with(ImplicitOptions { linear, ..Default::default() }), &problem, &options)?;
+        let solver = kept.lock().unwrap()[0].clone();
+        let solver = solver.lock().unwrap();
+        let total = solution.stats.implicit.linear_iterations + solver.lanczos_steps();
+        Ok((solution.last().to_vec(), total, solver.history().len()))
+    };
+    let grid = omega_grid(8)?;
+    let mut best = usize::MAX;
+    for arm in 0..8 {
+        let (_, total, _) = run(grid.clone(), Box::new(move || Box::new(Fixed::new(8, arm).unwrap())))?;
+        best = best.min(total);
+    }
+    let fine = omega_grid(96)?;
+    let arms = fine.clone();
+    let guided = move || -> Box<dyn Policy + Send> {
+        Box::new(Guided::new(&arms, Interval::new(0.0, 1.0).unwrap()).unwrap())
+    };
+    let (end, total, solves) = run(fine, Box::new(guided))?;
+    assert!(solves > 50, "{solves}");
+    assert!(total as f64 <= 1.05 * best as f64, "{total} against {best} over {solves} solves");
+    let direct = solve(&f, &Kvaerno3, &problem, &options)?;
+    for (a, b) in end.iter().zip(direct.last()) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
     Ok(())
 }

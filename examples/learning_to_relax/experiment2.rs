@@ -9,14 +9,11 @@ use odeon::linalg::krylov::Cg;
 use odeon::linalg::{Csr, Identity, LinearOperator, LinearSolver, Settings, model};
 use odeon::operator::sor_bandit::{
     Binned, ChebCb, Fixed, Guided, Interval, Policy, Surface, TsallisInf, TunedSolver, omega_grid,
-    theory::jacobi_radius,
 };
 use std::f64::consts::PI;
 
 const GRID: usize = 20;
 const DT: f64 = 1e-3;
-/// Lanczos steps of an estimate of β.
-const LANCZOS: usize = 15;
 
 /// exp(1 − 1/(1 − min(1, |x − c|²/r²))).
 fn bump(x: [f64; 2], c: [f64; 2], r: f64) -> f64 {
@@ -99,21 +96,10 @@ fn plain(nx: usize, steps: usize) -> Result<(Vec<f64>, f64)> {
 
 /// The same with SSOR-PCG under a policy that sees `context(κ)`, set-up and learning included in the seconds.
 fn tuned<P: Policy>(
-    size: [usize; 2],
-    omegas: &[f64],
-    policy: P,
-    context: impl Fn(f64) -> f64,
-) -> Result<(Vec<f64>, f64)> {
-    advised(size, omegas, policy, context, |_, _, _| Ok(0.0))
-}
-
-/// The same, with `advice(policy, matrix, context)` before every solve, which returns the iterations it is worth.
-fn advised<P: Policy>(
     [nx, steps]: [usize; 2],
     omegas: &[f64],
     policy: P,
     context: impl Fn(f64) -> f64,
-    advice: impl Fn(&mut P, &Csr<f64>, f64) -> Result<f64>,
 ) -> Result<(Vec<f64>, f64)> {
     let mut heat = Heat::new(nx)?;
     heat.prepare(0);
@@ -123,25 +109,16 @@ fn advised<P: Policy>(
     for n in 0..steps {
         heat.prepare(n);
         let Heat { system, b, u, .. } = &mut heat;
-        let ((report, advised), seconds) = timed(|| {
-            let context = context(kappa(n as f64 * DT));
-            solver.refill(system.values(), context)?;
-            let advised = advice(solver.policy_mut(), system, context)?;
-            solver.solve(b, u).map(|report| (report, advised))
+        let before = solver.lanczos_steps();
+        let (report, seconds) = timed(|| {
+            solver.refill(system.values(), context(kappa(n as f64 * DT)))?;
+            solver.solve(b, u)
         })?;
         solver_s += seconds;
-        costs.push(report.ok()?.iterations as f64 + advised);
+        // Estimates of β count as iterations.
+        costs.push((report.ok()?.iterations + solver.lanczos_steps() - before) as f64);
     }
     Ok((costs, solver_s))
-}
-
-/// An estimate of β where the guided policy wants one.
-fn inform(policy: &mut Guided, a: &Csr<f64>, context: f64) -> Result<f64> {
-    if !policy.is_curious(context) {
-        return Ok(0.0);
-    }
-    policy.inform(context, jacobi_radius(a, LANCZOS)?)?;
-    Ok(LANCZOS as f64)
 }
 
 pub fn run(session: &mut Session, rounds: usize, nx: usize) -> Result<()> {
@@ -174,7 +151,7 @@ pub fn run(session: &mut Session, rounds: usize, nx: usize) -> Result<()> {
     // β is linear in r/(1 + r), r the ratio of the implicit part's diagonal to one.
     let share = |kappa: f64| 1.0 - 1.0 / (1.0 + 2.0 * cells * kappa.max(0.0));
     let shares = Interval::new(0.0, 1.0)?;
-    add("guided", advised(size, &fine, Guided::new(&fine, shares)?, share, inform))?;
+    add("guided", tuned(size, &fine, Guided::new(&fine, shares)?, share))?;
     add("surface", tuned(size, &fine, Surface::new(&fine, range, [8, 5])?, scaled))?;
     // The least of the fixed arms in every step; their solutions agree to the tolerance.
     let least = (0..rounds).map(|t| rows[1..=GRID].iter().map(|r| r.1[t]).fold(f64::INFINITY, f64::min));

@@ -6,6 +6,7 @@
 mod common;
 mod experiment1;
 mod experiment2;
+mod experiment3;
 #[cfg(feature = "plot")]
 mod pictures;
 
@@ -14,12 +15,12 @@ use common::{Common, Session};
 use odeon::{Error, Result};
 use std::process::ExitCode;
 
-/// The two experiments of "Learning to Relax" (Khodak et al., ICLR 2024).
+/// The two experiments of "Learning to Relax" (Khodak et al., ICLR 2024), and one inside an integrator.
 ///
 /// 1: SOR on Laplacian + c I, 10 × 10, c random in [-0.15, 0.45] with low and high variance; total iterations of fixed
 /// factors, Tsallis-INF, Tsallis-INF-CB, ChebCB, Young's formula and of this library's guided policy. 2: the heat equation with
 /// a diffusion that changes in time, by Crank-Nicolson and SSOR-preconditioned CG, the factor chosen in every
-/// step. `loss` in the JSON lines is the total of iterations (the mean over trials).
+/// step. 3: Allen–Cahn by an implicit integrator that owns such a solver. `loss` in the JSON lines is the total of iterations (the mean over trials).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -27,7 +28,7 @@ struct Arguments {
     common: Common,
 
     /// Which experiment
-    #[arg(long, value_name = "1|2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    #[arg(long, value_name = "1|2|3", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     experiment: u8,
 
     /// Experiment 1: independent repetitions [default: 6, with --quick 1; published 40]
@@ -38,7 +39,7 @@ struct Arguments {
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     rounds: Option<u32>,
 
-    /// Experiment 2: intervals a side
+    /// Experiments 2 and 3: intervals a side
     #[arg(long, value_name = "NX", default_value_t = 25, value_parser = clap::value_parser!(u32).range(4..=400))]
     nx: u32,
 }
@@ -54,6 +55,7 @@ fn learning_to_relax(arguments: &Arguments, session: &mut Session) -> Result<()>
     match arguments.experiment {
         1 => experiment1::run(session, rounds, trials),
         2 => experiment2::run(session, rounds, arguments.nx as usize),
-        other => Err(Error::invalid("--experiment", other, "1 or 2")),
+        3 => experiment3::run(session, arguments.nx as usize),
+        other => Err(Error::invalid("--experiment", other, "1, 2 or 3")),
     }
 }

@@ -34,7 +34,7 @@ pub use deflation::Deflation;
 pub use dense::{DenseCholesky, DenseLu, DenseQr};
 pub use direct::{Direct, Factors};
 pub use monitor::Monitor;
-pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation};
+pub use op::{Claims, Identity, LinearOperator, LinearSolver, Preconditioner, Relaxation, SequenceSolver};
 pub use pattern::Pattern;
 pub use report::{Outcome, Report, Settings, Side};
 pub use sparse::{SparseCholesky, SparseLu, SparseQr};

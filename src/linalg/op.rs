@@ -4,10 +4,12 @@
 //!
 //! Vectors are slices. Lengths are checked where a solve begins; the methods here trust them.
 
+use super::csr::Csr;
 use super::report::Report;
 use super::vector::dot;
 use crate::error::{Error, Result};
 use crate::num::Real;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A linear map x ↦ A x from ℝⁿ (`cols`) to ℝᵐ (`rows`), with its transpose.
 ///
@@ -260,4 +262,41 @@ pub trait LinearSolver<T: Real> {
     /// # Errors
     /// As [`solve`](Self::solve).
     fn solve_transpose(&mut self, b: &[T], x: &mut [T]) -> Result<Report>;
+}
+
+/// A solver for a sequence of systems that share their pattern: it may carry over what it has learned or analysed
+/// (orderings, parameters tuned by the cost of earlier solves). Shared behind `Arc<Mutex<_>>` it can be looked
+/// at while an integrator owns it.
+pub trait SequenceSolver<T: Real>: LinearSolver<T> {
+    /// Takes the next matrix, of the pattern of the first. `context` describes it to solvers that learn: implicit
+    /// integrators give log₁₀ hγ.
+    ///
+    /// # Errors
+    /// Another size or pattern, values that it cannot serve; a context that is not finite.
+    fn refill(&mut self, a: &Csr<T>, context: f64) -> Result<()>;
+}
+
+fn locked<S>(shared: &Mutex<S>) -> MutexGuard<'_, S> {
+    // A panic elsewhere leaves numbers that the next refill overwrites.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Real, S: LinearSolver<T>> LinearSolver<T> for Arc<Mutex<S>> {
+    fn len(&self) -> usize {
+        locked(self).len()
+    }
+
+    fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<Report> {
+        locked(self).solve(b, x)
+    }
+
+    fn solve_transpose(&mut self, b: &[T], x: &mut [T]) -> Result<Report> {
+        locked(self).solve_transpose(b, x)
+    }
+}
+
+impl<T: Real, S: SequenceSolver<T>> SequenceSolver<T> for Arc<Mutex<S>> {
+    fn refill(&mut self, a: &Csr<T>, context: f64) -> Result<()> {
+        locked(self).refill(a, context)
+    }
 }

@@ -62,11 +62,7 @@ impl Initializer {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a scale that is negative or not finite.
-pub fn draw<T: Real>(
-    layout: &Layout,
-    choose: impl Fn(&Entry) -> Initializer,
-    seed: u64,
-) -> Result<Vec<T>> {
+pub fn draw<T: Real>(layout: &Layout, choose: impl Fn(&Entry) -> Initializer, seed: u64) -> Result<Vec<T>> {
     let mut theta = Vec::with_capacity(layout.len());
     for (stream, entry) in (0..).zip(layout.entries()) {
         let initializer = choose(entry);

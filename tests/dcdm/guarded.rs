@@ -186,7 +186,9 @@ fn refusals_are_counted_by_kind() -> Tested {
         assert!(report.converged());
         Ok(guidance)
     };
-    let nan = solve(|call, r, z| z.iter_mut().zip(r).for_each(|(z, r)| *z = if call == 2 { f64::NAN } else { *r }))?;
+    let nan = solve(|call, r, z| {
+        z.iter_mut().zip(r).for_each(|(z, r)| *z = if call == 2 { f64::NAN } else { *r })
+    })?;
     assert_eq!((nan.not_finite, nan.refused()), (1, 1));
     // Orthogonal to the residual.
     let sideways = solve(|call, r, z| {

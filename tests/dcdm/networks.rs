@@ -108,7 +108,11 @@ fn a_linear_network_has_exact_differences() -> Tested {
         let h = 1e-3;
         // Fourth order: the map is a polynomial in one weight.
         let difference = (8.0 * (at(h)? - at(-h)?) - (at(2.0 * h)? - at(-2.0 * h)?)) / (12.0 * h);
-        assert!((difference - theta_bar[i]).abs() < 1e-8 * (1.0 + difference.abs()), "{difference} {}", theta_bar[i]);
+        assert!(
+            (difference - theta_bar[i]).abs() < 1e-8 * (1.0 + difference.abs()),
+            "{difference} {}",
+            theta_bar[i]
+        );
     }
     Ok(())
 }
@@ -141,7 +145,11 @@ fn self_similar_networks_are_positively_homogeneous() -> Tested {
 #[test]
 fn solid_points_take_no_part() -> Tested {
     let grid = Grid::vertices(&[8, 8], &[1.0; 2])?;
-    let mask = Mask::from_fn(&grid, |[x, y, _]| (x - 4.0).abs() < 1.5 && (y - 4.0).abs() < 1.5, Boundary::Dirichlet)?;
+    let mask = Mask::from_fn(
+        &grid,
+        |[x, y, _]| (x - 4.0).abs() < 1.5 && (y - 4.0).abs() < 1.5,
+        Boundary::Dirichlet,
+    )?;
     let net = DirectionNet::self_similar(2, 4, 0.2)?;
     let theta = net.init::<f32>(1)?;
     let mut proposer = Narrow::new(Proposer::new(&net, grid.extents(), theta)?.with_mask(&mask)?);

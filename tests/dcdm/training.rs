@@ -18,7 +18,9 @@ fn the_loss_is_what_the_best_step_leaves_and_its_gradient_agrees_with_difference
     a.apply(&f, &mut af);
     let alpha = dot(&f, &b) / dot(&f, &af);
     let left: Vec<f64> = b.iter().zip(&af).map(|(b, q)| b - alpha * q).collect();
-    assert!((loss.alpha - alpha).abs() < 1e-14 && (loss.value - dot(&left, &left) / dot(&b, &b)).abs() < 1e-14);
+    assert!(
+        (loss.alpha - alpha).abs() < 1e-14 && (loss.value - dot(&left, &left) / dot(&b, &b)).abs() < 1e-14
+    );
     assert!(residual.iter().zip(&left).all(|(a, b)| (a - b).abs() < 1e-13));
     for i in 0..n {
         let mut at = |h: f64| -> Result<f64, odeon::Error> {
@@ -106,6 +108,8 @@ fn training_lowers_the_loss_and_is_reproducible() -> Tested {
     let (first, last) = (mean(&losses[..20]), mean(&losses[100..]));
     assert!(last < 0.5 * first, "{first} {last}");
     assert_eq!(train()?.1, theta);
-    assert!(Trainer::<f32>::new(&net, grid.extents(), 0, Rates { first: 1.0, last: 1.0, steps: 1 }, 0).is_err());
+    assert!(
+        Trainer::<f32>::new(&net, grid.extents(), 0, Rates { first: 1.0, last: 1.0, steps: 1 }, 0).is_err()
+    );
     Ok(())
 }

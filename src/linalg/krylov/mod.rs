@@ -32,7 +32,7 @@ pub use bicgstab::BiCgStab;
 pub use cg::{Cg, Directions};
 pub use fcg::Normalised;
 pub use gmres::Gmres;
-pub use guarded::{Guidance, GuardedCg};
+pub use guarded::{GuardedCg, Guidance};
 pub use lsmr::Lsmr;
 pub use lsqr::Lsqr;
 pub use minres::MinRes;

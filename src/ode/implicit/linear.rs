@@ -1,8 +1,9 @@
 //! [`BlockSolver`]: the linear solver of one block of W, direct or iterative.
 
 use super::options::{KrylovChoice, KrylovMethod};
+use super::sequence::{Sequence, fill};
 use crate::dynamics::jacobian::Jacobian;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::linalg::SparseLu;
 use crate::linalg::krylov::{self, BiCgStab, Gmres, solve_transpose};
 use crate::linalg::precondition::IncompleteLu;
@@ -18,6 +19,7 @@ pub(crate) enum BlockSolver<T: Real> {
     /// With the pattern, and the number of numbers in the band.
     Banded(Box<(BandedLu<T>, Pattern, usize)>),
     Krylov(Box<Krylov<T>>),
+    Sequence(Box<Sequence<T>>),
 }
 
 /// A Krylov method, the assembled block and its preconditioner.
@@ -91,16 +93,7 @@ impl<T: Real> Krylov<T> {
 
     /// Takes the entries of the block (column-major where it is dense) and builds the preconditioner.
     fn factor(&mut self, entries: &[T], dense: bool) -> Result<()> {
-        let n = self.x.len();
-        let values = self.matrix.values_mut();
-        if dense {
-            for (k, v) in values.iter_mut().enumerate() {
-                *v = entries[(k % n) * n + k / n];
-            }
-        } else {
-            values.copy_from_slice(entries);
-        }
-        Error::check_finite("the iteration matrix", self.matrix.values())?;
+        fill(&mut self.matrix, entries, dense)?;
         self.preconditioner = Some(match &self.choice.preconditioner {
             Some(factory) => factory(&self.matrix)?,
             None => Box::new(IncompleteLu::new(&self.matrix)?),
@@ -141,7 +134,16 @@ impl<T: Real> BlockSolver<T> {
             Self::Dense(lu) => (lu.len() + 2) * lu.len(),
             Self::Sparse(lu) => lu.nnz_factors(),
             Self::Banded(banded) => banded.2,
+            Self::Sequence(s) => s.numbers(),
             Self::Krylov(k) => 2 * k.matrix.nnz() + (k.method.vectors() + 1) * k.matrix.rows(),
+        }
+    }
+
+    /// Says the α of the block that is factored next.
+    #[inline(always)]
+    pub fn announce(&mut self, alpha: T) {
+        if let Self::Sequence(s) = self {
+            s.alpha = alpha;
         }
     }
 
@@ -153,6 +155,7 @@ impl<T: Real> BlockSolver<T> {
             Self::Sparse(lu) => lu.factor(entries).is_ok(),
             Self::Banded(banded) => banded.0.factor_sparse(&banded.1, entries).is_ok(),
             Self::Krylov(k) => k.factor(entries, jacobian.pattern().is_none()).is_ok(),
+            Self::Sequence(s) => s.factor(entries, jacobian.pattern().is_none()).is_ok(),
         }
     }
 
@@ -182,6 +185,7 @@ impl<T: Real> BlockSolver<T> {
                 Some(0)
             }
             Self::Krylov(k) => k.solve(x, transposed),
+            Self::Sequence(s) => s.solve(x, transposed),
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::free::Free;
 use super::linear::{BlockSolver, Krylov};
 use super::options::{ImplicitOptions, LinearChoice};
+use super::sequence::Sequence;
 use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Point};
 use crate::error::{Error, Result};
@@ -68,6 +69,14 @@ impl<T: Real> Block<T> {
                     dense_fits::<T>(dynamics.dim(), batch, options.budget)?;
                 }
                 let solver = BlockSolver::Krylov(Box::new(Krylov::new(&jacobian, choice)?));
+                Ok(Self { jacobian, solver })
+            }
+            LinearChoice::Sequence(choice) => {
+                let jacobian = Jacobian::of(dynamics)?.and_time();
+                if jacobian.pattern().is_none() {
+                    dense_fits::<T>(dynamics.dim(), batch, options.budget)?;
+                }
+                let solver = BlockSolver::Sequence(Box::new(Sequence::new(&jacobian, choice)));
                 Ok(Self { jacobian, solver })
             }
         }
@@ -244,6 +253,7 @@ impl<T: Real> IterationMatrix<T> {
         }
         for block in blocks {
             block.jacobian.shifted(alpha, mass.as_ref(), -T::one(), entries);
+            block.solver.announce(alpha);
             if !block.solver.factor(&block.jacobian, entries) {
                 return false;
             }
@@ -294,7 +304,8 @@ impl<T: Real> IterationMatrix<T> {
     /// Whether its solves are direct, and so cannot fail.
     #[inline(always)]
     pub fn is_direct(&self) -> bool {
-        self.free.is_none() && !self.blocks.iter().any(|b| matches!(b.solver, BlockSolver::Krylov(_)))
+        let iterates = |b: &Block<T>| matches!(b.solver, BlockSolver::Krylov(_) | BlockSolver::Sequence(_));
+        self.free.is_none() && !self.blocks.iter().any(iterates)
     }
 
     /// Starts a Newton iteration.

@@ -7,6 +7,7 @@ mod linear;
 mod matrix;
 pub(crate) mod newton;
 mod options;
+mod sequence;
 mod slope;
 
 pub use consistent::Algebraic;
@@ -20,4 +21,5 @@ pub use options::{
     Configured, ImplicitMethod, ImplicitOptions, KrylovChoice, KrylovMethod, LinearChoice,
     PreconditionerFactory,
 };
+pub use sequence::{SequenceChoice, SequenceFactory};
 pub(crate) use slope::Slope;

@@ -2,6 +2,7 @@
 
 use super::free::MatrixFree;
 use super::newton::NewtonOptions;
+use super::sequence::SequenceChoice;
 use crate::dynamics::Dynamics;
 use crate::error::Result;
 use crate::integrate::Stepper;
@@ -31,6 +32,9 @@ pub enum LinearChoice<T = f64> {
     /// An iteration on W v = αM v − J v by products with J, nothing being assembled, with any
     /// preconditioner.
     MatrixFree(MatrixFree<T>),
+    /// A solver of the user's for the assembled matrices, one after the other, which may learn from each for the next
+    /// ([`TunedSolver`](crate::operator::sor_bandit::TunedSolver), say).
+    Sequence(SequenceChoice<T>),
 }
 
 /// Builds a preconditioner from the assembled matrix of one column, anew for every factorisation.

@@ -61,7 +61,7 @@ fn chosen<X: Real, D: Dynamics<X>>(
         LinearChoice::DenseLu => Ok((Jacobian::dense(dynamics.dim()), Form::Dense)),
         LinearChoice::SparseLu => Ok((sparse_jacobian(dynamics)?, Form::Sparse)),
         LinearChoice::Banded => Ok((sparse_jacobian(dynamics)?, Form::Banded)),
-        LinearChoice::Krylov(_) | LinearChoice::MatrixFree(_) => {
+        LinearChoice::Krylov(_) | LinearChoice::MatrixFree(_) | LinearChoice::Sequence(_) => {
             let needed = "Radau IIA factors its two systems: Auto, DenseLu, SparseLu or Banded. Krylov methods \
                           serve Esdirk54I8L2SA, Kvaerno5 and the other ESDIRK methods, KenCarp4 and Rodas5P";
             Err(Error::invalid("the linear solver of RadauIia5", format!("{:?}", options.linear), needed))

@@ -22,8 +22,8 @@ const OPTIMISM: f64 = 0.25;
 
 /// SOR's and SSOR's ω from estimates of β = ρ(I − D⁻¹A) at a few contexts, corrected by what the solves cost.
 ///
-/// β(c) is a Chebyshev series fitted to the estimates given by [`inform`](Self::inform) (some Lanczos steps
-/// each, [`theory::jacobi_radius`](super::theory::jacobi_radius)); [`is_curious`](Self::is_curious) says when
+/// β(c) is a Chebyshev series fitted to the estimates given by [`inform`](Policy::inform) (some Lanczos steps
+/// each, [`theory::jacobi_radius`](super::theory::jacobi_radius)); [`is_curious`](Policy::is_curious) says when
 /// one is wanted: at contexts an eighth of the interval from all seen ones, eight times at most. With
 /// ω*(β) = 2/(1 + √(1 − β²)) the arm nearest to 2 − ω = s (2 − ω*) is played. The factor s is a bandit's:
 ///
@@ -66,29 +66,6 @@ impl Guided {
             costs: Fit::new(COST_TERMS + FACTORS.len()),
             open: None,
         })
-    }
-
-    /// Whether an estimate of β at this context would help.
-    pub fn is_curious(&self, context: f64) -> bool {
-        let x = self.interval.clone().place(context).unwrap_or(0.0);
-        self.estimates.iter().all(|[seen, _]| (x - seen).abs() > SPACING)
-    }
-
-    /// An estimate of β at a context.
-    ///
-    /// # Errors
-    /// β outside [0, 1); a context that is not finite.
-    pub fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
-        optimal_omega(beta)?;
-        let x = self.interval.place(context)?;
-        self.estimates.push([x, beta]);
-        // As many terms as there are estimates, up to TERMS.
-        let terms = self.estimates.len().min(TERMS);
-        self.series = Fit::new(terms);
-        for [x, beta] in &self.estimates {
-            self.series.add(&chebyshev(*x, terms).collect::<Vec<f64>>(), *beta);
-        }
-        self.series.solve_ridge(RIDGE * self.estimates.len() as f64, &mut DenseCholesky::new(terms))
     }
 
     /// The declared interval, with the number of contexts outside.
@@ -156,5 +133,23 @@ impl Policy for Guided {
         let features: Vec<f64> = chebyshev(x, COST_TERMS).chain(one).collect();
         self.costs.add(&features, cost.max(1.0).ln());
         Ok(())
+    }
+
+    fn is_curious(&self, context: f64) -> bool {
+        let x = self.interval.clone().place(context).unwrap_or(0.0);
+        self.estimates.iter().all(|[seen, _]| (x - seen).abs() > SPACING)
+    }
+
+    fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
+        optimal_omega(beta)?;
+        let x = self.interval.place(context)?;
+        self.estimates.push([x, beta]);
+        // As many terms as there are estimates, up to TERMS.
+        let terms = self.estimates.len().min(TERMS);
+        self.series = Fit::new(terms);
+        for [x, beta] in &self.estimates {
+            self.series.add(&chebyshev(*x, terms).collect::<Vec<f64>>(), *beta);
+        }
+        self.series.solve_ridge(RIDGE * self.estimates.len() as f64, &mut DenseCholesky::new(terms))
     }
 }

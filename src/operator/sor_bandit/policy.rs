@@ -23,6 +23,22 @@ pub trait Policy {
     /// # Errors
     /// A cost that is not finite or is negative; no choice since the last cost.
     fn observe(&mut self, cost: f64) -> Result<()>;
+
+    /// Whether an estimate of β = ρ(I − D⁻¹A) at this context would help; [`inform`](Self::inform) takes it.
+    /// Only policies that know about relaxation ask for one.
+    fn is_curious(&self, context: f64) -> bool {
+        let _ = context;
+        false
+    }
+
+    /// An estimate of β at a context.
+    ///
+    /// # Errors
+    /// β outside [0, 1); a context that is not finite.
+    fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
+        let _ = (context, beta);
+        Ok(())
+    }
 }
 
 impl<P: Policy + ?Sized> Policy for Box<P> {
@@ -34,6 +50,12 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
     }
     fn observe(&mut self, cost: f64) -> Result<()> {
         (**self).observe(cost)
+    }
+    fn is_curious(&self, context: f64) -> bool {
+        (**self).is_curious(context)
+    }
+    fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
+        (**self).inform(context, beta)
     }
 }
 

@@ -1,10 +1,11 @@
 //! [`TunedSolver`]: SSOR-preconditioned CG whose ω a policy chooses, within a safe budget.
 
 use super::policy::Policy;
+use super::theory::jacobi_radius;
 use crate::error::{Error, Result};
 use crate::linalg::krylov::Cg;
 use crate::linalg::precondition::Ssor;
-use crate::linalg::{Csr, LinearSolver, Preconditioner, Report, Settings};
+use crate::linalg::{Csr, LinearSolver, Preconditioner, Report, SequenceSolver, Settings};
 use crate::num::Real;
 
 /// What a policy is told a solve cost.
@@ -78,7 +79,12 @@ pub struct TunedSolver<T, P> {
     factor: f64,
     yardstick: usize,
     history: Vec<Choice>,
+    map: Option<Box<dyn Fn(f64) -> f64 + Send>>,
+    lanczos_steps: usize,
 }
+
+/// Lanczos steps of an estimate of β.
+const LANCZOS: usize = 15;
 
 impl<T: Real, P: Policy> TunedSolver<T, P> {
     /// A solver for `a`, one arm of `policy` for each of `omegas`.
@@ -110,6 +116,8 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
             factor: 2.0,
             yardstick: 0,
             history: Vec::new(),
+            map: None,
+            lanczos_steps: 0,
         })
     }
 
@@ -129,6 +137,20 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
         Ok(Self { factor, ..self })
     }
 
+    /// With contexts mapped by `f` before the policy sees them.
+    pub fn context(self, f: impl Fn(f64) -> f64 + Send + 'static) -> Self {
+        Self { map: Some(Box::new(f)), ..self }
+    }
+
+    fn mapped(&self, context: f64) -> f64 {
+        self.map.as_ref().map_or(context, |f| f(context))
+    }
+
+    /// Lanczos steps spent on estimates of β for a policy that asked, each about the work of one iteration.
+    pub fn lanczos_steps(&self) -> usize {
+        self.lanczos_steps
+    }
+
     /// The next system's matrix and its context.
     ///
     /// # Errors
@@ -138,7 +160,7 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
         let ssor = Ssor::new(&a, 1.0)?;
         check_spd(&ssor)?;
         self.next = a.clone();
-        (self.a, self.ssor, self.context) = (a, ssor, context);
+        (self.a, self.ssor, self.context) = (a, ssor, self.mapped(context));
         Ok(())
     }
 
@@ -157,7 +179,7 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
             return Err(error);
         }
         std::mem::swap(&mut self.a, &mut self.next);
-        self.context = context;
+        self.context = self.mapped(context);
         Ok(())
     }
 
@@ -213,6 +235,10 @@ impl<T: Real, P: Policy> LinearSolver<T> for TunedSolver<T, P> {
         if self.yardstick == 0 {
             return self.fall_back(b, x);
         }
+        if self.policy.is_curious(self.context) {
+            self.lanczos_steps += LANCZOS;
+            self.policy.inform(self.context, jacobi_radius(&self.a, LANCZOS)?)?;
+        }
         let arm = self.policy.choose(self.context)?;
         let limit = (self.factor * self.yardstick as f64).ceil() as usize;
         let settings = self.settings.max_iterations(limit.min(self.settings.max_iterations));
@@ -231,6 +257,15 @@ impl<T: Real, P: Policy> LinearSolver<T> for TunedSolver<T, P> {
     /// A is symmetric.
     fn solve_transpose(&mut self, b: &[T], x: &mut [T]) -> Result<Report> {
         self.solve(b, x)
+    }
+}
+
+/// In an implicit integrator ω is learned over its steps:
+/// [`LinearChoice::Sequence`](crate::ode::implicit::LinearChoice::Sequence).
+impl<T: Real, P: Policy> SequenceSolver<T> for TunedSolver<T, P> {
+    fn refill(&mut self, a: &Csr<T>, context: f64) -> Result<()> {
+        let same = a.columns() == self.a.columns() && a.row_starts() == self.a.row_starts();
+        if same { Self::refill(self, a.values(), context) } else { self.set_matrix(a.clone(), context) }
     }
 }
 
