@@ -6,16 +6,20 @@ mod linalg_support;
 
 use linalg_support::{convection, inner, norm, poisson, product, random, with_spectrum};
 use odeon::linalg::eigen::{EigenSettings, Eigenpairs, End, Lanczos, ShiftInvert};
-use odeon::linalg::eigen::{arnoldi, extreme_eigenvalues, lanczos, lobpcg, power};
+use odeon::linalg::eigen::{arnoldi, extreme_eigenvalues, lanczos, lobpcg, power, settled_eigenvalues};
 use odeon::linalg::krylov::{Cg, Gmres, Owned};
 use odeon::linalg::{Claims, Csr, Identity, LinearOperator, LinearSolver, Outcome, Preconditioner, Settings};
 use std::f64::consts::PI;
 
 /// tridiag(−1, 2, −1) of size n; eigenvalues 4 sin²(jπ/(2(n + 1))).
 fn laplacian(n: usize) -> Csr<f64> {
+    shifted(n, 0.0)
+}
+
+fn shifted(n: usize, shift: f64) -> Csr<f64> {
     let mut t = Vec::new();
     for i in 0..n {
-        t.push((i, i, 2.0));
+        t.push((i, i, 2.0 + shift));
         if i > 0 {
             t.push((i, i - 1, -1.0));
             t.push((i - 1, i, -1.0));
@@ -55,6 +59,11 @@ fn bounds_enclose_the_spectrum() {
     assert!(few.max <= exact[1] && exact[1] <= few.max + few.max_error, "{few:?}");
     assert!(few.max > 0.95 * exact[1] && few.min >= exact[0], "{few:?}");
     assert_eq!(few.steps, 10);
+    // Ends that have settled end the process early, near where they are.
+    let settled = settled_eigenvalues(&shifted(n, 1.0), &mut Identity(n), 1e-3, n).unwrap();
+    assert!(settled.steps < n && settled.steps % 5 == 0, "{settled:?}");
+    assert!((settled.min / (exact[0] + 1.0) - 1.0).abs() < 1e-2, "{settled:?}");
+    assert!((settled.max / (exact[1] + 1.0) - 1.0).abs() < 1e-2, "{settled:?}");
 }
 
 /// D⁻¹A for A = D^{1/2} L D^{1/2} has the eigenvalues of L, whatever D.
@@ -310,6 +319,7 @@ fn bad_input_is_refused() {
     assert!(power(&a, EigenSettings { tol: 0.0, ..s }).is_err());
     assert!(power(&a, EigenSettings { max_iterations: 0, ..s }).is_err());
     assert!(extreme_eigenvalues(&a, &mut Identity(6), 0).is_err());
+    assert!(settled_eigenvalues(&a, &mut Identity(6), -1.0, 5).is_err());
     assert!(Lanczos::new(&[0.0; 3]).is_err() && Lanczos::new(&[1.0, f64::NAN]).is_err());
     assert!(Lanczos::new(&[1.0; 3]).unwrap().extend(&a, 1).is_err());
     assert!(Lanczos::new(&[1.0; 6]).unwrap().ritz().is_err());

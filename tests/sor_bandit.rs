@@ -341,7 +341,7 @@ fn bad_input_is_named() -> Tested {
 /// the best fixed ω that one could have known.
 #[test]
 fn an_implicit_integrator_learns_over_its_steps() -> Tested {
-    let f = MethodOfLines::new(AllenCahn, &[20, 20], &[1.0, 1.0], Edge::Periodic)?;
+    let f = MethodOfLines::new(AllenCahn, &[14, 14], &[1.0, 1.0], Edge::Periodic)?;
     let y0 = f.sample(|[x, y], _| 0.5 * (6.3 * x).sin() + 0.1 * (12.6 * y).cos());
     let theta = [0.05, 10.0];
     let problem = Problem { y0: &y0, span: [0.0, 0.5], theta: &theta };
@@ -354,7 +354,7 @@ fn an_implicit_integrator_learns_over_its_steps() -> Tested {
         let make = move |w: &Csr<f64>| {
             let solver = TunedSolver::new(w.clone(), omegas.clone(), policy(), Settings::tol(1e-9))?;
             // 4 ε² hγ/h² against 1.
-            let solver = solver.context(|c| 1.0 - 1.0 / (1.0 + 80.0 * 10f64.powf(c)));
+            let solver = solver.context(|c| 1.0 - 1.0 / (1.0 + 39.2 * 10f64.powf(c)));
             let solver = Arc::new(Mutex::new(solver));
             place.lock().unwrap().push(solver.clone());
             Ok(Box::new(solver) as Box<dyn SequenceSolver<f64> + Send>)

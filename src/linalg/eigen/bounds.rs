@@ -36,6 +36,23 @@ where
     A: LinearOperator<T> + ?Sized,
     M: Preconditioner<T> + ?Sized,
 {
+    settled_eigenvalues(a, m, 0.0, steps)
+}
+
+/// As [`extreme_eigenvalues`], ending before `steps` once five more of them have changed neither end by more than
+/// `rtol` of itself. Where the ends converge slowly they are farther off than that.
+///
+/// # Errors
+/// As [`extreme_eigenvalues`]; `rtol` negative or not finite.
+pub fn settled_eigenvalues<T, A, M>(a: &A, m: &mut M, rtol: f64, steps: usize) -> Result<Extremes>
+where
+    T: Real,
+    A: LinearOperator<T> + ?Sized,
+    M: Preconditioner<T> + ?Sized,
+{
+    if !(rtol.is_finite() && rtol >= 0.0) {
+        return Err(Error::invalid("the tolerance of the ends", rtol, "it must be finite and not negative"));
+    }
     let n = super::check_square(a)?;
     Error::check_len("the preconditioner", m.len(), n, "the unknowns of the operator")?;
     if !m.claims().spd {
@@ -45,7 +62,7 @@ where
     if steps == 0 {
         return Err(Error::invalid("the number of Lanczos steps", steps, "it must be at least 1"));
     }
-    let (diagonal, off) = coefficients(a, m, steps.min(n))?;
+    let (diagonal, off) = coefficients(a, m, (rtol, steps.min(n)))?;
     let k = diagonal.len();
     let (values, vectors) = tridiagonal(&diagonal, &off)?;
     let error = |j: usize| off[k - 1] * vectors[j * k + k - 1].abs();
@@ -58,8 +75,11 @@ where
     })
 }
 
+/// Steps between two looks at the ends.
+const LOOK: usize = 5;
+
 /// α₁ … α_k and β₂ … β_{k+1} of the Lanczos process with z = M⁻¹ v.
-fn coefficients<T, A, M>(a: &A, m: &mut M, steps: usize) -> Result<(Vec<f64>, Vec<f64>)>
+fn coefficients<T, A, M>(a: &A, m: &mut M, (rtol, steps): (f64, usize)) -> Result<(Vec<f64>, Vec<f64>)>
 where
     T: Real,
     A: LinearOperator<T> + ?Sized,
@@ -71,6 +91,7 @@ where
     let (mut diagonal, mut off) = (Vec::new(), Vec::new());
     let mut beta = normalise(m, &mut v, &mut z)?;
     let mut largest = 0.0f64;
+    let mut ends = [f64::INFINITY; 2];
     while diagonal.len() < steps {
         a.apply(&z, &mut w);
         let alpha = dot(&z, &w);
@@ -89,6 +110,14 @@ where
         largest = largest.max(alpha.abs()).max(beta);
         if beta <= 10.0 * T::EPSILON.f64() * largest {
             break;
+        }
+        if rtol > 0.0 && diagonal.len() % LOOK == 0 {
+            let (values, _) = tridiagonal(&diagonal, &off)?;
+            let now = [values[0], values[values.len() - 1]];
+            if now.iter().zip(ends).all(|(now, then)| (now - then).abs() <= rtol * now.abs()) {
+                break;
+            }
+            ends = now;
         }
     }
     Ok((diagonal, off))

@@ -9,7 +9,7 @@ mod shift;
 mod small;
 
 pub use arnoldi::{ComplexPairs, arnoldi};
-pub use bounds::{Extremes, extreme_eigenvalues};
+pub use bounds::{Extremes, extreme_eigenvalues, settled_eigenvalues};
 pub use lanczos::{Lanczos, Ritz, lanczos};
 pub use lobpcg::lobpcg;
 pub use power::power;

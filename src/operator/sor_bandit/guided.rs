@@ -12,7 +12,7 @@ const FACTORS: [f64; 9] = [0.7, 0.8, 0.88, 0.94, 1.0, 1.06, 1.15, 1.3, 1.6];
 /// Terms of the series of β in the context.
 const TERMS: usize = 4;
 /// An estimate of β serves contexts this near (the interval is 2 long).
-const SPACING: f64 = 0.25;
+const SPACING: f64 = 0.4;
 const RIDGE: f64 = 1e-12;
 /// Terms of the series of ln cost in the context.
 const COST_TERMS: usize = 8;
@@ -24,7 +24,7 @@ const OPTIMISM: f64 = 0.25;
 ///
 /// β(c) is a Chebyshev series fitted to the estimates given by [`inform`](Policy::inform) (some Lanczos steps
 /// each, [`theory::jacobi_radius`](super::theory::jacobi_radius)); [`is_curious`](Policy::is_curious) says when
-/// one is wanted: at contexts an eighth of the interval from all seen ones, eight times at most. With
+/// one is wanted: at contexts a fifth of the interval from all seen ones, six times at most. With
 /// ω*(β) = 2/(1 + √(1 − β²)) the arm nearest to 2 − ω = s (2 − ω*) is played. The factor s is a bandit's:
 ///
 /// ```text

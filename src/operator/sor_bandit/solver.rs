@@ -1,7 +1,7 @@
 //! [`TunedSolver`]: SSOR-preconditioned CG whose ω a policy chooses, within a safe budget.
 
 use super::policy::Policy;
-use super::theory::jacobi_radius;
+use super::theory::settled_jacobi_radius;
 use crate::error::{Error, Result};
 use crate::linalg::krylov::Cg;
 use crate::linalg::precondition::Ssor;
@@ -83,8 +83,8 @@ pub struct TunedSolver<T, P> {
     lanczos_steps: usize,
 }
 
-/// Lanczos steps of an estimate of β.
-const LANCZOS: usize = 15;
+/// An estimate of β: to this part of 1 − β, which ω* takes the square root of, in so many Lanczos steps.
+const LANCZOS: (f64, usize) = (0.02, 300);
 
 impl<T: Real, P: Policy> TunedSolver<T, P> {
     /// A solver for `a`, one arm of `policy` for each of `omegas`.
@@ -236,8 +236,9 @@ impl<T: Real, P: Policy> LinearSolver<T> for TunedSolver<T, P> {
             return self.fall_back(b, x);
         }
         if self.policy.is_curious(self.context) {
-            self.lanczos_steps += LANCZOS;
-            self.policy.inform(self.context, jacobi_radius(&self.a, LANCZOS)?)?;
+            let (beta, steps) = settled_jacobi_radius(&self.a, LANCZOS.0, LANCZOS.1)?;
+            self.lanczos_steps += steps;
+            self.policy.inform(self.context, beta)?;
         }
         let arm = self.policy.choose(self.context)?;
         let limit = (self.factor * self.yardstick as f64).ceil() as usize;

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::Csr;
-use crate::linalg::eigen::extreme_eigenvalues;
+use crate::linalg::eigen::settled_eigenvalues;
 use crate::linalg::precondition::FromRelaxation;
 use crate::linalg::relax::Jacobi;
 use crate::num::Real;
@@ -20,9 +20,18 @@ pub use crate::linalg::relax::{optimal_omega, sor_radius};
 /// # Errors
 /// A matrix that is not square or has a diagonal that is not positive; no steps.
 pub fn jacobi_radius<T: Real>(a: &Csr<T>, steps: usize) -> Result<f64> {
+    settled_jacobi_radius(a, 0.0, steps).map(|(beta, _)| beta)
+}
+
+/// As [`jacobi_radius`], ending once five more steps change 1 − β by no more than `rtol` of itself; with the number
+/// of steps.
+///
+/// # Errors
+/// As [`jacobi_radius`]; `rtol` negative or not finite.
+pub fn settled_jacobi_radius<T: Real>(a: &Csr<T>, rtol: f64, steps: usize) -> Result<(f64, usize)> {
     let mut m = FromRelaxation::new(a, Jacobi::new(a, 1.0)?, 1)?;
-    let ends = extreme_eigenvalues(a, &mut m, steps)?;
-    Ok((1.0 - ends.min).max(ends.max - 1.0))
+    let ends = settled_eigenvalues(a, &mut m, rtol, steps)?;
+    Ok(((1.0 - ends.min).max(ends.max - 1.0), ends.steps))
 }
 
 /// The near-asymptotic bound of SOR's iterations to a relative residual ε,
