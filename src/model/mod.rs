@@ -1,10 +1,12 @@
-//! Models: right-hand sides made of networks, ordinary and stochastic, and the losses that fit the
+//! Models: right-hand sides made of networks, ordinary (Hamiltonian and Lagrangian ones too) and stochastic, and the losses that fit the
 //! stochastic ones to samples.
 
 mod diffusion;
 mod elbo;
 mod encoder;
 mod fit;
+mod hamiltonian;
+mod lagrangian;
 mod latent_sde;
 mod likelihood;
 mod neural;
@@ -17,6 +19,8 @@ pub use diffusion::{NeuralDiffusion, NoiseForm, Range};
 pub use elbo::{Elbo, Series};
 pub use encoder::Encoder;
 pub use fit::{Mmd, Moments};
+pub use hamiltonian::HamiltonianNetwork;
+pub use lagrangian::{EulerLagrange, Lagrangian, LagrangianNetwork};
 pub use latent_sde::{LatentDiffusion, LatentDrift, LatentNetworks, LatentSde, LatentSystem};
 pub use likelihood::transition_likelihood;
 pub use neural::NeuralOde;
