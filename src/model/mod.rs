@@ -1,13 +1,18 @@
-//! Models: right-hand sides made of networks, ordinary and stochastic, and the losses that fit the
+//! Models: right-hand sides made of networks, ordinary (Hamiltonian and Lagrangian ones too) and stochastic, and the losses that fit the
 //! stochastic ones to samples.
 
 mod cde;
 mod diffusion;
 mod elbo;
 mod encoder;
+mod equilibrium;
 mod fit;
+mod fixed_point;
 mod flow;
+mod graph_solver;
 mod gru_ode;
+mod hamiltonian;
+mod lagrangian;
 mod latent_ode;
 mod latent_sde;
 mod likelihood;
@@ -21,9 +26,14 @@ pub use cde::{CdeModel, CdeScratch, ControlPath, Interpolation, NeuralCde, contr
 pub use diffusion::{NeuralDiffusion, NoiseForm, Range};
 pub use elbo::{Elbo, Series};
 pub use encoder::Encoder;
+pub use equilibrium::DeepEquilibrium;
 pub use fit::{Mmd, Moments};
+pub use fixed_point::{ContractingMap, FixedPointSolver};
 pub use flow::{Flow, FlowLoss, FlowScratch, Probe, Trace};
+pub use graph_solver::{Graph, GraphSolver, GraphSolverShape, Solved};
 pub use gru_ode::{GruOde, GruOdeScratch};
+pub use hamiltonian::HamiltonianNetwork;
+pub use lagrangian::{EulerLagrange, Lagrangian, LagrangianNetwork};
 pub use latent_ode::{LatentBound, LatentOde, Reader, StepPenalty};
 pub use latent_sde::{LatentDiffusion, LatentDrift, LatentNetworks, LatentSde, LatentSystem};
 pub use likelihood::transition_likelihood;

@@ -20,6 +20,7 @@ pub mod sdirk;
 mod solve;
 mod stability;
 pub mod switch;
+pub mod symplectic;
 pub mod tableau;
 pub mod tableaux;
 pub mod tableaux_rosenbrock;
