@@ -8,6 +8,7 @@ mod choice;
 mod continuous;
 mod discrete;
 mod forward;
+mod gauss_newton;
 mod reversible;
 mod times;
 
@@ -20,5 +21,6 @@ pub use choice::{Adjoint, Gradient, GradientMethod, Loss, value_and_gradient};
 pub use continuous::{Augmented, AugmentedScratch, Continuous, ContinuousAdjoint, OnDrift, WayBack};
 pub use discrete::{AdjointStatistics, DiscreteAdjoint, Evaluation, Weighted};
 pub use forward::{Directions, ForwardGradient, ForwardSensitivity, forward_gradient};
+pub use gauss_newton::GaussNewton;
 pub use reversible::ReversibleAdjoint;
 pub use times::time_gradients;

@@ -198,6 +198,8 @@ pub struct ContinuousAdjoint<'a, T: Real, D: Dynamics<T>> {
     y_bar: Vec<T>,
     stats: AdjointStatistics,
     warnings: Vec<Warning>,
+    /// Bytes of the right-hand side's own memory, there and back.
+    scratch_bytes: usize,
     ready: bool,
 }
 
@@ -273,6 +275,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
             y_bar: zeros(n),
             stats: AdjointStatistics::default(),
             warnings: Vec::new(),
+            scratch_bytes: 2 * dynamics.scratch_bytes(batch) + dynamics.tape_len(batch) * size_of::<T>(),
             ready: false,
             back: Box::new(ByMethod(methods.1)),
             forward: Box::new(forward),
@@ -394,7 +397,8 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
             nvjp: self.way.nfe + self.gauss.nvjp,
             replayed: self.way.replayed,
             checkpoint_bytes: self.trajectory.peak_bytes(),
-            work_bytes: self.forward.bytes()
+            work_bytes: self.scratch_bytes
+                + self.forward.bytes()
                 + self.drive.bytes()
                 + self.way.bytes()
                 + self.gauss.bytes()
