@@ -106,6 +106,16 @@ const WORKLOADS: &[Workload] = &[
         variants: &["init", "trained"],
         run: |v, _, clock| spiral::forward(v, clock),
     },
+    Workload {
+        name: "spiral-backsolve",
+        variants: &["init", "trained"],
+        run: |v, _, clock| spiral::backsolve(v, clock),
+    },
+    Workload {
+        name: "mlp-backsolve",
+        variants: &["1e-5", "1.4e-8"],
+        run: |v, _, clock| mlp::backsolve(v, clock),
+    },
     Workload { name: "mlp-rhs", variants: &[""], run: |_, _, clock| mlp::rhs(clock) },
     Workload { name: "mlp-vjp", variants: &[""], run: |_, _, clock| mlp::vjp(clock) },
     Workload {

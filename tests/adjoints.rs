@@ -1,5 +1,7 @@
 //! Every adjoint of ordinary differential equations against the others, forward tangents and differences.
 
+#[path = "adjoints/breadth.rs"]
+mod breadth;
 #[path = "adjoints/certificate.rs"]
 mod certificate;
 #[path = "adjoints/choice.rs"]

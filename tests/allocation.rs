@@ -20,6 +20,8 @@ use odeon::ode::{ExplicitStepper, Solver, StepMethod, solve_ensemble};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+#[path = "allocation/adjoints.rs"]
+mod adjoints;
 #[path = "allocation/stochastic.rs"]
 mod stochastic;
 
@@ -89,6 +91,7 @@ fn steps_allocate_nothing_and_budgets_hold() -> Result<()> {
     solves_allocate_nothing_per_step(&neural)?;
     rosenbrock_steps_allocate_nothing()?;
     gradients_allocate_nothing_per_step(&neural)?;
+    adjoints::gradients_allocate_nothing_per_step(&neural)?;
     ensembles_allocate_nothing_per_step()?;
     stochastic::steps_allocate_nothing()?;
     budgets_hold_in_bytes(&neural)

@@ -13,11 +13,14 @@ jax.config.update("jax_enable_x64", True)
 SOLVERS = {"tsit5": diffrax.Tsit5, "dopri5": diffrax.Dopri5}
 
 
-def solve(rhs, method, t0, t1, y0, args, rtol, atol, saveat):
+ADJOINTS = {"gradient": diffrax.RecursiveCheckpointAdjoint, "backsolve": diffrax.BacksolveAdjoint}
+
+
+def solve(rhs, method, t0, t1, y0, args, rtol, atol, saveat, adjoint="gradient"):
     """(saved values, attempted steps, accepted steps)."""
     s = diffrax.diffeqsolve(
         diffrax.ODETerm(rhs), SOLVERS[method](), t0, t1, None, y0, args=args, saveat=saveat, max_steps=4096,
-        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol), adjoint=diffrax.RecursiveCheckpointAdjoint())
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol), adjoint=ADJOINTS[adjoint]())
     return s.ys, s.stats["num_steps"], s.stats["num_accepted_steps"]
 
 
@@ -72,25 +75,25 @@ def spiral(t, y, p):
     return jnp.tanh(y**3 @ W1.T + b1) @ W2.T + b2
 
 
-def spiral_outputs(method, p, y0):
+def spiral_outputs(method, p, y0, adjoint="gradient"):
     ts = jnp.asarray(Spiral.TIMES)
-    return solve(spiral, method, ts[0], ts[-1], y0, p, Spiral.RTOL, Spiral.ATOL, diffrax.SaveAt(ts=ts))
+    return solve(spiral, method, ts[0], ts[-1], y0, p, Spiral.RTOL, Spiral.ATOL, diffrax.SaveAt(ts=ts), adjoint)
 
 
-def spiral_loss(method):
+def spiral_loss(method, adjoint):
     def loss(p, truth):
-        ys, *n = spiral_outputs(method, p, truth[0])
+        ys, *n = spiral_outputs(method, p, truth[0], adjoint)
         return jnp.mean(jnp.abs(ys - truth)), n
 
     return loss
 
 
-def spiral_task(weights, method, with_gradient):
+def spiral_task(weights, method, kind):
     p = [jnp.asarray(w) for w in Spiral.parameters(weights)]
     y0, truth = map(jnp.asarray, Spiral.data())
-    if with_gradient:
+    if kind != "forward":
         reference = Spiral.gradient(weights)
-        g = jax.jit(jax.value_and_grad(spiral_loss(method), has_aux=True))
+        g = jax.jit(jax.value_and_grad(spiral_loss(method, kind), has_aux=True))
         facts = lambda r: dict(counts(*r[0][1]), loss=float(r[0][0]), grad_rel_err=relative_error(join(r[1]), reference))
         return task(lambda: g(p, truth), facts)
     reference = Spiral.outputs(weights)
@@ -106,8 +109,8 @@ def mlp(t, x, p):
     return jnp.tanh(jnp.concatenate([h, time], 1) @ W2.T + b2)
 
 
-def mlp_end(method, tolerance, p, x0):
-    ys, *n = solve(mlp, method, 0.0, 1.0, x0, p, tolerance, tolerance, diffrax.SaveAt(t1=True))
+def mlp_end(method, tolerance, p, x0, adjoint="gradient"):
+    ys, *n = solve(mlp, method, 0.0, 1.0, x0, p, tolerance, tolerance, diffrax.SaveAt(t1=True), adjoint)
     return ys[-1], *n
 
 
@@ -135,10 +138,10 @@ def mlp_vjp():
     return task(lambda: g(t, x, p, x), facts, False)
 
 
-def mlp_task(method, tolerance, with_gradient):
+def mlp_task(method, tolerance, kind):
     p, x0, _ = mlp_inputs()
-    run = lambda p, x0: mlp_end(method, float(tolerance), p, x0)
-    if with_gradient:
+    run = lambda p, x0: mlp_end(method, float(tolerance), p, x0, "gradient" if kind == "forward" else kind)
+    if kind != "forward":
         def loss(p, x0):
             y, *n = run(p, x0)
             return jnp.sum(y**2), n
@@ -160,12 +163,12 @@ def tasks():
     }
     for how in ("own-vmap", "own-laxmap", "shared"):
         table["lorenz-ensemble", f"{how}-tsit5"] = lambda how=how: lorenz_ensemble(how, "tsit5")
-    for kind in ("forward", "gradient"):
+    for kind in ("forward", "gradient", "backsolve"):
         for m in SOLVERS:
             for w in Spiral.WEIGHTS:
-                table[f"spiral-{kind}", f"{w}-{m}"] = lambda w=w, m=m, kind=kind: spiral_task(w, m, kind == "gradient")
+                table[f"spiral-{kind}", f"{w}-{m}"] = lambda w=w, m=m, kind=kind: spiral_task(w, m, kind)
             for tol in Mlp.TOLERANCES:
-                table[f"mlp-{kind}", f"{tol}-{m}"] = lambda tol=tol, m=m, kind=kind: mlp_task(m, tol, kind == "gradient")
+                table[f"mlp-{kind}", f"{tol}-{m}"] = lambda tol=tol, m=m, kind=kind: mlp_task(m, tol, kind)
     return table
 
 

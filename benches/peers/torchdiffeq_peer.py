@@ -5,10 +5,11 @@ ARGS = harness.start("torchdiffeq", ["torch", "torchdiffeq"])
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from torchdiffeq import odeint  # noqa: E402
+from torchdiffeq import odeint, odeint_adjoint  # noqa: E402
 from workloads import Lorenz, Mlp, Spiral, join, max_error, relative_error  # noqa: E402
 
 torch.set_num_threads(ARGS.threads)
+SOLVERS = {"gradient": odeint, "backsolve": odeint_adjoint}
 
 
 class Counted(torch.nn.Module):
@@ -77,11 +78,11 @@ def forward_task(f, y0, times, rtol, atol, error):
     return harness.Task(call, report)
 
 
-def gradient_task(f, y0, times, rtol, atol, loss, reference):
+def gradient_task(f, y0, times, rtol, atol, loss, reference, solver=odeint):
     parameters = list(f.parameters())
 
     def call():
-        value = loss(odeint(f, y0, times, rtol=rtol, atol=atol, method="dopri5"))
+        value = loss(solver(f, y0, times, rtol=rtol, atol=atol, method="dopri5"))
         return value, torch.autograd.grad(value, parameters)
 
     def report():
@@ -107,21 +108,21 @@ def lorenz_ensemble():
     return lorenz(Lorenz.RHOS, torch.ones(Lorenz.RHOS.size, 3, dtype=torch.float64), Lorenz.ensemble_end())
 
 
-def spiral(weights, with_gradient):
+def spiral(weights, kind):
     f = SpiralRhs(Spiral.parameters(weights))
     y0, truth = map(torch.as_tensor, Spiral.data())
     settings = (f, y0, torch.as_tensor(Spiral.TIMES), Spiral.RTOL, Spiral.ATOL)
-    if with_gradient:
-        return gradient_task(*settings, lambda ys: (ys - truth).abs().mean(), Spiral.gradient(weights))
+    if kind != "forward":
+        return gradient_task(*settings, lambda ys: (ys - truth).abs().mean(), Spiral.gradient(weights), SOLVERS[kind])
     reference = Spiral.outputs(weights)
     return forward_task(*settings, lambda ys: dict(err_max=max_error(ys, reference)))
 
 
-def mlp(tolerance, with_gradient):
+def mlp(tolerance, kind):
     f, x0 = MlpRhs(Mlp.parameters()), torch.as_tensor(Mlp.x0())
     settings = (f, x0, torch.tensor([0.0, 1.0]), float(tolerance), float(tolerance))
-    if with_gradient:
-        return gradient_task(*settings, lambda ys: (ys[-1] ** 2).sum(), Mlp.gradient())
+    if kind != "forward":
+        return gradient_task(*settings, lambda ys: (ys[-1] ** 2).sum(), Mlp.gradient(), SOLVERS[kind])
     end = Mlp.end()
     return forward_task(*settings, lambda ys: dict(err_max=max_error(ys[-1], end)))
 
@@ -160,11 +161,11 @@ def tasks():
         ("mlp-rhs", ""): mlp_rhs,
         ("mlp-vjp", ""): mlp_vjp,
     }
-    for kind in ("forward", "gradient"):
+    for kind in ("forward", *SOLVERS):
         for w in Spiral.WEIGHTS:
-            table[f"spiral-{kind}", f"{w}-dopri5"] = lambda w=w, kind=kind: spiral(w, kind == "gradient")
+            table[f"spiral-{kind}", f"{w}-dopri5"] = lambda w=w, kind=kind: spiral(w, kind)
         for tol in Mlp.TOLERANCES:
-            table[f"mlp-{kind}", f"{tol}-dopri5"] = lambda tol=tol, kind=kind: mlp(tol, kind == "gradient")
+            table[f"mlp-{kind}", f"{tol}-dopri5"] = lambda tol=tol, kind=kind: mlp(tol, kind)
     return table
 
 

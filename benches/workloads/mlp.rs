@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::heap::peak_of;
 use crate::measure::{Clock, Facts, load, max_error, relative_error};
-use odeon::adjoint::{DiscreteAdjoint, Evaluation, Memory};
+use odeon::adjoint::{Continuous, ContinuousAdjoint, DiscreteAdjoint, Evaluation, Memory, OnDrift, WayBack};
 use odeon::dynamics::{Dynamics, Point};
 use odeon::integrate::{BelowResolution, Options, Problem, Solution};
 use odeon::model::NeuralOde;
@@ -232,6 +232,33 @@ pub fn gradient(
     }
     let times = clock.time(|| mlp.gradient(&mut adjoint, &options).map(drop))?;
     let evaluation = mlp.gradient(&mut adjoint, &options)?;
+    let facts = Facts {
+        loss: Some(evaluation.loss.into()),
+        grad_rel_err: Some(relative_error(adjoint.theta_gradient().iter().copied(), &reference)),
+        peak_bytes: Some(peak),
+        ..Facts::of(&adjoint.solution().stats)
+    };
+    Ok((times, facts))
+}
+
+/// Loss and gradient by the adjoint equation, the state integrated backwards with it, in the full norm.
+pub fn backsolve(tolerance: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
+    let (mlp, options) = (Mlp::new()?, options(tolerance)?);
+    let reference = load::<f64>("mlp_gradient")?;
+    let problem = mlp.problem();
+    let settings = || WayBack { on_drift: OnDrift::Warn, ..WayBack::default() };
+    let (first, peak) = peak_of(|| {
+        let kind = Continuous::Backsolve;
+        let mut adjoint = ContinuousAdjoint::new(&mlp.dynamics, &Tsit5, BATCH, kind, settings())?;
+        adjoint.value_and_gradient(&problem, &options, sum_of_squares)?;
+        Ok::<_, Failure>(adjoint)
+    });
+    let mut adjoint = first?;
+    let times = clock.time(|| {
+        adjoint.value_and_gradient(&problem, &options, sum_of_squares)?;
+        Ok(())
+    })?;
+    let evaluation = adjoint.value_and_gradient(&problem, &options, sum_of_squares)?;
     let facts = Facts {
         loss: Some(evaluation.loss.into()),
         grad_rel_err: Some(relative_error(adjoint.theta_gradient().iter().copied(), &reference)),

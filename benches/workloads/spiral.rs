@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::heap::peak_of;
 use crate::measure::{Clock, Facts, load, max_error, relative_error};
-use odeon::adjoint::{DiscreteAdjoint, Evaluation, Memory};
+use odeon::adjoint::{Continuous, ContinuousAdjoint, DiscreteAdjoint, Evaluation, Memory, WayBack};
 use odeon::integrate::{Options, Problem, Solution};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Network};
@@ -101,6 +101,33 @@ pub fn gradient(weights: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failu
     let mut adjoint = first?;
     let times = clock.time(|| spiral.gradient(&mut adjoint, &options).map(drop))?;
     let evaluation = spiral.gradient(&mut adjoint, &options)?;
+    let facts = Facts {
+        loss: Some(evaluation.loss),
+        grad_rel_err: Some(relative_error(adjoint.theta_gradient().iter().copied(), &reference)),
+        peak_bytes: Some(peak),
+        ..Facts::of(&adjoint.solution().stats)
+    };
+    Ok((times, facts))
+}
+
+/// The same by the adjoint equation, the state integrated backwards with it, at the same tolerances and in the full norm.
+pub fn backsolve(weights: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
+    let spiral = Spiral::new(weights)?;
+    let reference = load::<f64>(&format!("spiral_{weights}_gradient"))?;
+    let (problem, options) = (spiral.problem(), spiral.options());
+    let loss = |solution: &Solution<f64>, y_bar: &mut [f64]| spiral.loss(solution, y_bar);
+    let (first, peak) = peak_of(|| {
+        let kind = Continuous::Backsolve;
+        let mut adjoint = ContinuousAdjoint::new(&spiral.dynamics, &Tsit5, BATCH, kind, WayBack::default())?;
+        adjoint.value_and_gradient(&problem, &options, loss)?;
+        Ok::<_, Failure>(adjoint)
+    });
+    let mut adjoint = first?;
+    let times = clock.time(|| {
+        adjoint.value_and_gradient(&problem, &options, loss)?;
+        Ok(())
+    })?;
+    let evaluation = adjoint.value_and_gradient(&problem, &options, loss)?;
     let facts = Facts {
         loss: Some(evaluation.loss),
         grad_rel_err: Some(relative_error(adjoint.theta_gradient().iter().copied(), &reference)),

@@ -52,8 +52,12 @@ pub struct SolveReport {
 impl SolveReport {
     /// Whether all entries agree.
     pub fn passed(&self) -> bool {
-        // NaN is no agreement.
-        self.entries.iter().all(|e| e.excess <= self.tolerance)
+        self.wrong() == 0
+    }
+
+    /// Entries that disagree (what is not finite has an infinite excess).
+    fn wrong(&self) -> usize {
+        self.entries.iter().filter(|e| e.excess > self.tolerance).count()
     }
 
     /// The entry that is furthest off.
@@ -64,11 +68,10 @@ impl SolveReport {
 
 impl fmt::Display for SolveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wrong = self.entries.iter().filter(|e| !(e.excess <= self.tolerance)).count();
         write!(
             f,
             "{} of {} entries differ from differences by more than {:e}",
-            wrong,
+            self.wrong(),
             self.entries.len(),
             self.tolerance
         )?;

@@ -8,9 +8,9 @@
 //! | [`Forward`](Adjoint::Forward) | yes | a state for each direction | explicit methods, few parameters |
 //!
 //! What an adjoint cannot serve it refuses, saying which can. [`Auto`](Adjoint::Auto) takes `Reversible` where the method is
-//! reversible and else `Discrete` within the bytes: on every problem measured (`examples/adjoints`) the discrete adjoint
-//! needs fewer evaluations of f than a way back that is a solve of its own, and at its smallest budget less memory than
-//! the stages of that solve.
+//! reversible and else `Discrete` within the bytes: both are exact for the computed solution, and a gradient that is not
+//! must be asked for by name. Within one budget the discrete adjoint is also the faster (`examples/adjoints`: 2048 steps in 256 KiB
+//! take 1.6 times as long as with every stage kept, the reversible method 2.2 times, backsolve 1.1 times).
 
 use super::checkpoint::Memory;
 use super::continuous::{Augmented, Continuous, ContinuousAdjoint, WayBack};

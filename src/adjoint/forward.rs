@@ -142,30 +142,11 @@ impl<T: Real> ForwardSensitivity<T> {
         directions: Directions<T>,
     ) -> Result<Self> {
         check_shapes(dynamics, problem.y0, problem.theta)?;
-        if dynamics.mass().is_some() {
-            let needed = "forward sensitivities take none: take DiscreteAdjoint";
-            return Err(Error::invalid("the mass matrix", "given", needed));
-        }
         let (n, p) = (problem.y0.len(), problem.theta.len());
         let (count, y_dots, theta_dots) = lay_out(directions, dynamics.dim(), [n, p])?;
-        let parameters = count.min(p);
-        let mut z0 = problem.y0.to_vec();
-        z0.extend(y_dots);
-        let system = Variational { dynamics, n, count, theta_dots: &theta_dots };
-        let mut stepper = ExplicitStepper::new(&system, method, 1);
-        stepper.set_theta(problem.theta);
-        let mut drive = Drive::new(z0.len());
-        let recorded = (&solution.steps[..], &solution.located[..], &solution.t[..]);
-        drive.replay(&mut stepper, &z0, recorded, &Options::default(), &mut Silent)?;
-        let states = drive.solution.y.chunks_exact((1 + count) * n);
-        let tangents = states.flat_map(|z| z[n..].iter().copied()).collect();
-        let stats = AdjointStatistics {
-            nfe: stepper.nfe(),
-            replayed: solution.steps.len(),
-            work_bytes: stepper.bytes() + drive.bytes(),
-            ..AdjointStatistics::default()
-        };
-        Ok(Self { solution, count, parameters, tangents, stats })
+        let directions = (count, &y_dots[..], &theta_dots[..]);
+        let (tangents, stats) = carry(dynamics, method, problem, &solution, directions)?;
+        Ok(Self { solution, count, parameters: count.min(p), tangents, stats })
     }
 
     /// The solution.
@@ -258,6 +239,37 @@ impl<T: Real> ForwardSensitivity<T> {
         }
         Ok([theta, y0])
     }
+}
+
+/// The tangents of every saved state of `recorded` along `count` directions (ẏ0, θ̇).
+pub(super) fn carry<T: Real, D: Dynamics<T>>(
+    dynamics: &D,
+    method: &impl ExplicitRk,
+    problem: &Problem<'_, T>,
+    recorded: &Solution<T>,
+    (count, y_dots, theta_dots): (usize, &[T], &[T]),
+) -> Result<(Vec<T>, AdjointStatistics)> {
+    if dynamics.mass().is_some() {
+        let needed = "forward sensitivities take none: take DiscreteAdjoint";
+        return Err(Error::invalid("the mass matrix", "given", needed));
+    }
+    let n = problem.y0.len();
+    let z0 = [problem.y0, y_dots].concat();
+    let system = Variational { dynamics, n, count, theta_dots };
+    let mut stepper = ExplicitStepper::new(&system, method, 1);
+    stepper.set_theta(problem.theta);
+    let mut drive = Drive::new(z0.len());
+    let steps = (&recorded.steps[..], &recorded.located[..], &recorded.t[..]);
+    drive.replay(&mut stepper, &z0, steps, &Options::default(), &mut Silent)?;
+    let states = drive.solution.y.chunks_exact((1 + count) * n);
+    let tangents = states.flat_map(|z| z[n..].iter().copied()).collect();
+    let stats = AdjointStatistics {
+        nfe: stepper.nfe(),
+        replayed: recorded.steps.len(),
+        work_bytes: stepper.bytes() + drive.bytes(),
+        ..AdjointStatistics::default()
+    };
+    Ok((tangents, stats))
 }
 
 /// Number, ẏ0 and θ̇ of directions.

@@ -554,7 +554,7 @@ impl<T: Real> Drive<T> {
         stepper.cover([first.t, steps[steps.len() - 1].t1])?;
         stepper.prepare(first.t, &mut self.y, &options.norm)?;
         stepper.select(first.member);
-        stepper.begin(first.t, &self.y);
+        stepper.begin(first.start(), &self.y);
         let mut saved = 0;
         for (j, info) in steps.iter().enumerate() {
             let square = take(stepper, info, &self.y, &mut self.y1, &options.norm);

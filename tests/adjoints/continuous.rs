@@ -192,6 +192,8 @@ fn drift_is_refused_or_told_and_absent_where_the_state_is_kept() {
     let (outcome, warnings, drift) = run(Continuous::Backsolve, WayBack::default(), &options);
     let Err(Error::Drift { t, relative, bound }) = outcome else { panic!("{outcome:?}") };
     assert!(t == 0.0 && relative == drift && drift > 1e-2 && bound == 1e-3 && warnings.is_empty());
+    let (outcome, ..) = run(Continuous::Backsolve, WayBack::seminorm(), &options);
+    assert!(matches!(outcome, Err(Error::Drift { bound: 1e-3, .. })), "{outcome:?}");
     let told = WayBack { on_drift: OnDrift::Warn, ..WayBack::default() };
     let (outcome, warnings, _) = run(Continuous::Backsolve, told, &options);
     assert!(outcome.is_ok() && matches!(warnings[..], [Warning::Drift { .. }]), "{warnings:?}");

@@ -1,7 +1,7 @@
 //! Forward sensitivities: the discrete adjoint's gradients to rounding, and least squares.
 
 use crate::common::{TWIST, Twist, discrete, loss, network, off, wave};
-use odeon::adjoint::{Directions, ForwardSensitivity, forward_gradient};
+use odeon::adjoint::{Directions, ForwardSensitivity, GaussNewton, Memory, forward_gradient};
 use odeon::dynamics::Dynamics;
 use odeon::dynamics::generic::Generic;
 use odeon::integrate::{Options, Problem, Save};
@@ -109,4 +109,31 @@ fn bad_input_is_refused_by_name() {
     assert!(error.contains("a direction of theta has length 2"), "{error}");
     let s = ForwardSensitivity::solve(&f, &Tsit5, &problem, &options, Directions::All).unwrap();
     assert!(s.gradient(&[1.0]).is_err() && s.normal_matrix(&[1.0]).is_err());
+}
+
+/// Products by one tangent and one adjoint are those of the matrix that all tangents form.
+#[test]
+fn gauss_newton_products_are_those_of_the_normal_matrix() {
+    let (f, theta) = network();
+    let y0 = wave(4, 0.2);
+    let problem = Problem { y0: &y0, span: [0.0, 1.5], theta: &theta };
+    let options = Options::tol(1e-6, 1e-6).save_at(vec![0.4, 0.9, 1.5]);
+    let s = ForwardSensitivity::solve(&f, &Tsit5, &problem, &options, Directions::Parameters).unwrap();
+    let p = theta.len();
+    let weights: Vec<f64> = wave(s.solution().y.len(), 0.5).iter().map(|w| 1.5 + w).collect();
+    let matrix = s.normal_matrix(&weights).unwrap();
+    for memory in [Memory::Unlimited, Memory::Bytes(20_000)] {
+        let mut newton = GaussNewton::new(&f, &Tsit5, &problem, &options, memory).unwrap();
+        for seed in [0.1, 2.3] {
+            let v = wave(p, seed);
+            let mut got = vec![0.0; p];
+            newton.product(&v, &weights, 0.25, &mut got).unwrap();
+            let want: Vec<f64> =
+                (0..p).map(|i| 0.25 * v[i] + (0..p).map(|j| matrix[j * p + i] * v[j]).sum::<f64>()).collect();
+            assert!(off(&got, &want) < 1e-11, "{:e}", off(&got, &want));
+        }
+        assert_eq!(newton.solution().y, s.solution().y);
+        let error = newton.product(&[1.0], &[], 0.0, &mut [0.0]).unwrap_err().to_string();
+        assert!(error.contains("the direction has length 1"), "{error}");
+    }
 }

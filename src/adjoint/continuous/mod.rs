@@ -31,135 +31,25 @@
 
 mod augmented;
 mod quadrature;
+mod settings;
+mod there;
 mod trajectory;
 mod way;
 
 pub use augmented::{Augmented, AugmentedScratch};
+pub use settings::{Continuous, OnDrift, WayBack};
 
-use super::checkpoint::Memory;
 use super::discrete::{AdjointStatistics, Evaluation};
 use super::times::time_gradients;
 use crate::dynamics::{Dynamics, check_shapes};
 use crate::error::{Error, Result};
-use crate::integrate::{
-    DenseRecord, Drive, Options, Partial, Problem, Silent, Solution, StepInfo, Stepper, Warning,
-};
+use crate::integrate::{Drive, Options, Partial, Problem, Solution, Stepper, Warning};
 use crate::num::{ErrorNorm, Real};
 use crate::ode::StepMethod;
 use quadrature::Gauss;
-use trajectory::{Recorder, Trajectory};
+use there::{Forward, Stepping};
+use trajectory::Trajectory;
 use way::{Back, ByMethod, Way};
-
-/// How the way back has the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Continuous {
-    /// y is integrated backwards with λ and θ̄: memory does not grow with the steps.
-    Backsolve,
-    /// y is read off the dense output of the way there, which is kept within these bytes or computed again from
-    /// what is.
-    Interpolating(Memory),
-    /// As `Interpolating`, with λ alone integrated and θ̄ by quadrature.
-    Quadrature(Memory),
-}
-
-/// What to do where the state that is integrated backwards misses the stored ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDrift {
-    /// End in [`Error::Drift`].
-    #[default]
-    Refuse,
-    /// Give the gradient, with [`Warning::Drift`].
-    Warn,
-}
-
-/// How a way back is solved.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WayBack<T> {
-    /// Tolerances and controller (and `dt_max`, `max_steps`, …) of the way back; those of the way there when `None`. A
-    /// tolerance for each row holds for y and λ alike; θ̄'s is the smallest of them. What is saved and
-    /// where steps must end follow from the way there.
-    pub options: Option<Options<T>>,
-    /// Whether θ̄ is left out of the error norm.
-    pub seminorm: bool,
-    /// Largest difference between integrated and stored states over the largest |y| that is taken for small; the square
-    /// root of the way back's rtol when `None`.
-    pub drift_bound: Option<T>,
-    /// What to do beyond it.
-    pub on_drift: OnDrift,
-}
-
-impl<T> Default for WayBack<T> {
-    /// The options of the way there, the full norm, drift refused.
-    fn default() -> Self {
-        Self { options: None, seminorm: false, drift_bound: None, on_drift: OnDrift::Refuse }
-    }
-}
-
-impl<T> WayBack<T> {
-    /// The options of the way there, θ̄ left out of the norm.
-    pub fn seminorm() -> Self {
-        Self { seminorm: true, ..Self::default() }
-    }
-}
-
-/// A forward stepper whose type is forgotten.
-trait Forward<T: Real> {
-    /// Solves, recording for the way back where `record`.
-    fn run(
-        &mut self,
-        drive: &mut Drive<T>,
-        problem: &Problem<'_, T>,
-        options: &Options<T>,
-        record: Option<&mut Trajectory<T>>,
-    ) -> Result<()>;
-    /// Takes `steps` again from `y0` and records them.
-    fn again(&mut self, y0: &[T], steps: &[StepInfo<T>], dense: &mut DenseRecord<T>) -> Result<()>;
-    fn dense_weights(&self) -> [&[Vec<f64>]; 2];
-    fn bytes(&self) -> usize;
-    fn nfe(&self) -> usize;
-}
-
-/// A stepper and the memory of taking steps again.
-struct Stepping<T, S> {
-    stepper: S,
-    again: Drive<T>,
-    norm: ErrorNorm<T>,
-}
-
-impl<T: Real, S: Stepper<T>> Forward<T> for Stepping<T, S> {
-    fn run(
-        &mut self,
-        drive: &mut Drive<T>,
-        problem: &Problem<'_, T>,
-        options: &Options<T>,
-        record: Option<&mut Trajectory<T>>,
-    ) -> Result<()> {
-        self.stepper.set_theta(problem.theta);
-        self.norm.clone_from(&options.norm);
-        let (stepper, y0, span) = (&mut self.stepper, problem.y0, problem.span);
-        match record {
-            None => drive.run(stepper, y0, span, options, &mut Silent),
-            Some(trajectory) => drive.run(stepper, y0, span, options, &mut Recorder(trajectory)),
-        }
-    }
-
-    fn again(&mut self, y0: &[T], steps: &[StepInfo<T>], dense: &mut DenseRecord<T>) -> Result<()> {
-        let options = Options { norm: self.norm.clone(), ..Options::default() };
-        self.again.replay(&mut self.stepper, y0, (steps, &[], &[]), &options, dense)
-    }
-
-    fn dense_weights(&self) -> [&[Vec<f64>]; 2] {
-        [self.stepper.dense_weights(), self.stepper.second_dense_weights()]
-    }
-
-    fn bytes(&self) -> usize {
-        self.stepper.bytes() + self.again.bytes()
-    }
-
-    fn nfe(&self) -> usize {
-        self.stepper.nfe()
-    }
-}
 
 /// Gradients of losses on saved states by the adjoint equation.
 ///
@@ -198,6 +88,8 @@ pub struct ContinuousAdjoint<'a, T: Real, D: Dynamics<T>> {
     y_bar: Vec<T>,
     stats: AdjointStatistics,
     warnings: Vec<Warning>,
+    /// Bytes of the right-hand side's own memory, there and back.
+    scratch_bytes: usize,
     ready: bool,
 }
 
@@ -246,7 +138,9 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
                           DiscreteAdjoint";
             return Err(Error::invalid("the method of the way back", "not an explicit one", needed));
         }
-        if let Some(bound) = settings.drift_bound.filter(|b| !(*b > T::zero())) {
+        if let Some(bound) = settings.drift_bound
+            && (bound <= T::zero() || bound.f64().is_nan())
+        {
             return Err(Error::invalid("the bound on the drift", bound, "it must be positive"));
         }
         let n = dynamics.dim() * batch;
@@ -273,6 +167,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
             y_bar: zeros(n),
             stats: AdjointStatistics::default(),
             warnings: Vec::new(),
+            scratch_bytes: 2 * dynamics.scratch_bytes(batch) + dynamics.tape_len(batch) * size_of::<T>(),
             ready: false,
             back: Box::new(ByMethod(methods.1)),
             forward: Box::new(forward),
@@ -394,7 +289,8 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
             nvjp: self.way.nfe + self.gauss.nvjp,
             replayed: self.way.replayed,
             checkpoint_bytes: self.trajectory.peak_bytes(),
-            work_bytes: self.forward.bytes()
+            work_bytes: self.scratch_bytes
+                + self.forward.bytes()
                 + self.drive.bytes()
                 + self.way.bytes()
                 + self.gauss.bytes()
@@ -438,7 +334,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
     /// Holds the drift against its bound.
     fn judge_drift(&mut self) -> Result<()> {
         let (drift, t) = self.way.drift;
-        let bound = self.settings.drift_bound.unwrap_or(self.way.options.norm.rtol.max(T::EPSILON).sqrt());
+        let bound = self.settings.drift_bound.unwrap_or(self.way.rtol.max(T::EPSILON).sqrt());
         // NaN is beyond every bound.
         if drift <= bound {
             return Ok(());

@@ -5,7 +5,7 @@
 //! frozen sizes and so with the same bits, from the last to the first.
 
 use super::super::checkpoint::Memory;
-use super::Forward;
+use super::there::Forward;
 use crate::error::{Error, Result};
 use crate::integrate::{DenseRecord, Observer, StepInfo, StepView};
 use crate::num::Real;

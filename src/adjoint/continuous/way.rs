@@ -63,7 +63,9 @@ pub(super) struct Way<T> {
     t: T,
     /// Saved states that are not passed yet.
     saved: usize,
-    pub options: Options<T>,
+    options: Options<T>,
+    /// The relative tolerance as it was given.
+    pub rtol: T,
     /// Largest drift and where.
     pub drift: (T, T),
     /// Largest |y| of the stored states.
@@ -92,6 +94,7 @@ impl<T: Real> Way<T> {
             t: T::zero(),
             saved: 0,
             options: Options::default(),
+            rtol: T::zero(),
             drift: (T::zero(), T::zero()),
             size: T::zero(),
             nfe: 0,
@@ -113,6 +116,7 @@ impl<T: Real> Way<T> {
             Some(own) => own.h0,
             None => latest(solution),
         };
+        self.rtol = self.options.norm.rtol;
         self.widen(settings.seminorm, dim);
     }
 

@@ -4,11 +4,10 @@
 //!
 //! v̄ += ½hȳ,  ū = 2η v̄,  k̄ = ȳ + (∂f/∂y)ᵀ ū,  ȳ_n = k̄,  v̄_n = (1 − 2η) v̄ + ½h k̄.
 
+use super::euler::EulerDifference;
 use crate::dynamics::{Dynamics, Point};
 use crate::error::Result;
-use crate::integrate::{
-    Backward, Estimates, Reverse, Reversible, StepCotangent, StepInfo, StepView, Stepper, StiffnessForms,
-};
+use crate::integrate::{Backward, Estimates, Reverse, Reversible, StepInfo, Stepper};
 use crate::num::{ErrorNorm, Kernel, Real, dispatch};
 use crate::ode::explicit::refuse_mass;
 
@@ -387,54 +386,4 @@ impl<T: Real, D: Dynamics<T>> Reversible<T> for LeapfrogStepper<'_, T, D> {
     }
 
     fn settle(&mut self, _: &mut [T], _: &mut Backward<T>, _: &mut [T]) {}
-}
-
-/// The difference to Euler's step, of y alone: the mean over y and v is half of that over y.
-struct EulerDifference;
-
-impl<T: Real> Estimates<T> for EulerDifference {
-    fn error_power(&self) -> Option<usize> {
-        Some(2)
-    }
-
-    fn error_vector(&self, step: &StepView<'_, T>, low: bool, out: &mut [T]) -> bool {
-        if low {
-            return false;
-        }
-        let (out, rest) = out.split_at_mut(step.len() / 2);
-        let (u, v) = step.stage(0).split_at(out.len());
-        for (out, (u, v)) in out.iter_mut().zip(u.iter().zip(v)) {
-            *out = step.h * (*u - *v);
-        }
-        rest.fill(T::zero());
-        true
-    }
-
-    fn error_vector_pullback(
-        &self,
-        step: &StepView<'_, T>,
-        low: bool,
-        out_bar: &[T],
-        bar: &mut StepCotangent<'_, T>,
-    ) {
-        if low {
-            return;
-        }
-        let n = step.len() / 2;
-        let (u, v) = bar.stage(0).split_at_mut(n);
-        for ((u, v), out) in u.iter_mut().zip(v).zip(&out_bar[..n]) {
-            *u += step.h * *out;
-            *v -= step.h * *out;
-        }
-    }
-
-    fn stiffness_vectors(&self, _: &StepView<'_, T>, _: &mut [T], _: &mut [T]) -> Option<StiffnessForms> {
-        None
-    }
-
-    fn stiffness_pullback(&self, _: &StepView<'_, T>, _: &[T], _: &[T], _: &mut StepCotangent<'_, T>) {}
-
-    fn weights(&self) -> &[f64] {
-        &[1.0]
-    }
 }

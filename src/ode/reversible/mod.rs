@@ -28,6 +28,7 @@
 
 mod coupled;
 mod coupled_back;
+mod euler;
 mod leapfrog;
 
 pub use coupled::CoupledStepper;
