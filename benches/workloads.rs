@@ -11,6 +11,8 @@
 //! gradients, `grad_rel_err` (relative, 2-norm) with `peak_bytes` (most memory allocated during the first call, set-up
 //! included). One process times one call at a time; everything but the ensemble runs on one thread.
 
+#[path = "workloads/cnf.rs"]
+mod cnf;
 #[path = "workloads/gbm.rs"]
 mod gbm;
 #[path = "workloads/heap.rs"]
@@ -115,6 +117,7 @@ const WORKLOADS: &[Workload] = &[
         variants: &["1e-5", "1.4e-8"],
         run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
     },
+    Workload { name: "cnf-iteration", variants: &[""], run: |_, _, clock| cnf::iteration(clock) },
     Workload { name: "nsde-forward", variants: &[""], run: |_, _, clock| nsde::forward(clock) },
     Workload { name: "nsde-gradient", variants: &[""], run: |_, _, clock| nsde::gradient(clock) },
     Workload { name: "robertson", variants: &[""], run: |_, _, clock| stiff::robertson(clock) },
