@@ -1,5 +1,5 @@
-//! Models: right-hand sides made of networks, ordinary and stochastic, and the losses that fit the
-//! stochastic ones to samples.
+//! Models: right-hand sides made of networks, ordinary, controlled and stochastic, the densities and latent models made
+//! of them, and the losses that fit them (docs/models.md).
 
 mod cde;
 mod diffusion;
@@ -7,6 +7,7 @@ mod elbo;
 mod encoder;
 mod fit;
 mod flow;
+mod forms;
 mod gru_ode;
 mod latent_ode;
 mod latent_sde;
@@ -23,6 +24,7 @@ pub use elbo::{Elbo, Series};
 pub use encoder::Encoder;
 pub use fit::{Mmd, Moments};
 pub use flow::{Flow, FlowLoss, FlowScratch, Probe, Trace};
+pub use forms::{Lift, NeuralField, OdeModel, SecondOrderOde, SecondOrderOdeScratch};
 pub use gru_ode::{GruOde, GruOdeScratch};
 pub use latent_ode::{LatentBound, LatentOde, Reader, StepPenalty};
 pub use latent_sde::{LatentDiffusion, LatentDrift, LatentNetworks, LatentSde, LatentSystem};
