@@ -12,6 +12,8 @@
 //! included). One process times one call at a time; everything but the ensemble and the convolutions runs on one
 //! thread.
 
+#[path = "workloads/cnf.rs"]
+mod cnf;
 #[path = "workloads/conv.rs"]
 mod conv;
 #[path = "workloads/gbm.rs"]
@@ -128,6 +130,7 @@ const WORKLOADS: &[Workload] = &[
         variants: &["1e-5", "1.4e-8"],
         run: |v, a, clock| mlp::gradient(v, a.budget_mib, clock),
     },
+    Workload { name: "cnf-iteration", variants: &[""], run: |_, _, clock| cnf::iteration(clock) },
     Workload { name: "nsde-forward", variants: &[""], run: |_, _, clock| nsde::forward(clock) },
     Workload { name: "nsde-gradient", variants: &[""], run: |_, _, clock| nsde::gradient(clock) },
     Workload { name: "robertson", variants: &[""], run: |_, _, clock| stiff::robertson(clock) },

@@ -6,6 +6,8 @@ mod cde;
 mod differences;
 #[path = "models/flow.rs"]
 mod flow;
+#[path = "models/forms.rs"]
+mod forms;
 #[path = "models/latent.rs"]
 mod latent;
 #[path = "models/tangents.rs"]

@@ -17,9 +17,9 @@ pub struct Data {
 }
 
 /// Times of the spirals, in \[0, 1\].
-const TIMES: usize = 100;
+const TIMES: usize = 60;
 /// Part of them at which a spiral is observed.
-const OBSERVED: f64 = 0.3;
+const OBSERVED: f64 = 0.4;
 /// Standard deviation of the noise.
 const NOISE: f64 = 0.05;
 
@@ -28,7 +28,7 @@ fn uniform(bits: u64) -> f64 {
 }
 
 /// `count` spirals r (cos φ, sin φ), r = 0.3 + g t, φ = φ₀ ± ω t, each with its own growth g, speed ω, start φ₀ and
-/// direction, observed at 30 % of the times; the first half of the times is read.
+/// direction, observed at 40 % of the times; the first half of the times is read.
 pub fn spirals(seed: u64, count: usize) -> Data {
     let times: Vec<f64> = (0..TIMES).map(|k| k as f64 / (TIMES - 1) as f64).collect();
     let (mut values, mut truth) = (Vec::new(), Vec::new());

@@ -30,7 +30,7 @@ use weights::Weight;
 
 /// Latent ODEs of spirals with irregular times, or of medical records: interpolation, extrapolation, NFE.
 ///
-/// Data: spirals from a random start with their own growth, speed and direction, observed with noise at 30 % of 100
+/// Data: spirals from a random start with their own growth, speed and direction, observed with noise at 40 % of 60
 /// times, each at others. Model: a recurrent unit of 32 rows reads the observations of the first half of the times
 /// backwards, z(0) is normal with mean and variance affine in its state, dz/dt = f(z) with f of two tanh layers of 32,
 /// x by a layer of 32; Tsit5, trained by Adam on the evidence lower bound of the observations at all times through the
@@ -64,12 +64,16 @@ struct Arguments {
     iterations: Option<u64>,
 
     /// Spirals to train on
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     series: u32,
 
     /// Series of a mini-batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
+
+    /// Standard deviation s of the observations in the model [default: 0.1, with --data 0.5]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    sd: Option<f64>,
 
     /// Rows of the latent state
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -84,7 +88,7 @@ struct Arguments {
     tol: f64,
 
     /// Learning rate at the start; it falls to a hundredth of that (cosine)
-    #[arg(long, value_name = "RATE", default_value_t = 1e-2, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", default_value_t = 5e-3, allow_negative_numbers = true)]
     rate: f64,
 
     /// METHOD=FROM or METHOD=FROM:TO: weight of a penalty, annealed exponentially; may be repeated
@@ -114,7 +118,7 @@ fn latent(arguments: &Arguments, session: &mut Session) -> Result<()> {
         tol: arguments.tol,
         latent: arguments.latent as usize,
         ode_rnn: arguments.ode_rnn,
-        observation_sd: if arguments.data.is_some() { 0.5 } else { 0.05 },
+        observation_sd: arguments.sd.unwrap_or(if arguments.data.is_some() { 0.5 } else { 0.1 }),
     };
     let [training, held_out] = match &arguments.data {
         Some(path) => {

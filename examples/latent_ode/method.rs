@@ -23,7 +23,7 @@ impl Method {
     pub fn default_lambda(self) -> [f64; 2] {
         match self {
             Self::None => [0.0; 2],
-            Self::Global | Self::Local => [300.0, 30.0],
+            Self::Global | Self::Local => [100.0, 10.0],
         }
     }
 }

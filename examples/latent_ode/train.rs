@@ -57,6 +57,8 @@ const UNITS: usize = 32;
 const CLIP: f64 = 100.0;
 /// Extra steps of the local method.
 const DRAWS: usize = 4;
+/// ln σ of z(0) at the start of the training.
+const LOG_SD: f64 = -3.0;
 /// Part of the training over which the weight of the KL rises to 1.
 const ANNEALING: f64 = 0.3;
 
@@ -90,6 +92,9 @@ impl Task {
     pub fn train(self, plan: &Plan, [training, held_out]: [&Data; 2]) -> Result<Trained> {
         let model = plan.model(training.rows)?;
         let mut theta: Vec<f64> = model.init(Default::default(), self.seed)?;
+        // A start that is nearly known, or the noise of z(0) drowns the first gradients.
+        let bias = model.layout().view_mut("head.0.bias", &mut theta)?;
+        bias[plan.latent..].fill(LOG_SD);
         let options = plan.options();
         let warm = ((ANNEALING * plan.iterations as f64) as usize).max(1);
         let annealing = LambdaSchedule::Linear { from: 0.0, to: 1.0, over: warm };

@@ -1,5 +1,6 @@
-//! Models: right-hand sides made of networks, ordinary (Hamiltonian and Lagrangian ones too) and stochastic, and the losses that fit the
-//! stochastic ones to samples.
+//! Models: right-hand sides made of networks, ordinary (Hamiltonian and Lagrangian ones too), controlled and
+//! stochastic, the densities and latent models made of them, fixed points, and the losses that fit them
+//! (docs/models.md).
 
 mod cde;
 mod diffusion;
@@ -9,6 +10,7 @@ mod equilibrium;
 mod fit;
 mod fixed_point;
 mod flow;
+mod forms;
 mod graph_solver;
 mod gru_ode;
 mod hamiltonian;
@@ -30,6 +32,7 @@ pub use equilibrium::DeepEquilibrium;
 pub use fit::{Mmd, Moments};
 pub use fixed_point::{ContractingMap, FixedPointSolver};
 pub use flow::{Flow, FlowLoss, FlowScratch, Probe, Trace};
+pub use forms::{Lift, NeuralField, OdeModel, SecondOrderOde, SecondOrderOdeScratch};
 pub use graph_solver::{Graph, GraphSolver, GraphSolverShape, Solved};
 pub use gru_ode::{GruOde, GruOdeScratch};
 pub use hamiltonian::HamiltonianNetwork;

@@ -190,17 +190,7 @@ impl Dense {
                 let beta = if add { one } else { T::of(0.0) };
                 let dims = [self.inputs, batch, self.outputs];
                 T::gemm(dims, one, (packed, false), (z_bar, false), beta, x_bar);
-                let dims = [self.inputs, self.outputs, batch];
-                if self.time {
-                    let grad = &mut room.grad[..self.inputs * self.outputs];
-                    T::gemm(dims, one, (x, false), (z_bar, true), T::of(0.0), grad);
-                    let rows = weight_bar.chunks_exact_mut(self.width());
-                    for (to, from) in rows.zip(grad.chunks_exact(self.inputs)) {
-                        to.iter_mut().zip(from).for_each(|(to, &from)| *to += from);
-                    }
-                } else {
-                    T::gemm(dims, one, (x, false), (z_bar, true), one, weight_bar);
-                }
+                self.add_weight(x, z_bar, weight_bar, room.grad);
             }
             path => {
                 if !add {
@@ -220,6 +210,37 @@ impl Dense {
             }
         }
         t_bar
+    }
+
+    /// W̄ += Σ_j z̄[:, j] x[:, j]ᵀ by blocked products.
+    fn add_weight<T: Real>(&self, x: &[T], z_bar: &[T], weight_bar: &mut [T], grad: &mut [T]) {
+        let (dims, one) = ([self.inputs, self.outputs, x.len() / self.inputs], T::of(1.0));
+        if self.time {
+            let grad = &mut grad[..self.inputs * self.outputs];
+            T::gemm(dims, one, (x, false), (z_bar, true), T::of(0.0), grad);
+            let rows = weight_bar.chunks_exact_mut(self.width());
+            for (to, from) in rows.zip(grad.chunks_exact(self.inputs)) {
+                to.iter_mut().zip(from).for_each(|(to, &from)| *to += from);
+            }
+        } else {
+            T::gemm(dims, one, (x, false), (z_bar, true), one, weight_bar);
+        }
+    }
+
+    /// ACCUMULATES the cotangent of W from tangents x at ṫ = 0, z̄ being that of Wx, where nobody asks for that of x.
+    pub fn reverse_constant<T: Real>(
+        &self,
+        x: &[T],
+        (theta, theta_bar): (&[T], &mut [T]),
+        z_bar: &[T],
+        (x_bar, room): (&mut [T], &mut Room<'_, T>),
+    ) {
+        if self.path(x.len() / self.inputs) == Path::Blocked {
+            return self.add_weight(x, z_bar, &mut theta_bar[self.weight.clone()], room.grad);
+        }
+        // The direct kernels make both at once.
+        let linear = Self { bias: None, weight: self.weight.clone(), ..*self };
+        linear.reverse((T::of(0.0), x), (theta, theta_bar), z_bar, (x_bar, false), room);
     }
 
     /// b̄ += s, w̄_t += t s; returns w_tᵀ s, for s = Σ_j z̄[:, j].

@@ -241,7 +241,7 @@ impl Network {
         let waiting = [&mut inner.waiting, &mut scratch.waiting];
         let mut end = k * batch * self.tangent_rows();
         let mut t_bar = T::of(0.0);
-        for step in self.steps.iter().rev() {
+        for (index, step) in self.steps.iter().enumerate().rev() {
             let (ins, outs) = (step.inputs * batch, step.outputs * batch);
             let x = kept.slot(at.x, step.input, [step.inputs, batch]);
             end -= k * rows(step) * batch;
@@ -253,7 +253,9 @@ impl Network {
                         activation.reverse_tangent(saved, &later[..k * outs], bars.current(outs, k));
                     }
                     let theta = (at.theta, &mut *theta_bar);
-                    t_bar += dense_reverse(dense, (at.t, t_dot), (x, x_dot), theta, &mut bars, &mut room);
+                    let last = index == 0 && t_dot == T::of(0.0);
+                    let times = (at.t, t_dot, last);
+                    t_bar += dense_reverse(dense, times, (x, x_dot), theta, &mut bars, &mut room);
                     bars.advance();
                 }
                 Op::Activate(activation) => {
@@ -287,10 +289,11 @@ impl Network {
     }
 }
 
-/// The reverse of z = W \[x; t\] + b and ż = Wẋ, from `bars.now` to `bars.next`; returns t's cotangent.
+/// The reverse of z = W \[x; t\] + b and ż = Wẋ, from `bars.now` to `bars.next`, ẋ's cotangent left out where `constant`;
+/// returns t's cotangent.
 fn dense_reverse<T: Real>(
     dense: &Dense,
-    (t, t_dot): (T, T),
+    (t, t_dot, constant): (T, T, bool),
     (x, x_dot): (&[T], &[T]),
     (theta, theta_bar): (&[T], &mut [T]),
     bars: &mut Bars<'_, T>,
@@ -299,9 +302,13 @@ fn dense_reverse<T: Real>(
     let [outs, dot_outs] = [x, x_dot].map(|x| x.len() / dense.inputs * dense.outputs);
     let (bar, dot_bar) = (&bars.now[0][..outs], &bars.now[1][..dot_outs]);
     let [next, next_dot] = &mut bars.next;
-    // ż has no bias.
-    let linear = Dense { bias: None, weight: dense.weight.clone(), ..*dense };
-    let into = (&mut next_dot[..x_dot.len()], false);
-    linear.reverse((t_dot, x_dot), (theta, &mut *theta_bar), dot_bar, into, room);
+    let next_dot = &mut next_dot[..x_dot.len()];
+    if constant {
+        dense.reverse_constant(x_dot, (theta, &mut *theta_bar), dot_bar, (next_dot, room));
+    } else {
+        // ż has no bias.
+        let linear = Dense { bias: None, weight: dense.weight.clone(), ..*dense };
+        linear.reverse((t_dot, x_dot), (theta, &mut *theta_bar), dot_bar, (next_dot, false), room);
+    }
     dense.reverse((t, x), (theta, theta_bar), bar, (&mut next[..x.len()], false), room)
 }

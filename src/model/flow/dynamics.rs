@@ -11,7 +11,8 @@ pub struct FlowScratch<T> {
     network: SecondOrderScratch<T>,
     /// For the tangents of single columns.
     single: Scratch<T>,
-    /// What an evaluation without a tape keeps, and its result.
+    /// What the tangents' pass keeps, and f. Not handed to the adjoint: copying a tape of all tangents to and from
+    /// its store took longer than the pass (2–64–64–64–2, 512 columns).
     tape: Vec<T>,
     dy: Vec<T>,
     /// `dim × batch`: z, N, and their cotangents.
@@ -64,6 +65,7 @@ impl<T: Real> Flow<T> {
         let (dim, (k, weight)) = (self.data_dim(), self.directions());
         let n = s.z.len();
         let (f, u) = (&mut s.f[..n], &mut s.u[..k * n]);
+        let tape = &mut tape[..self.network.tangents_tape_len(n / dim, k)];
         self.network.tangents(Self::input(t, &s.z, theta), &s.v, (f, u), tape, &mut s.network);
         let scale = T::of(1.0 / dim as f64);
         for (j, out) in dy.chunks_exact_mut(self.rows()).enumerate() {
@@ -110,9 +112,10 @@ impl<T: Real> Flow<T> {
     /// [`products`](Self::products) left; returns that of t.
     fn pull(&self, (t, theta): (T, &[T]), theta_bar: &mut [T], tape: &[T], s: &mut FlowScratch<T>) -> T {
         let (n, kn) = (s.z.len(), s.v.len());
+        let tape_len = self.network.tangents_tape_len(n / self.data_dim(), kn / n);
         s.z_bar[..n].fill(T::zero());
         let bars = [&s.f_bar[..n], &s.u_bar[..kn]];
-        let kept = (&s.f[..n], tape);
+        let kept = (&s.f[..n], &tape[..tape_len]);
         let at = Input { t, x: &s.z, theta };
         self.network.tangents_vjp(at, kept, bars, &mut s.z_bar[..n], theta_bar, &mut s.network)
     }
@@ -120,8 +123,6 @@ impl<T: Real> Flow<T> {
 
 impl<T: Real> Dynamics<T> for Flow<T> {
     type Scratch = FlowScratch<T>;
-
-    const TAPED: bool = true;
 
     fn dim(&self) -> usize {
         self.rows()
@@ -137,7 +138,7 @@ impl<T: Real> Dynamics<T> for Flow<T> {
         FlowScratch {
             network: self.network.tangents_scratch(batch, k),
             single: self.network.scratch(1),
-            tape: vec![T::zero(); self.tape_len(batch)],
+            tape: vec![T::zero(); self.network.tangents_tape_len(batch, k)],
             dy: zeros(self.rows()),
             z: zeros(dim),
             f: zeros(dim),
@@ -153,18 +154,15 @@ impl<T: Real> Dynamics<T> for Flow<T> {
     fn scratch_bytes(&self, batch: usize) -> usize {
         let (dim, (k, _)) = (self.data_dim(), self.directions());
         let network = self.network.tangents_scratch_len(batch, k) + self.network.scratch_len(1);
-        let own = (self.rows() + (4 + 3 * k) * dim) * batch + self.num_params() + self.tape_len(batch);
+        let own = (self.rows() + (4 + 3 * k) * dim) * batch + self.num_params();
+        let own = own + self.network.tangents_tape_len(batch, k);
         (network + own) * size_of::<T>()
-    }
-
-    fn tape_len(&self, batch: usize) -> usize {
-        self.network.tangents_tape_len(batch, self.directions().0)
     }
 
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], s: &mut FlowScratch<T>) {
         let mut tape = std::mem::take(&mut s.tape);
-        let n = self.tape_len(at.y.len() / self.rows());
-        self.eval_taped(at, dy, &mut tape[..n], s);
+        self.split(at.y, 0, s);
+        self.products((at.t, at.theta), dy, &mut tape, s);
         s.tape = tape;
     }
 
@@ -176,42 +174,16 @@ impl<T: Real> Dynamics<T> for Flow<T> {
         theta_bar: &mut [T],
         s: &mut FlowScratch<T>,
     ) -> T {
-        let (mut tape, mut dy) = (std::mem::take(&mut s.tape), std::mem::take(&mut s.dy));
-        let n = self.tape_len(at.y.len() / self.rows());
-        self.eval_taped(at, &mut dy[..at.y.len()], &mut tape[..n], s);
-        let kept = (&dy[..at.y.len()], &tape[..n]);
-        let t_bar = self.vjp_taped(at, kept, dy_bar, y_bar, theta_bar, s);
-        (s.tape, s.dy) = (tape, dy);
-        t_bar
-    }
-
-    fn eval_taped(&self, at: Point<'_, T>, dy: &mut [T], tape: &mut [T], s: &mut FlowScratch<T>) {
-        self.split(at.y, 0, s);
-        self.products((at.t, at.theta), dy, tape, s);
-    }
-
-    fn vjp_taped(
-        &self,
-        at: Point<'_, T>,
-        (dy, tape): (&[T], &[T]),
-        dy_bar: &[T],
-        y_bar: &mut [T],
-        theta_bar: &mut [T],
-        s: &mut FlowScratch<T>,
-    ) -> T {
         let (dim, rows) = (self.data_dim(), self.rows());
+        let (mut tape, mut dy) = (std::mem::take(&mut s.tape), std::mem::take(&mut s.dy));
         self.split(at.y, 0, s);
-        for (f, dy) in s.f.chunks_exact_mut(dim).zip(dy.chunks_exact(rows)) {
-            f.copy_from_slice(&dy[..dim]);
-        }
-        // The products are the last that the tangents' pass kept.
-        let n = s.v.len();
-        s.u[..n].copy_from_slice(&tape[tape.len() - n..]);
+        self.products((at.t, at.theta), &mut dy[..at.y.len()], &mut tape, s);
         self.seeds(dy_bar, s);
-        let t_bar = self.pull((at.t, at.theta), theta_bar, tape, s);
+        let t_bar = self.pull((at.t, at.theta), theta_bar, &tape, s);
         for (y_bar, z_bar) in y_bar.chunks_exact_mut(rows).zip(s.z_bar.chunks_exact(dim)) {
             y_bar.iter_mut().zip(z_bar).for_each(|(y, z)| *y += *z);
         }
+        (s.tape, s.dy) = (tape, dy);
         t_bar
     }
 
@@ -221,11 +193,10 @@ impl<T: Real> Dynamics<T> for Flow<T> {
         let point = (at.t, at.theta);
         let mut theta_bar = std::mem::take(&mut s.theta_bar);
         let (mut tape, mut dy) = (std::mem::take(&mut s.tape), std::mem::take(&mut s.dy));
-        let tape_here = &mut tape[..self.tape_len(1)];
         let columns = at.y.chunks_exact(rows).zip(along.y.chunks_exact(rows));
         for (j, (out, (y, y_dot))) in dy_dot.chunks_exact_mut(rows).zip(columns).enumerate() {
             self.split(y, j, s);
-            self.products(point, &mut dy[..rows], tape_here, s);
+            self.products(point, &mut dy[..rows], &mut tape, s);
             let dot_in = Input { t: along.t, x: &y_dot[..dim], theta: along.theta };
             let at = Self::input(at.t, &s.z, at.theta);
             self.network.jvp(at, dot_in, &mut out[..dim], &mut s.single);
@@ -234,7 +205,7 @@ impl<T: Real> Dynamics<T> for Flow<T> {
                 seed[row] = T::one();
                 self.seeds(&seed, s);
                 theta_bar.fill(T::zero());
-                let t_bar = self.pull(point, &mut theta_bar, tape_here, s);
+                let t_bar = self.pull(point, &mut theta_bar, &tape, s);
                 let sum = dot(&s.z_bar[..dim], &y_dot[..dim]) + dot(&theta_bar, along.theta);
                 out[row] = t_bar.mul_add(along.t, sum);
             }
