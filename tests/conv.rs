@@ -81,7 +81,12 @@ impl Case {
 
 fn cases() -> Vec<Case> {
     use Padding::{Circular, Reflect, Zero};
-    let case = |channels, kernel: &[usize], stride: &[usize], padding: &[[usize; 2]], modes: &[[Padding; 2]], extents| Case {
+    let case = |channels,
+                kernel: &[usize],
+                stride: &[usize],
+                padding: &[[usize; 2]],
+                modes: &[[Padding; 2]],
+                extents| Case {
         channels,
         kernel: kernel.to_vec(),
         stride: stride.to_vec(),
@@ -102,7 +107,14 @@ fn cases() -> Vec<Case> {
         case([2, 3], &[3, 3], &[1, 1], &[[1, 1]; 2], &[[Circular; 2], [Reflect; 2]], [8, 5, 1]),
         case([1, 2], &[2, 2], &[2, 2], &[[0, 0]; 2], &[zero; 2], [7, 6, 1]),
         case([2, 4], &[3, 3, 3], &[1, 1, 1], &[[1, 1]; 3], &[zero; 3], [6, 5, 4]),
-        case([2, 3], &[3, 3, 3], &[2, 2, 2], &[[1, 1]; 3], &[zero, [Reflect, Zero], [Circular; 2]], [6, 5, 4]),
+        case(
+            [2, 3],
+            &[3, 3, 3],
+            &[2, 2, 2],
+            &[[1, 1]; 3],
+            &[zero, [Reflect, Zero], [Circular; 2]],
+            [6, 5, 4],
+        ),
         case([1, 13], &[1, 1, 1], &[1, 1, 1], &[[0, 0]; 3], &[zero; 3], [4, 3, 5]),
     ]
 }
@@ -162,7 +174,8 @@ fn gradients_are_those_of_the_formula() -> Tested {
                 theta_want[weights + o / points] += y_bar[s * m + o];
             }
         }
-        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * (1.0 + b.abs()));
+        let near =
+            |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * (1.0 + b.abs()));
         assert!(near(&x_bar, &x_want), "{case:?}");
         assert!(near(&theta_bar, &theta_want), "{case:?}");
     }
@@ -185,7 +198,8 @@ fn the_transposed_convolution_is_the_adjoint() -> Tested {
         let mut down_z = vec![f64::NAN; up.input_len()];
         down.forward(&theta[..weights], &z, &mut down_z, &mut scratch)?;
         let points = up.output_len() / case.channels[0];
-        let biases: f64 = z.chunks(points).zip(&theta[weights..]).map(|(z, b)| b * z.iter().sum::<f64>()).sum();
+        let biases: f64 =
+            z.chunks(points).zip(&theta[weights..]).map(|(z, b)| b * z.iter().sum::<f64>()).sum();
         let (left, right) = (dot(&y, &z), dot(&x, &down_z) + biases);
         assert!((left - right).abs() < 1e-11 * (1.0 + left.abs()), "{case:?}: {left} {right}");
         // Bilinear but for the biases: central differences are exact to rounding.

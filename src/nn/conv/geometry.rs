@@ -112,9 +112,8 @@ impl Geometry {
         let run = (strides[1] * widest[2] + 2 * STRIP).next_multiple_of(STRIP);
         let maps = std::array::from_fn(|a| map(large[a], spec.padding[a], spec.modes[a]));
         let flat = |[x, y, z]: [usize; 3]| x + strides[0] * y + strides[1] * z;
-        let taps: Vec<[usize; 3]> = (0..spec.taps())
-            .map(|t| [t % k[0], t / k[0] % k[1], t / (k[0] * k[1])])
-            .collect();
+        let taps: Vec<[usize; 3]> =
+            (0..spec.taps()).map(|t| [t % k[0], t / k[0] % k[1], t / (k[0] * k[1])]).collect();
         let phases: usize = s.iter().product();
         let phase_of = |t: &[usize; 3]| t[0] % s[0] + s[0] * (t[1] % s[1] + s[1] * (t[2] % s[2]));
         let shift = |t: &[usize; 3]| -> [usize; 3] { std::array::from_fn(|a| t[a] / s[a]) };
