@@ -16,7 +16,9 @@ pub fn train(session: &Session, net: &DirectionNet, steps: u64, seed: u64) -> Re
     let grid = problems::grid(net.dim(), if net.dim() == 2 { 64 } else { 32 })?;
     let a = model::poisson::<f32>(grid)?;
     let batch = if net.dim() == 2 { 8 } else { 4 };
-    optimise(session, (net, &grid, batch), &a, steps, seed)
+    let rates = Rates { first: 2e-3, last: 1e-5, steps };
+    let trainer = Trainer::new(net, grid.extents(), batch, rates, seed)?;
+    optimise(session, (net, &grid, trainer), &a, steps, seed)
 }
 
 /// Parameters of a linear preconditioner for `a`, and the losses.
@@ -27,18 +29,18 @@ pub fn train_linear(
     steps: u64,
     seed: u64,
 ) -> Result<(Vec<f32>, Vec<f64>)> {
-    optimise(session, (net, a.grid(), 8), &Equilibrated::new(a)?, steps, seed)
+    let rates = Rates { first: 1e-2, last: 1e-4, steps };
+    let trainer = Trainer::new(net, a.grid().extents(), 8, rates, seed)?.energy();
+    optimise(session, (net, a.grid(), trainer), &Equilibrated::new(a)?, steps, seed)
 }
 
 fn optimise(
     session: &Session,
-    (net, grid, batch): (&DirectionNet, &Grid, usize),
+    (net, grid, mut trainer): (&DirectionNet, &Grid, Trainer<f32>),
     a: &impl LinearOperator<f32>,
     steps: u64,
     seed: u64,
 ) -> Result<(Vec<f32>, Vec<f64>)> {
-    let rates = Rates { first: 2e-3, last: 1e-5, steps };
-    let mut trainer = Trainer::new(net, grid.extents(), batch, rates, seed)?;
     let mut data = Spectra::new(grid, EXPONENTS, seed)?;
     let mut theta = net.init::<f32>(seed)?;
     let bar = ProgressBar::new(steps);
