@@ -16,6 +16,8 @@
 mod cnf;
 #[path = "workloads/conv.rs"]
 mod conv;
+#[path = "workloads/dcdm.rs"]
+mod dcdm;
 #[path = "workloads/gbm.rs"]
 mod gbm;
 #[path = "workloads/heap.rs"]
@@ -166,9 +168,14 @@ const WORKLOADS: &[Workload] = &[
         variants: POISSON,
         run: |v, _, clock| poisson::solve("poisson-3d-128", v, clock),
     },
+    Workload { name: "dcdm", variants: DCDM, run: |v, _, clock| dcdm::run(v, clock) },
     Workload { name: "conv2d", variants: CONV, run: |v, a, clock| conv::run(2, v, a.threads.into(), clock) },
     Workload { name: "conv3d", variants: CONV, run: |v, a, clock| conv::run(3, v, a.threads.into(), clock) },
 ];
+
+/// Ways of solving Poisson's equation beside learned directions.
+const DCDM: &[&str] =
+    &["2d-cg", "2d-ic0", "2d-amg", "2d-mg", "2d-learned", "3d-cg", "3d-ic0", "3d-amg", "3d-mg", "3d-learned"];
 
 /// Passes of W7.
 const CONV: &[&str] = &["forward", "both"];

@@ -5,6 +5,8 @@
 mod guarded;
 #[path = "dcdm/networks.rs"]
 mod networks;
+#[path = "dcdm/shipped.rs"]
+mod shipped;
 #[path = "dcdm/training.rs"]
 mod training;
 

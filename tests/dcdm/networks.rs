@@ -2,8 +2,11 @@
 
 use super::{Tested, dot, normal};
 use odeon::linalg::grid::{Boundary, Grid, Mask};
-use odeon::linalg::{LinearOperator, Preconditioner, krylov::Narrow, model};
-use odeon::operator::directions::{DirectionNet, NetRun, Proposer, Published};
+use odeon::linalg::krylov::{Cg, Narrow};
+use odeon::linalg::{LinearOperator, Preconditioner, Settings, model};
+use odeon::operator::directions::{
+    DirectionNet, Equilibrated, LearnedPreconditioner, NetRun, Proposer, Published,
+};
 
 #[test]
 fn parameter_counts_are_the_published_ones() -> Tested {
@@ -58,7 +61,9 @@ fn reverse_passes_agree_with_differences() -> Tested {
     let grid = Grid::vertices(&[7, 6], &[1.0; 2])?;
     let mask = Mask::from_fn(&grid, |[x, y, _]| x < 3.5 && y < 2.5, Boundary::Dirichlet)?;
     check_gradient(&DirectionNet::self_similar(2, 3, 0.3)?, grid.extents(), Some(&mask))?;
-    check_gradient(&DirectionNet::self_similar(3, 2, 0.0)?, [4, 5, 3], None)
+    check_gradient(&DirectionNet::self_similar(3, 2, 0.0)?, [4, 5, 3], None)?;
+    check_gradient(&DirectionNet::symmetric(2, 2, 5)?, [6, 5, 1], None)?;
+    check_gradient(&DirectionNet::symmetric(3, 1, 3)?, [4, 3, 5], None)
 }
 
 /// Without its nonlinear part the untrained self-similar network is a multigrid cycle: it contracts the
@@ -160,6 +165,67 @@ fn solid_points_take_no_part() -> Tested {
     for (z, solid) in z.iter().zip(mask.solid()) {
         assert_eq!(*z == 0.0, *solid);
     }
+    Ok(())
+}
+
+/// Symmetric and positive definite whatever the weights, so that plain CG takes it; as it starts, BPX.
+#[test]
+fn the_learned_preconditioner_is_spd() -> Tested {
+    let grid = Grid::vertices(&[9, 8], &[1.0; 2])?;
+    let n = grid.len();
+    let a = model::diffusion::<f64>(grid, |[x, y, _]| if x > 3.0 && y < 5.0 { 100.0 } else { 1.0 })?;
+    let net = DirectionNet::symmetric(2, 3, 3)?;
+    for (seed, factor) in [(0, 1.0), (1, 50.0)] {
+        let noise = normal(net.layout().len(), seed);
+        let theta: Vec<f64> =
+            net.init::<f64>(seed)?.iter().zip(noise).map(|(t, e)| t + 0.01 * factor * e).collect();
+        let mut m = LearnedPreconditioner::new(&net, grid.extents(), theta, &a)?;
+        assert!(m.claims().spd);
+        let (x, y) = (normal(n, 5), normal(n, 6));
+        let (mut mx, mut my) = (vec![0.0; n], vec![0.0; n]);
+        m.apply(&x, &mut mx);
+        m.apply(&y, &mut my);
+        let (left, right) = (dot(&mx, &y), dot(&x, &my));
+        assert!((left - right).abs() < 1e-12 * dot(&mx, &mx).sqrt() * dot(&y, &y).sqrt(), "{left} {right}");
+        // N ≥ I: rᵀM⁻¹r ≥ rᵀD⁻¹r.
+        let diagonal = a.diagonal().unwrap_or_default();
+        let least: f64 = x.iter().zip(&diagonal).map(|(x, d)| x * x / d).sum();
+        assert!(dot(&x, &mx) >= least);
+        let mut solution = vec![0.0; n];
+        let report = Cg::new(n, Settings::tol(1e-9))?.solve(&a, &mut m, &x, &mut solution)?;
+        assert!(report.converged());
+    }
+    let similar = DirectionNet::self_similar(2, 3, 0.2)?;
+    let theta = similar.init::<f64>(0)?;
+    assert!(LearnedPreconditioner::new(&similar, grid.extents(), theta, &a).is_err());
+    let mut nan = net.init::<f64>(0)?;
+    nan[3] = f64::NAN;
+    assert!(LearnedPreconditioner::new(&net, grid.extents(), nan, &a).is_err());
+    // D^(−½) A D^(−½) has the diagonal 1.
+    let scaled = Equilibrated::new(&a)?;
+    let (mut e, mut column) = (vec![0.0; n], vec![0.0; n]);
+    e[17] = 1.0;
+    scaled.apply(&e, &mut column);
+    assert!((column[17] - 1.0).abs() < 1e-15);
+    Ok(())
+}
+
+/// With B = 0 the count of iterations hardly grows with the grid, as BPX's.
+#[test]
+fn the_symmetric_network_starts_as_bpx() -> Tested {
+    let net = DirectionNet::symmetric(2, 1, 3)?;
+    let mut theta = net.init::<f64>(0)?;
+    net.layout().view_mut("smooth.weight", &mut theta)?.fill(0.0);
+    let mut counts = Vec::new();
+    for n in [16, 64] {
+        let grid = Grid::vertices(&[n; 2], &[1.0; 2])?;
+        let a = model::poisson::<f64>(grid)?;
+        let mut m = LearnedPreconditioner::new(&net, grid.extents(), theta.clone(), &a)?;
+        let mut x = vec![0.0; n * n];
+        let b = normal(n * n, 1);
+        counts.push(Cg::new(n * n, Settings::tol(1e-8))?.solve(&a, &mut m, &b, &mut x)?.ok()?.iterations);
+    }
+    assert!(counts[0] <= 25 && counts[1] <= counts[0] + 12, "{counts:?}");
     Ok(())
 }
 

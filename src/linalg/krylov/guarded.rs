@@ -318,7 +318,7 @@ impl<T: Real> GuardedCg<T> {
         };
         let mixed = dot(&self.z[0], &self.c[1]);
         let det = n.curvature * c.curvature - mixed * mixed;
-        if !(det > PARALLEL * PARALLEL * n.curvature * c.curvature) {
+        if det.is_nan() || det <= PARALLEL * PARALLEL * n.curvature * c.curvature {
             return if n.gain() >= c.gain() { alone([1.0, 0.0], n) } else { alone([0.0, 1.0], c) };
         }
         let weights = [

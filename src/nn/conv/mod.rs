@@ -23,7 +23,7 @@
 //! the few places between rows being thrown away. The same code serves all dimensions; stride is a
 //! matter of which of the sᵈ phases of the input a tap reads. The gradient for the input is a sum of
 //! the same kind, that for the weights the scalar products of the same runs. Tiles of 24 registers
-//! hold sums ([`product`], [`correlate`]).
+//! hold the sums.
 //!
 //! Each output is one chain of fused multiply-adds, each weight's gradient sixteen chains a sample,
 //! samples added in order: bits depend neither on threads nor on the instruction set.

@@ -9,6 +9,8 @@ pub(super) enum Op {
     Input,
     /// max(y, slope·y) of y, convolution `weights` of `from`; without a slope y itself.
     Conv { from: usize, weights: usize, slope: Option<f64> },
+    /// The transposed convolution `weights` of `from`.
+    Transpose { from: usize, weights: usize },
     /// r − (K + W)u, K the convolution `weights` and W the level's walls.
     Defect { r: usize, u: usize, weights: usize },
     /// a + b.
@@ -42,6 +44,11 @@ impl Graph {
     pub fn conv(&mut self, from: usize, weights: (usize, &Weights), slope: Option<f64>) -> usize {
         let level = self.nodes[from].level;
         self.push(Op::Conv { from, weights: weights.0, slope }, level, weights.1.spec.outputs())
+    }
+
+    pub fn transpose(&mut self, from: usize, weights: (usize, &Weights)) -> usize {
+        let level = self.nodes[from].level;
+        self.push(Op::Transpose { from, weights: weights.0 }, level, weights.1.spec.inputs())
     }
 
     pub fn defect(&mut self, r: usize, u: usize, weights: usize) -> usize {

@@ -8,7 +8,9 @@
 //! - [`Proposer`]: a network on a grid as a [`Preconditioner`](crate::linalg::Preconditioner) without
 //!   claims, for [`Cg::flexible`](crate::linalg::krylov::Cg::flexible) or, where the network need not be
 //!   trusted, [`GuardedCg`](crate::linalg::krylov::GuardedCg).
-//! - [`line_search_loss`]: ‖b − αA f(b)‖² with the best α inside, and its cotangent.
+//! - [`LearnedPreconditioner`]: learned stencils, symmetric positive definite by construction, for ordinary CG.
+//! - [`line_search_loss`]: ‖b − αA f(b)‖² with the best α inside, and its cotangent; [`energy_loss`]: the same in
+//!   the norm of the energy, for known solutions.
 //! - [`Spectra`], [`RitzMixtures`]: right-hand sides by sine transforms, and by Lanczos as published.
 //! - [`Trainer`]: Adam on the loss, on fresh right-hand sides and on the residuals the network itself leaves.
 //!
@@ -34,14 +36,17 @@
 
 mod data;
 mod graph;
+mod linear;
 mod loss;
 mod net;
+mod pointwise;
 mod proposer;
 mod run;
 mod trainer;
 
 pub use data::{RightHandSides, RitzMixtures, Spectra};
-pub use loss::{Loss, line_search_loss};
+pub use linear::{Equilibrated, LearnedPreconditioner};
+pub use loss::{Loss, energy_loss, line_search_loss};
 pub use net::{DirectionNet, Published};
 pub use proposer::Proposer;
 pub use run::NetRun;

@@ -2,10 +2,12 @@
 
 use super::graph::{Graph, Node, Op};
 use super::net::DirectionNet;
+use super::pointwise::{Defect, activate, add, deactivate, weigh};
 use crate::error::{Error, Result};
 use crate::linalg::grid::Mask;
-use crate::nn::conv::{Conv, Resample, Scratch};
+use crate::nn::conv::{Conv, ConvTranspose, Resample, Scratch};
 use crate::num::Real;
+use std::ops::Range;
 
 /// A [`DirectionNet`] on a grid of given extents: its operations and their results, for batches of any
 /// size. Fields are as those of [`linalg::grid`](crate::linalg::grid), samples one after the other.
@@ -17,7 +19,8 @@ pub struct NetRun<T> {
     /// Extents of each level.
     extents: Vec<[usize; 3]>,
     /// The convolution of each node that is one, and where its parameters are.
-    convs: Vec<Option<(Conv, std::ops::Range<usize>)>>,
+    convs: Vec<Option<(Conv, Range<usize>)>>,
+    transposes: Vec<Option<(ConvTranspose, Range<usize>)>>,
     resample: Vec<Resample>,
     /// What K misses at the sides of each level.
     walls: Vec<Vec<T>>,
@@ -57,6 +60,15 @@ impl<T: Real> NetRun<T> {
             _ => Ok(None),
         };
         let convs = graph.nodes.iter().map(conv).collect::<Result<_>>()?;
+        let transpose = |node: &Node| match node.op {
+            Op::Transpose { weights, .. } => {
+                let weights = &net.weights()[weights];
+                let transpose = ConvTranspose::new(weights.spec.clone(), all[node.level])?;
+                Ok(Some((transpose, weights.range.clone())))
+            }
+            _ => Ok(None),
+        };
+        let transposes = graph.nodes.iter().map(transpose).collect::<Result<_>>()?;
         let points: usize = extents.iter().product();
         let none = || vec![Vec::new(); graph.nodes.len()];
         Ok(Self {
@@ -65,6 +77,7 @@ impl<T: Real> NetRun<T> {
             walls: all.iter().enumerate().map(|(level, extents)| wall(net.dim(), *extents, level)).collect(),
             extents: all,
             convs,
+            transposes,
             resample,
             masks: Vec::new(),
             geometry: vec![T::zero(); net.geometry() * points],
@@ -85,8 +98,12 @@ impl<T: Real> NetRun<T> {
     /// weighted by the part of it that is fluid.
     ///
     /// # Errors
-    /// A mask of another grid.
+    /// A mask of another grid; a symmetric network, which masks would make unsymmetric.
     pub fn set_mask(&mut self, mask: &Mask) -> Result<()> {
+        if self.transposes.iter().any(Option::is_some) {
+            let needed = "symmetric networks take obstacles by the diagonal of the operator alone";
+            return Err(Error::invalid("the mask", "given to a symmetric network", needed));
+        }
         Error::check_len("the mask", mask.solid().len(), self.points(), "the points of the network's grid")?;
         let fluid = |s: &bool| if *s { T::zero() } else { T::one() };
         self.masks = vec![mask.solid().iter().map(fluid).collect()];
@@ -140,19 +157,20 @@ impl<T: Real> NetRun<T> {
                     activate(slope, value);
                     weigh(self.masks.get(level), value);
                 }
+                Op::Transpose { from, .. } => {
+                    let Some((transpose, range)) = &self.transposes[at] else { continue };
+                    transpose.forward(&theta[range.clone()], &before[from], value, &mut self.scratch)?;
+                }
                 Op::Defect { r, u, .. } => {
                     let Some((conv, range)) = &self.convs[at] else { continue };
                     conv.forward(&theta[range.clone()], &before[u], value, &mut self.scratch)?;
-                    let wall = self.walls[level].iter().cycle();
-                    for (((v, r), u), w) in value.iter_mut().zip(&before[r]).zip(&before[u]).zip(wall) {
-                        *v = *r - *v - *w * *u;
-                    }
+                    let (wall, r, u) = (&self.walls[level], &before[r], &before[u]);
+                    Defect { wall, r, u, y: value }.subtract();
                     weigh(self.masks.get(level), value);
                 }
                 Op::Add { a, b } => {
-                    for ((v, a), b) in value.iter_mut().zip(&before[a]).zip(&before[b]) {
-                        *v = *a + *b;
-                    }
+                    value.copy_from_slice(&before[a]);
+                    add(&before[b], value);
                 }
                 Op::Pool { from, factor } => {
                     self.resample[level - 1].sums(T::of(factor), &before[from], value);
@@ -209,6 +227,15 @@ impl<T: Real> NetRun<T> {
                         add(&self.carry, &mut before[from]);
                     }
                 }
+                Op::Transpose { from, .. } => {
+                    let Some((transpose, range)) = &self.transposes[at] else { continue };
+                    self.carry.resize(before[from].len(), T::zero());
+                    let bars = (&mut self.carry[..], &mut theta_bar[range.clone()]);
+                    let given = [&self.values[from][..], bar];
+                    let theta = &theta[range.clone()];
+                    transpose.backward(theta, given, Some(bars.0), Some(bars.1), &mut self.scratch)?;
+                    add(&self.carry, &mut before[from]);
+                }
                 Op::Defect { r, u, .. } => {
                     let Some((conv, range)) = &self.convs[at] else { continue };
                     weigh(self.masks.get(level), bar);
@@ -259,36 +286,4 @@ fn wall<T: Real>(dim: usize, extents: [usize; 3], level: usize) -> Vec<T> {
         (0..dim).map(beside).sum::<usize>()
     };
     (0..nx * ny * nz).map(|i| T::of(sides(i) as f64 * (1.0 - delta) / delta)).collect()
-}
-
-fn add<T: Real>(x: &[T], y: &mut [T]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += *x;
-    }
-}
-
-/// y ← max(y, slope·y).
-fn activate<T: Real>(slope: Option<f64>, y: &mut [T]) {
-    let Some(slope) = slope.map(T::of) else { return };
-    for y in y {
-        *y = y.max(slope * *y);
-    }
-}
-
-/// The cotangent before [`activate`], from the sign of what it gave (0 counts as negative).
-fn deactivate<T: Real>(slope: Option<f64>, y: &[T], bar: &mut [T]) {
-    let Some(slope) = slope.map(T::of) else { return };
-    for (bar, y) in bar.iter_mut().zip(y) {
-        *bar *= y.where_greater(T::zero(), T::one(), slope);
-    }
-}
-
-/// Every field times the mask.
-fn weigh<T: Real>(mask: Option<&Vec<T>>, fields: &mut [T]) {
-    let Some(mask) = mask else { return };
-    for field in fields.chunks_exact_mut(mask.len()) {
-        for (v, m) in field.iter_mut().zip(mask) {
-            *v *= *m;
-        }
-    }
 }

@@ -1,13 +1,13 @@
 //! [`Trainer`]: the parameters of a direction network by Adam on the line-search loss.
 
 use super::data::{RightHandSides, uniform};
-use super::loss::line_search_loss;
+use super::loss::{energy_loss, line_search_loss};
 use super::net::DirectionNet;
 use super::run::NetRun;
 use crate::error::{Error, Result};
 use crate::linalg::LinearOperator;
 use crate::linalg::grid::Mask;
-use crate::linalg::vector::{norm2, scaled};
+use crate::linalg::vector::{axpy, norm2, scale, scaled};
 use crate::nn::{Clip, Optimizer, Rule, Schedule};
 use crate::num::Real;
 
@@ -37,6 +37,8 @@ pub struct Trainer<T> {
     ages: Vec<Option<u32>>,
     seed: u64,
     steps: u64,
+    /// Solutions, where the loss is that of the energy; else empty.
+    x: Vec<T>,
     r: Vec<T>,
     z: Vec<T>,
     z_bar: Vec<T>,
@@ -73,6 +75,7 @@ impl<T: Real> Trainer<T> {
             ages: vec![None; batch],
             seed,
             steps: 0,
+            x: Vec::new(),
             r: zeros(n * batch),
             z: zeros(n * batch),
             z_bar: zeros(n * batch),
@@ -94,6 +97,12 @@ impl<T: Real> Trainer<T> {
         Ok(Self { carry_on: probability, longest, ..self })
     }
 
+    /// On the loss of the energy: the data are then solutions, and b = A x.
+    pub fn energy(mut self) -> Self {
+        self.x = vec![T::zero(); self.r.len()];
+        self
+    }
+
     /// From now on the grid has these obstacles; running iterations are dropped.
     ///
     /// # Errors
@@ -103,7 +112,7 @@ impl<T: Real> Trainer<T> {
         self.run.set_mask(mask)
     }
 
-    /// One step on A; `theta` moves. Returns the mean of ‖b − αA f‖²/‖b‖².
+    /// One step on A; `theta` moves. Returns the mean loss.
     ///
     /// # Errors
     /// Lengths that do not fit, a gradient that is not finite, an A that is not positive definite.
@@ -114,9 +123,16 @@ impl<T: Real> Trainer<T> {
     {
         let n = self.run.points();
         Error::check_len("the operator", a.rows(), n, "the points of the network's grid")?;
-        for (b, age) in self.r.chunks_exact_mut(n).zip(&mut self.ages) {
+        for (i, (b, age)) in self.r.chunks_exact_mut(n).zip(&mut self.ages).enumerate() {
             if age.is_none() {
                 data.draw(b)?;
+                if let Some(x) = self.x.chunks_exact_mut(n).nth(i) {
+                    x.copy_from_slice(b);
+                    a.apply(x, b);
+                    let size = norm2(b);
+                    scale(1.0 / size, x);
+                    scale(1.0 / size, b);
+                }
                 *age = Some(0);
             }
         }
@@ -125,7 +141,11 @@ impl<T: Real> Trainer<T> {
         let fields = self.r.chunks_exact_mut(n).zip(self.z.chunks_exact(n));
         let fields = fields.zip(self.z_bar.chunks_exact_mut(n));
         for (i, ((b, f), f_bar)) in fields.enumerate() {
-            let loss = line_search_loss(a, [b, f], f_bar, &mut self.residual, &mut self.work)?;
+            let x = self.x.chunks_exact_mut(n).nth(i);
+            let loss = match &x {
+                None => line_search_loss(a, [b, f], f_bar, &mut self.residual, &mut self.work)?,
+                Some(x) => energy_loss(a, [b, f, x], f_bar, &mut self.residual, &mut self.work)?,
+            };
             total += weight * loss.value;
             f_bar.iter_mut().for_each(|v| *v *= T::of(weight));
             let left = norm2(&self.residual);
@@ -134,6 +154,10 @@ impl<T: Real> Trainer<T> {
             self.ages[i] = (coin < self.carry_on && age <= self.longest && left > 0.0).then_some(age);
             if self.ages[i].is_some() {
                 scaled(1.0 / left, &self.residual, b);
+                if let Some(x) = x {
+                    axpy(-loss.alpha, f, x);
+                    scale(1.0 / left, x);
+                }
             }
         }
         self.steps += 1;
