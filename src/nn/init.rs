@@ -59,7 +59,7 @@ impl Initializer {
 }
 
 /// Draws every parameter of `layout`; see [`Network::init_with`](super::Network::init_with).
-pub(super) fn draw<T: Real>(
+pub(crate) fn draw<T: Real>(
     layout: &Layout,
     choose: impl Fn(&Entry) -> Initializer,
     seed: u64,

@@ -1,4 +1,5 @@
 //! Learned and tuned solvers on the shared linear algebra: they implement the traits of
 //! [`linalg`](crate::linalg), so that whatever takes a classical solver takes them.
 
+pub mod mgno;
 pub mod sor_bandit;
