@@ -8,6 +8,8 @@ use std::cell::Cell;
 mod classical;
 #[path = "mgno/gradients.rs"]
 mod gradients;
+#[path = "mgno/losses.rs"]
+mod losses;
 #[path = "mgno/network.rs"]
 mod network;
 

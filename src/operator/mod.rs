@@ -3,3 +3,4 @@
 
 pub mod mgno;
 pub mod sor_bandit;
+pub mod surrogate;
