@@ -2,4 +2,6 @@
 //! [`linalg`](crate::linalg), so that whatever takes a classical solver takes them.
 
 pub mod directions;
+pub mod mgno;
 pub mod sor_bandit;
+pub mod surrogate;
