@@ -237,7 +237,8 @@ impl fmt::Display for PostMortem {
             write!(f, " of trajectory {c}")?;
         }
         if let Some(part) = &self.part {
-            write!(f, ", first in {part}")?;
+            let of_event = matches!(self.failure, Failure::Guard | Failure::Chattering | Failure::MaxEvents);
+            write!(f, ", {} {part}", if of_event { "by" } else { "first in" })?;
         }
         write!(f, "). {}", self.failure.advice())?;
         if !self.history.is_empty() {

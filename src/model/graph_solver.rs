@@ -89,13 +89,13 @@ impl<T: Real> Graph<T> {
     }
 
     /// Edges into node `i`.
-    fn into(&self, i: usize) -> Range<usize> {
+    fn incoming(&self, i: usize) -> Range<usize> {
         self.starts[i]..self.starts[i + 1]
     }
 
     /// (from, into) of every edge, in the order kept.
     pub fn edges(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        (0..self.len()).flat_map(move |i| self.into(i).map(move |k| (self.sources[k] as usize, i)))
+        (0..self.len()).flat_map(move |i| self.incoming(i).map(move |k| (self.sources[k] as usize, i)))
     }
 }
 
@@ -260,7 +260,7 @@ impl GraphSolver {
             for i in 0..n {
                 let gate = biases[i * rows + heads * width + head].sigmoid();
                 gates[head * n + i] = gate;
-                let own = graph.into(i);
+                let own = graph.incoming(i);
                 let score = |k: usize| scores[k * heads + head];
                 let most = own.clone().map(score).fold(T::of(-1.0) * T::MAX, T::max);
                 let total = own.clone().fold(T::zero(), |s, k| s + (score(k) - most).exp());
@@ -325,20 +325,20 @@ impl GraphSolver {
                 (0..n).for_each(|i| bar[i] = inputs_bar[i * (heads * width + nodes) + row]);
                 lambda.fill(T::zero());
                 solved.maps[head].solve_transpose(&bar, &mut lambda)?;
-                for i in 0..n {
-                    biases_bar[i * rows + row] = lambda[i];
-                    for k in graph.into(i) {
+                for (i, &lambda) in lambda.iter().enumerate() {
+                    biases_bar[i * rows + row] = lambda;
+                    for k in graph.incoming(i) {
                         let h = solved.fixed[graph.sources[k] as usize * heads * width + row];
-                        values_bar[k] = lambda[i].mul_add(h, values_bar[k]);
+                        values_bar[k] = lambda.mul_add(h, values_bar[k]);
                     }
                 }
             }
             for i in 0..n {
                 let gate = solved.gates[head * n + i];
                 let share = |k: usize| solved.shares[head * m + k];
-                let mean = graph.into(i).fold(T::zero(), |s, k| share(k).mul_add(values_bar[k], s));
+                let mean = graph.incoming(i).fold(T::zero(), |s, k| share(k).mul_add(values_bar[k], s));
                 biases_bar[i * rows + heads * width + head] = gamma * mean * gate * (T::one() - gate);
-                for k in graph.into(i) {
+                for k in graph.incoming(i) {
                     scores_bar[k * heads + head] = gamma * gate * share(k) * (values_bar[k] - mean);
                 }
             }

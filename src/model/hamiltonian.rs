@@ -246,19 +246,17 @@ impl<T: Real> Dynamics<T> for HamiltonianNetwork {
             spare.fill(T::zero());
             if !dot.theta.is_empty() {
                 let theta_dot = &dot.theta[term.params.clone()];
-                for i in 0..n {
+                let mut nowhere = vec![T::zero(); n];
+                for (i, entry) in gradient.iter_mut().enumerate() {
                     // ∂/∂θ of the i-th entry of ∇H, along θ̇.
                     direction.fill(T::zero());
                     direction[i] = T::one();
-                    let mut own_bar = std::mem::take(&mut gradient[i]);
-                    let mut nowhere = vec![T::zero(); n];
                     let products = [&*direction, &ones[..batch]];
                     term.network.jvp_vjp(own, products, &mut nowhere, spare, &mut second[k]);
                     for (s, d) in spare.iter_mut().zip(theta_dot) {
-                        own_bar = s.mul_add(*d, own_bar);
+                        *entry = s.mul_add(*d, *entry);
                         *s = T::zero();
                     }
-                    gradient[i] = own_bar;
                 }
             }
             scatter_rotated(gradient, self.dim, &term.rows, dy_dot);

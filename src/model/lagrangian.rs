@@ -11,6 +11,7 @@
 
 use crate::dynamics::dual::Dual;
 use crate::dynamics::generic::VectorField;
+use crate::num::random::at;
 use crate::num::{Real, Scalar};
 use crate::{Error, Result};
 
@@ -59,10 +60,8 @@ fn solve<S: Scalar>(m: &mut [S], b: &mut [S]) {
         }
     }
     for k in (0..d).rev() {
-        let mut sum = b[k];
-        for j in k + 1..d {
-            sum -= m[k * d + j] * b[j];
-        }
+        let row = m[k * d..(k + 1) * d].iter().zip(&*b).skip(k + 1);
+        let sum = row.fold(b[k], |sum, (m, b)| sum - *m * *b);
         b[k] = sum / m[k * d + k];
     }
 }
@@ -85,7 +84,7 @@ impl<L: Lagrangian> VectorField for EulerLagrange<L> {
         let moved = |x: S, inner: S, outer: bool| {
             Dual::new(Dual::new(x, inner), if outer { Dual::constant(S::one()) } else { Dual::zero() })
         };
-        for i in 0..d {
+        for (i, force) in force.iter_mut().enumerate() {
             let q_still: Vec<_> = q.iter().map(|&q| constant(q)).collect();
             for j in 0..=i {
                 let pick = |(k, &v): (usize, &S)| moved(v, if k == j { S::one() } else { S::zero() }, k == i);
@@ -97,11 +96,11 @@ impl<L: Lagrangian> VectorField for EulerLagrange<L> {
             let along: Vec<_> = q.iter().zip(v).map(|(&q, &v)| moved(q, v, false)).collect();
             let pick = |(k, &v): (usize, &S)| moved(v, S::zero(), k == i);
             let v_i: Vec<_> = v.iter().enumerate().map(pick).collect();
-            force[i] = -self.0.value(&along, &v_i, &p).dot.dot;
+            *force = -self.0.value(&along, &v_i, &p).dot.dot;
             let pick = |(k, &q): (usize, &S)| moved(q, S::zero(), k == i);
             let q_i: Vec<_> = q.iter().enumerate().map(pick).collect();
             let v_still: Vec<_> = v.iter().map(|&v| constant(v)).collect();
-            force[i] += self.0.value(&q_i, &v_still, &p).dot.value;
+            *force += self.0.value(&q_i, &v_still, &p).dot.value;
         }
         solve(&mut mass, &mut force);
         dy[..d].copy_from_slice(v);
@@ -149,10 +148,8 @@ impl LagrangianNetwork {
     pub fn init<T: Real>(&self, seed: u64) -> Vec<T> {
         let mut theta = Vec::new();
         let uniform = |k: usize| {
-            // A low-discrepancy sequence from the seed (multiples of the golden ratio).
-            let x =
-                (seed as f64 + 1.0) * 0.754_877_666_246_692_8 + (k as f64 + 1.0) * 0.618_033_988_749_894_8;
-            2.0 * (x - x.floor()) - 1.0
+            let [bits, _] = at(seed, k as u64, 0);
+            2.0 * (bits >> 11) as f64 / (1u64 << 53) as f64 - 1.0
         };
         for pair in self.widths.windows(2) {
             let bound = (6.0 / (pair[0] + pair[1]) as f64).sqrt();
@@ -162,10 +159,10 @@ impl LagrangianNetwork {
         }
         let outputs = self.widths[self.widths.len() - 1];
         let first = theta.len() - outputs;
-        let mut at = first;
+        let mut place = first;
         for row in 0..self.positions {
-            theta[at + row] = T::one();
-            at += row + 1;
+            theta[place + row] = T::one();
+            place += row + 1;
         }
         theta
     }

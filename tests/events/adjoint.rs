@@ -13,6 +13,7 @@ use odeon::ode::events::{Direction, EventOptions, EventSolution, Events, Kind, T
 use odeon::ode::radau::RadauIia5;
 use odeon::ode::sdirk::Esdirk54I8L2SA;
 use odeon::ode::switch::AutoTsit5;
+use odeon::ode::symplectic::ImplicitMidpoint;
 use odeon::ode::tableaux::{Rk4, Tsit5, Vern6};
 use odeon::ode::tableaux_rosenbrock::Rodas5P;
 
@@ -184,6 +185,7 @@ fn gradients_of_coarse_fixed_steps_are_exact_for_implicit_methods() -> Outcome {
         case
     };
     fine("ESDIRK", save.clone()).check(&field, &Esdirk54I8L2SA.with(tight.clone()), Memory::Unlimited)?;
+    coarse("implicit midpoint", 0.05, save.clone()).check(&field, &ImplicitMidpoint, Memory::Unlimited)?;
     fine("Radau", save).check(&field, &RadauIia5.with(tight), Memory::Unlimited)?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use odeon::ode::events::{EventOptions, Events, solve};
 use odeon::ode::radau::RadauIia5;
 use odeon::ode::sdirk::Kvaerno5;
 use odeon::ode::switch::AutoTsit5;
+use odeon::ode::symplectic::Verlet;
 use odeon::ode::tableaux::{Tsit5, Vern7};
 use odeon::ode::tableaux_rosenbrock::Rodas5P;
 
@@ -131,5 +132,29 @@ fn doses_give_the_known_levels_at_saved_times_on_all_sides_of_events() -> Outcom
         assert!(off < 1e-7, "{t}: {off:e}");
     }
     assert!(solution.at(30.5).is_err());
+    Ok(())
+}
+
+#[test]
+fn single_precision_and_symplectic_steps_bounce_too() -> Outcome {
+    let first = (2.0f64 * 2.0 / 9.81).sqrt();
+    let wanted = [first, first * 2.6, first * (2.6 + 1.28)];
+    let problem = Problem { y0: &[2.0f32, 0.0], span: [0.0, 2.6], theta: &[9.81, 0.8] };
+    let options = Options::tol(1e-5, 1e-5);
+    let s =
+        solve(&Generic(BouncingBall), &Tsit5, &BouncingBall, &problem, &options, &EventOptions::default())?;
+    assert_eq!(s.log.len(), 3);
+    for (record, wanted) in s.log.iter().zip(wanted) {
+        assert!((f64::from(record.t) - wanted).abs() < 2e-6, "{} {wanted}", record.t);
+    }
+    // Verlet is exact for a constant force, and so is its Hermite interpolant.
+    let problem = Problem { y0: &[2.0, 0.0], span: [0.0, 2.6], theta: &[9.81, 0.8] };
+    let options = Options::fixed(0.05);
+    let s =
+        solve(&Generic(BouncingBall), &Verlet, &BouncingBall, &problem, &options, &EventOptions::default())?;
+    assert_eq!(s.log.len(), 3);
+    for (record, wanted) in s.log.iter().zip(wanted) {
+        assert!((record.t - wanted).abs() < 1e-13, "{} {wanted}", record.t);
+    }
     Ok(())
 }

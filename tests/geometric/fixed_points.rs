@@ -20,11 +20,11 @@ fn contracting_maps_reach_their_fixed_point_both_ways_and_others_are_refused() -
         let (mut x, mut lambda) = ([0.0; 3], [0.0; 3]);
         map.solve(&b, &mut x)?;
         map.solve_transpose(&bar, &mut lambda)?;
-        for i in 0..3 {
+        for (i, (b, bar)) in b.iter().zip(&bar).enumerate() {
             let image: f64 = entries.iter().filter(|e| e.0 == i).map(|e| e.2 * x[e.1]).sum();
-            assert!((image + b[i] - x[i]).abs() < 1e-12);
+            assert!((image + b - x[i]).abs() < 1e-12);
             let image: f64 = entries.iter().filter(|e| e.1 == i).map(|e| e.2 * lambda[e.0]).sum();
-            assert!((image + bar[i] - lambda[i]).abs() < 1e-12);
+            assert!((image + bar - lambda[i]).abs() < 1e-12);
         }
     }
     let refused = |entries: &[(usize, usize, f64)]| -> Result<String, super::Failed> {
