@@ -46,6 +46,14 @@ impl Mlp {
         Point { t: T_EVAL, y: &self.x0, theta: &self.theta }
     }
 
+    /// faer reserves 64 MiB of addresses for packing at a thread's first product, whatever its size; it touches few of
+    /// them, and they are the thread's and not a gradient's.
+    fn reserve(&self) {
+        let columns = Point { y: &self.x0[..4 * DIM], ..self.point() };
+        let (mut out, mut scratch) = (vec![0.0; 4 * DIM], self.dynamics.scratch(4));
+        self.dynamics.eval(columns, &mut out, &mut scratch);
+    }
+
     fn adjoint(&self, memory: Memory) -> Adjoint<'_> {
         let stepper = ExplicitStepper::new(&self.dynamics, &Tsit5, BATCH);
         DiscreteAdjoint::new(stepper, memory)
@@ -214,11 +222,7 @@ pub fn gradient(
     let reference = load::<f64>("mlp_gradient")?;
     let budget = budget_mib.map(|mib| mib as usize * (1 << 20));
     let memory = budget.map_or(Memory::Unlimited, Memory::Bytes);
-    // faer reserves 64 MiB of addresses for packing at a thread's first product, whatever its size; it
-    // touches few of them, and they are the thread's and not the gradient's.
-    let columns = Point { y: &mlp.x0[..4 * DIM], ..mlp.point() };
-    let (mut out, mut scratch) = (vec![0.0; 4 * DIM], mlp.dynamics.scratch(4));
-    mlp.dynamics.eval(columns, &mut out, &mut scratch);
+    mlp.reserve();
     let (first, peak) = peak_of(|| {
         let mut adjoint = mlp.adjoint(memory);
         mlp.gradient(&mut adjoint, &options).map(|_| adjoint)
@@ -246,6 +250,7 @@ pub fn backsolve(tolerance: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Fa
     let (mlp, options) = (Mlp::new()?, options(tolerance)?);
     let reference = load::<f64>("mlp_gradient")?;
     let problem = mlp.problem();
+    mlp.reserve();
     let settings = || WayBack { on_drift: OnDrift::Warn, ..WayBack::default() };
     let (first, peak) = peak_of(|| {
         let kind = Continuous::Backsolve;

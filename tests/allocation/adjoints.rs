@@ -5,7 +5,7 @@ use super::{Neural, calls, half_square, peak};
 use odeon::Result;
 use odeon::adjoint::{Continuous, ContinuousAdjoint, Memory, ReversibleAdjoint, WayBack};
 use odeon::dynamics::Dynamics;
-use odeon::dynamics::gallery::VanDerPol;
+use odeon::dynamics::gallery::LotkaVolterra;
 use odeon::dynamics::generic::Generic;
 use odeon::integrate::{Options, Problem, Reversible};
 use odeon::ode::StepMethod;
@@ -41,16 +41,19 @@ fn continuous<D: Dynamics<f64>>(name: &str, f: &D, y0: &[f64], theta: &[f64], sp
     }
     // The state integrated backwards: no more bytes for many steps, but for the record of the steps.
     let bytes = |tol: f64| -> Result<(usize, usize)> {
-        let (bytes, steps) = peak(|| -> Result<usize> {
+        let (bytes, outcome) = peak(|| -> Result<(usize, usize)> {
             let settings = WayBack { drift_bound: Some(1e3), ..WayBack::default() };
             let mut adjoint = ContinuousAdjoint::new(f, &Tsit5, batch, Continuous::Backsolve, settings)?;
             let problem = Problem { y0, span: [0.0, span], theta };
             adjoint.value_and_gradient(&problem, &Options::tol(tol, tol), half_square)?;
-            Ok(adjoint.statistics().accepted)
+            Ok((adjoint.statistics().accepted, adjoint.statistics().work_bytes))
         });
-        Ok((bytes, steps?))
+        let (steps, said) = outcome?;
+        // What it says is what it holds, but for the records of steps, small vectors and the right-hand side's own.
+        assert!(bytes < said + 2 * 96 * 2 * steps + 60_000, "{name}: {bytes} bytes, {said} said");
+        Ok((bytes, steps))
     };
-    let ((few_bytes, few), (many_bytes, many)) = (bytes(1e-5)?, bytes(1e-11)?);
+    let ((few_bytes, few), (many_bytes, many)) = (bytes(1e-5)?, bytes(1e-9)?);
     assert!(many > 2 * few, "{name}: {few} and {many} steps");
     // Forwards and backwards each keep a record of some 80 bytes a step, in vectors that double.
     assert!(many_bytes < few_bytes + 4 * 96 * many, "{name}: {few_bytes} and {many_bytes} bytes");
@@ -67,19 +70,19 @@ fn reversible<S: Reversible<f64>>(
     let mut adjoint = ReversibleAdjoint::new(stepper).drift_bound(1e3)?;
     compare(name, span, |t1| {
         let problem = Problem { y0, span: [0.0, t1], theta };
-        adjoint.value_and_gradient(&problem, &Options::tol(1e-5, 1e-5), &mut [], half_square)?;
+        adjoint.value_and_gradient(&problem, &Options::tol(1e-4, 1e-4), &mut [], half_square)?;
         Ok(adjoint.solution().steps.len())
     })
 }
 
 pub fn gradients_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
-    let f = Generic(VanDerPol);
-    continuous("van der Pol", &f, &VanDerPol::Y0, &VanDerPol::THETA, 1.0)?;
+    let f = Generic(LotkaVolterra);
+    continuous("Lotka and Volterra", &f, &LotkaVolterra::Y0, &LotkaVolterra::THETA, 1.0)?;
     continuous("network", &neural.dynamics, &neural.y0, &neural.theta, 1.0)?;
-    let (y0, theta) = (&VanDerPol::Y0, &VanDerPol::THETA);
+    let (y0, theta) = (&LotkaVolterra::Y0, &LotkaVolterra::THETA);
     reversible("coupled", Coupled::new(Tsit5).stepper(&f, 1), y0, theta, 2.0)?;
     reversible("leapfrog", AsynchronousLeapfrog::default().stepper(&f, 1), y0, theta, 0.5)?;
     let (f, y0, theta) = (&neural.dynamics, &neural.y0, &neural.theta);
-    reversible("coupled network", Coupled::new(Tsit5).stepper(f, 16), y0, theta, 2.0)?;
+    reversible("coupled network", Coupled::new(Tsit5).stepper(f, 16), y0, theta, 4.0)?;
     reversible("leapfrog network", AsynchronousLeapfrog::default().stepper(f, 16), y0, theta, 0.5)
 }

@@ -130,11 +130,11 @@ impl<T: Real> Trajectory<T> {
     /// # Errors
     /// A budget that the way back would pass.
     pub fn finish(&mut self, steps: &[StepInfo<T>]) -> Result<()> {
-        self.steps.extend_from_slice(steps);
         if !self.thinned {
-            std::mem::swap(&mut self.segment.steps, &mut self.steps);
+            self.segment.steps.extend_from_slice(steps);
             return Ok(());
         }
+        self.steps.extend_from_slice(steps);
         let most = self.states.len() + self.stride.min(steps.len()) * self.record;
         self.peak = self.peak.max(most);
         if most <= self.capacity {
