@@ -1,5 +1,7 @@
 //! Models beyond the neural ODE: continuous normalising flows, controlled equations, latent ODEs.
 
+#[path = "models/acceleration.rs"]
+mod acceleration;
 #[path = "models/cde.rs"]
 mod cde;
 #[path = "regularise_support/differences.rs"]

@@ -72,7 +72,8 @@ fn series(run: &Trained, plan: &Plan) -> Result<Panel> {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for i in 0..=FINE {
             path.value(i as f64 / FINE as f64, &mut x);
-            (a.push(x[1]), b.push(x[2]));
+            a.push(x[1]);
+            b.push(x[2]);
         }
         panel.line(&a, &b, Style::new(name).color(color).size(1.0))?;
         let both = values.chunks_exact(CHANNELS).filter(|x| !(x[1] + x[2]).is_nan());

@@ -6,12 +6,13 @@
 //! - [`Local`]: one extra step at a random time (Pal, Edelman & Rackauckas, "Locally Regularized
 //!   Neural Differential Equations", ICML 2023) and unbiased estimators of the global sum; it works
 //!   with every adjoint.
-//! - Baselines: [`Steer`], [`KineticEnergy`], [`Rnode`].
+//! - Baselines: [`Steer`], [`KineticEnergy`], [`Rnode`], [`Acceleration`] (TayNODE at K = 2).
 //! - λ over the iterations: [`LambdaSchedule`] and the NFE [`Budget`].
 //!
 //! Held constant in every gradient: all step sizes (the automatic first one included), the
 //! accept/reject decisions and the random draws.
 
+mod acceleration;
 mod baseline;
 mod budget;
 mod check;
@@ -23,6 +24,7 @@ mod rnode;
 mod schedule;
 mod surrogate;
 
+pub use acceleration::{Acceleration, AccelerationScratch};
 pub use baseline::{KineticEnergy, Steer};
 pub use budget::{Budget, DualStep};
 pub use check::check_heuristic;

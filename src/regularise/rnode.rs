@@ -68,11 +68,7 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
     /// A `y` that is not a whole number of columns.
     pub fn augment(&self, y: &[T], out: &mut Vec<T>) -> Result<()> {
         let dim = self.dynamics.dim();
-        if !y.len().is_multiple_of(dim) || y.is_empty() {
-            let needed = format!("a positive multiple of {dim}");
-            let (what, given) = ("y", y.len());
-            return Err(Error::Length { what, given, needed });
-        }
+        check_columns(y.len(), dim)?;
         out.clear();
         for column in y.chunks_exact(dim) {
             out.extend_from_slice(column);
@@ -131,6 +127,14 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
             to.iter_mut().zip(from).for_each(|(a, b)| *a += *b);
         }
     }
+}
+
+/// Checks that a state is a whole number of columns.
+pub(super) fn check_columns(given: usize, dim: usize) -> Result<()> {
+    if given == 0 || !given.is_multiple_of(dim) {
+        return Err(Error::Length { what: "y", given, needed: format!("a positive multiple of {dim}") });
+    }
+    Ok(())
 }
 
 fn square<T: Real>(x: &[T]) -> T {

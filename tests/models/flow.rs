@@ -39,9 +39,9 @@ fn exponential(theta: &[f64]) -> ([f64; 4], [f64; 2]) {
     let (mut power, mut factor) = ([1.0, 0.0, 0.0, 1.0], 1.0);
     let (mut e, mut s) = ([0.0; 4], [0.0; 4]);
     for n in 0..30 {
-        for i in 0..4 {
-            e[i] += factor * power[i];
-            s[i] += factor / f64::from(n + 1) * power[i];
+        for ((e, s), p) in e.iter_mut().zip(&mut s).zip(&power) {
+            *e += factor * p;
+            *s += factor / f64::from(n + 1) * p;
         }
         let p = power;
         power = [
@@ -102,7 +102,7 @@ fn a_nonlinear_density_integrates_to_one() -> Result<()> {
     let theta: Vec<f64> = theta(&network).iter().map(|w| 0.5 * w).collect();
     let flow = Flow::new(network, Trace::Exact, 1.0)?;
     // The trapezoidal rule on a smooth function that has died away at the border.
-    let (n, reach) = (30, 6.0);
+    let (n, reach) = (20, 5.0);
     let at = |i: usize| (2.0 * i as f64 / n as f64 - 1.0) * reach;
     let x: Vec<f64> = (0..=n).flat_map(|i| (0..=n).flat_map(move |j| [at(i), at(j)])).collect();
     let (log_p, _) = flow.log_likelihood(&Tsit5, &theta, &x, &Options::tol(1e-6, 1e-6))?;

@@ -70,15 +70,14 @@ impl<T: Real> ControlPath<T> {
                 (jumps[first], jumps[last]) = (true, true);
                 let own = pieces(interpolation, &t, &x);
                 let mut piece = 0;
-                for interval in 0..knots.len() - 1 {
-                    let start = knots[interval];
+                for (interval, start) in knots.iter().enumerate().take(knots.len() - 1) {
                     let polynomial: Piece = if interval < first {
                         [x[0], 0.0, 0.0, 0.0]
                     } else if interval >= last {
                         [x[x.len() - 1], 0.0, 0.0, 0.0]
                     } else {
                         piece += usize::from(interval >= at[piece + 1]);
-                        shifted(own[piece], start - t[piece])
+                        shifted(own[piece], *start - t[piece])
                     };
                     path.set(interval, (c, j), polynomial);
                 }

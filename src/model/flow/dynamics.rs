@@ -200,14 +200,14 @@ impl<T: Real> Dynamics<T> for Flow<T> {
             let dot_in = Input { t: along.t, x: &y_dot[..dim], theta: along.theta };
             let at = Self::input(at.t, &s.z, at.theta);
             self.network.jvp(at, dot_in, &mut out[..dim], &mut s.single);
-            for row in dim..rows {
+            for (row, out) in out.iter_mut().enumerate().skip(dim) {
                 let mut seed = vec![T::zero(); rows];
                 seed[row] = T::one();
                 self.seeds(&seed, s);
                 theta_bar.fill(T::zero());
                 let t_bar = self.pull(point, &mut theta_bar, &tape, s);
                 let sum = dot(&s.z_bar[..dim], &y_dot[..dim]) + dot(&theta_bar, along.theta);
-                out[row] = t_bar.mul_add(along.t, sum);
+                *out = t_bar.mul_add(along.t, sum);
             }
         }
         (s.theta_bar, s.tape, s.dy) = (theta_bar, tape, dy);
