@@ -101,13 +101,16 @@ pub fn run(session: &mut Session, n: usize, sides: u32, steps: Option<u64>) -> R
             };
             let (mut most, mut failed) = (0, None);
             let (_, solve_s) = timed(|| {
-                let mut cg = Cg::new(grid.len(), Settings::tol(1e-8))?;
+                let mut cg = Cg::new(grid.len(), Settings::tol(1e-8).max_iterations(1000))?;
                 for side in 0..sides {
                     let b = problems::right_hand_side(&grid, None, 100 + seed, side);
                     let mut x = vec![0.0; b.len()];
                     let report = cg.solve(&a, &mut m, &b, &mut x)?;
                     failed = failed.or((!report.converged()).then_some(report.outcome));
                     most = most.max(report.iterations);
+                    if failed.is_some() {
+                        break;
+                    }
                 }
                 Ok::<(), Error>(())
             })?;
