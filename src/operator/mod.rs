@@ -2,5 +2,6 @@
 //! [`linalg`](crate::linalg), so that whatever takes a classical solver takes them.
 
 pub mod mgno;
+pub mod pde;
 pub mod sor_bandit;
 pub mod surrogate;
