@@ -6,6 +6,8 @@ use std::cell::Cell;
 
 #[path = "mgno/classical.rs"]
 mod classical;
+#[path = "mgno/data.rs"]
+mod data;
 #[path = "mgno/gradients.rs"]
 mod gradients;
 #[path = "mgno/losses.rs"]

@@ -8,11 +8,13 @@
 mod batches;
 mod idx;
 mod npy;
+mod simulated;
 mod table;
 
 pub use batches::{BatchState, Batches};
 pub use idx::read_idx;
 pub use npy::read_npy;
+pub use simulated::{Manifest, Simulated};
 pub use table::{Missing, Table};
 
 use crate::num::Real;

@@ -3,5 +3,6 @@
 
 pub mod directions;
 pub mod mgno;
+pub mod pde;
 pub mod sor_bandit;
 pub mod surrogate;
