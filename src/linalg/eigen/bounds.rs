@@ -111,7 +111,7 @@ where
         if beta <= 10.0 * T::EPSILON.f64() * largest {
             break;
         }
-        if rtol > 0.0 && diagonal.len() % LOOK == 0 {
+        if rtol > 0.0 && diagonal.len().is_multiple_of(LOOK) {
             let (values, _) = tridiagonal(&diagonal, &off)?;
             let now = [values[0], values[values.len() - 1]];
             if now.iter().zip(ends).all(|(now, then)| (now - then).abs() <= rtol * now.abs()) {

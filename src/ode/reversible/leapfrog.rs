@@ -121,7 +121,7 @@ impl<'a, T: Real, D: Dynamics<T>> LeapfrogStepper<'a, T, D> {
     }
 
     /// `state` ← k, v_{n+1}: halfway back.
-    fn to_middle(&mut self, h: T, [y1, v1]: [&[T]; 2]) {
+    fn reach_middle(&mut self, h: T, [y1, v1]: [&[T]; 2]) {
         let half = T::of(-0.5) * h;
         for ((k, y), v) in self.middle.iter_mut().zip(y1).zip(v1) {
             *k = half.mul_add(*v, *y);
@@ -129,7 +129,7 @@ impl<'a, T: Real, D: Dynamics<T>> LeapfrogStepper<'a, T, D> {
     }
 
     /// (y_n, v_n) from k, u and v_{n+1}.
-    fn from_middle(&mut self, h: T, v1: &[T], [y0, v0]: [&mut [T]; 2]) {
+    fn leave_middle(&mut self, h: T, v1: &[T], [y0, v0]: [&mut [T]; 2]) {
         let n = self.middle.len();
         let (half, kept, double) = (T::of(-0.5) * h, self.kept(), T::of(-2.0) * self.eta);
         let (u, v) = self.stage.split_at_mut(n);
@@ -362,16 +362,16 @@ impl<T: Real, D: Dynamics<T>> Reversible<T> for LeapfrogStepper<'_, T, D> {
     fn invert(&mut self, step: &StepInfo<T>, y1: &[T], y0: &mut [T]) {
         let n = self.middle.len();
         let ((end, v1), (start, v0)) = (y1.split_at(n), y0.split_at_mut(n));
-        self.to_middle(step.h, [end, v1]);
+        self.reach_middle(step.h, [end, v1]);
         dispatch(Middle { stepper: self, t: middle((step.t, step.h)) });
-        self.from_middle(step.h, v1, [start, v0]);
+        self.leave_middle(step.h, v1, [start, v0]);
     }
 
     /// The cotangent of u does not depend on it: f and its product come from one call.
     fn retrace(&mut self, step: &StepInfo<T>, state: &mut [T], back: &mut Backward<T>, theta_bar: &mut [T]) {
         let n = self.middle.len();
         let (y, v) = state.split_at_mut(n);
-        self.to_middle(step.h, [y, v]);
+        self.reach_middle(step.h, [y, v]);
         self.pull(step.h, back, |own, u_bar, k_bar| {
             let Self { dynamics, theta, scratch, stage, middle: k, tape, nfe, .. } = own;
             let at = Point { t: middle((step.t, step.h)), y: k, theta };
@@ -381,7 +381,7 @@ impl<T: Real, D: Dynamics<T>> Reversible<T> for LeapfrogStepper<'_, T, D> {
         });
         let mut v1 = std::mem::take(&mut self.work);
         v1[..n].copy_from_slice(v);
-        self.from_middle(step.h, &v1[..n], [y, v]);
+        self.leave_middle(step.h, &v1[..n], [y, v]);
         self.work = v1;
     }
 

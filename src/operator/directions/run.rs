@@ -133,7 +133,7 @@ impl<T: Real> NetRun<T> {
     pub fn forward(&mut self, theta: &[T], r: &[T], z: &mut [T]) -> Result<()> {
         let n = self.points();
         Error::check_len("theta", theta.len(), self.params, "the parameters of the network")?;
-        if r.is_empty() || r.len() % n != 0 {
+        if r.is_empty() || !r.len().is_multiple_of(n) {
             return Err(Error::invalid("the residual's length", r.len(), format!("a multiple of {n}")));
         }
         Error::check_len("z", z.len(), r.len(), "the length of r")?;
