@@ -19,6 +19,9 @@ use odeon::operator::sor_bandit::{
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
+/// A tuned solver that the test looks at while an integrator owns it.
+type Shared = Arc<Mutex<TunedSolver<f64, Box<dyn Policy + Send>>>>;
+
 type Tested = Result<(), Box<dyn Error>>;
 
 /// A normal number of round t.
@@ -349,7 +352,7 @@ fn an_implicit_integrator_learns_over_its_steps() -> Tested {
     let run = |omegas: Vec<f64>,
                policy: Box<dyn Fn() -> Box<dyn Policy + Send> + Send + Sync>|
      -> Result<_, Box<dyn Error>> {
-        let kept: Arc<Mutex<Vec<Arc<Mutex<TunedSolver<f64, Box<dyn Policy + Send>>>>>>> = Arc::default();
+        let kept: Arc<Mutex<Vec<Shared>>> = Arc::default();
         let place = kept.clone();
         let make = move |w: &Csr<f64>| {
             let solver = TunedSolver::new(w.clone(), omegas.clone(), policy(), Settings::tol(1e-9))?;

@@ -19,6 +19,9 @@ const GRID: usize = 20;
 const THETA: [f64; 2] = [0.05, 10.0];
 const END: f64 = 2.0;
 
+/// A solver that is looked at while the integrator owns it.
+type Shared<P> = Arc<Mutex<TunedSolver<f64, P>>>;
+
 /// Total iterations with estimates of β, seconds, and every choice.
 type Outcome = (f64, f64, Vec<Choice>);
 
@@ -29,7 +32,7 @@ fn run_with<P: Policy + Clone + Send + Sync + 'static>(
     policy: P,
     context: impl Fn(f64) -> f64 + Copy + Send + Sync + 'static,
 ) -> Result<Outcome> {
-    let kept: Arc<Mutex<Option<Arc<Mutex<TunedSolver<f64, P>>>>>> = Arc::default();
+    let kept: Arc<Mutex<Option<Shared<P>>>> = Arc::default();
     let (place, arms) = (kept.clone(), omegas.to_vec());
     let make = move |w: &odeon::linalg::Csr<f64>| {
         let solver = TunedSolver::new(w.clone(), arms.clone(), policy.clone(), Settings::tol(1e-8))?;
