@@ -62,7 +62,7 @@ impl Events for Hits {
         y[1] = -p[3] * y[1] - S::of(0.05) * y[0] * t.cos();
         p[1] = p[1] * p[4] + S::of(0.01) * y[1] * y[1];
         if event == 1 {
-            p[0] = p[0] + S::of(0.02) * y[0] * t;
+            p[0] += S::of(0.02) * y[0] * t;
         }
     }
 }
