@@ -2,9 +2,9 @@
 
 use super::{Tested, normal};
 use odeon::linalg::grid::{Boundary, Grid, Mask};
-use odeon::linalg::krylov::{GuardedCg, Narrow};
+use odeon::linalg::krylov::{Cg, GuardedCg, Narrow};
 use odeon::linalg::{Identity, Settings, model};
-use odeon::operator::directions::{DirectionNet, Proposer};
+use odeon::operator::directions::{DirectionNet, LearnedPreconditioner, Proposer};
 use std::path::Path;
 
 /// Iterations to 1e-4 and 1e-8 with the window as published; none refused.
@@ -58,5 +58,24 @@ fn around_a_disc_that_was_not_there() -> Tested {
     let disc = |[x, y, _]: [f64; 3]| (x - 32.5).powi(2) + (y - 32.5).powi(2) < 169.0;
     let counts = iterations(grid, Some(&Mask::from_fn(&grid, disc, Boundary::Dirichlet)?))?;
     assert!(counts[0] <= 4 && counts[1] <= 9, "{counts:?}");
+    Ok(())
+}
+
+/// The linear preconditioner for rotated anisotropy, in plain CG.
+#[test]
+fn anisotropic_diffusion() -> Tested {
+    let net = DirectionNet::symmetric(2, 4, 5)?;
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/dcdm/anisotropic.safetensors");
+    let grid = Grid::vertices(&[64, 64], &[1.0; 2])?;
+    let angle = std::f64::consts::PI / 6.0;
+    let (a, narrow) = (
+        model::rotated_anisotropic::<f64>(grid, 0.01, angle)?,
+        model::rotated_anisotropic::<f32>(grid, 0.01, angle)?,
+    );
+    let theta = net.load::<f32>(data)?;
+    let mut m = Narrow::new(LearnedPreconditioner::new(&net, grid.extents(), theta, &narrow)?);
+    let (b, mut x, n) = (normal(grid.len(), 3), vec![0.0; grid.len()], grid.len());
+    let learned = Cg::new(n, Settings::tol(1e-8))?.solve(&a, &mut m, &b, &mut x)?.ok()?.iterations;
+    assert!(learned <= 27, "{learned}");
     Ok(())
 }
