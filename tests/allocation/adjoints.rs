@@ -61,6 +61,7 @@ fn continuous<D: Dynamics<f64>>(name: &str, f: &D, y0: &[f64], theta: &[f64], sp
 }
 
 fn reversible<S: Reversible<f64>>(
+    tol: f64,
     name: &str,
     stepper: S,
     y0: &[f64],
@@ -70,7 +71,7 @@ fn reversible<S: Reversible<f64>>(
     let mut adjoint = ReversibleAdjoint::new(stepper).drift_bound(1e3)?;
     compare(name, span, |t1| {
         let problem = Problem { y0, span: [0.0, t1], theta };
-        adjoint.value_and_gradient(&problem, &Options::tol(1e-4, 1e-4), &mut [], half_square)?;
+        adjoint.value_and_gradient(&problem, &Options::tol(tol, tol), &mut [], half_square)?;
         Ok(adjoint.solution().steps.len())
     })
 }
@@ -80,9 +81,9 @@ pub fn gradients_allocate_nothing_per_step(neural: &Neural) -> Result<()> {
     continuous("Lotka and Volterra", &f, &LotkaVolterra::Y0, &LotkaVolterra::THETA, 1.0)?;
     continuous("network", &neural.dynamics, &neural.y0, &neural.theta, 1.0)?;
     let (y0, theta) = (&LotkaVolterra::Y0, &LotkaVolterra::THETA);
-    reversible("coupled", Coupled::new(Tsit5).stepper(&f, 1), y0, theta, 2.0)?;
-    reversible("leapfrog", AsynchronousLeapfrog::default().stepper(&f, 1), y0, theta, 0.5)?;
+    reversible(1e-5, "coupled", Coupled::new(Tsit5).stepper(&f, 1), y0, theta, 2.0)?;
+    reversible(1e-3, "leapfrog", AsynchronousLeapfrog::default().stepper(&f, 1), y0, theta, 0.5)?;
     let (f, y0, theta) = (&neural.dynamics, &neural.y0, &neural.theta);
-    reversible("coupled network", Coupled::new(Tsit5).stepper(f, 16), y0, theta, 4.0)?;
-    reversible("leapfrog network", AsynchronousLeapfrog::default().stepper(f, 16), y0, theta, 0.5)
+    reversible(1e-5, "coupled network", Coupled::new(Tsit5).stepper(f, 16), y0, theta, 4.0)?;
+    reversible(1e-3, "leapfrog network", AsynchronousLeapfrog::default().stepper(f, 16), y0, theta, 0.5)
 }
