@@ -87,7 +87,7 @@ fn discrete<D: Dynamics<f64>, S: Reversible<f64>>(
     (gradient, adjoint.solution().clone())
 }
 
-fn agree<D: Dynamics<f64>, M: StepMethod<f64, D>>(
+fn agree<D: Dynamics<f64> + 'static, M: StepMethod<f64, D>>(
     name: &str,
     f: &D,
     method: &M,
@@ -95,7 +95,6 @@ fn agree<D: Dynamics<f64>, M: StepMethod<f64, D>>(
     options: &Options<f64>,
 ) where
     for<'a> M::Stepper<'a>: Reversible<f64>,
-    D: 'static,
 {
     let batch = problem.y0.len() / f.dim();
     for penalised in [false, true] {
