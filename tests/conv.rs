@@ -36,8 +36,8 @@ impl Case {
     fn spec(&self) -> Result<ConvSpec, odeon::Error> {
         let [inputs, outputs] = self.channels;
         let spec = ConvSpec::new(inputs, outputs, &self.kernel)?.with_stride(&self.stride)?;
-        let sides = self.padding.iter().zip(&self.modes).enumerate();
-        sides.fold(Ok(spec), |spec, (axis, (p, m))| spec?.with_padding(axis, *p, *m))
+        let mut sides = self.padding.iter().zip(&self.modes).enumerate();
+        sides.try_fold(spec, |spec, (axis, (p, m))| spec.with_padding(axis, *p, *m))
     }
 
     /// Calls `f(output, input, tap)` for every product of the formula, outputs of one sample in order.

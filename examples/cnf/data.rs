@@ -28,6 +28,7 @@ impl Shape {
     }
 
     /// Half the side of the square that is drawn.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     pub const REACH: f64 = 2.4;
 
     /// Point `i` of the sample with this seed.

@@ -149,10 +149,12 @@ fn flows(arguments: &Arguments, session: &mut Session) -> Result<()> {
 }
 
 /// A regularised flow may lose this many nats.
+#[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
 const ALLOWED: f64 = 0.05;
 
 /// The plain flow of the first seed, and of its regularised ones that with the fewest evaluations within 0.05 nats
 /// (the fewest of all when there is none).
+#[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
 fn chosen(runs: &[Trained]) -> Vec<&Trained> {
     let mine = || runs.iter().filter(|r| r.task.seed == runs[0].task.seed);
     let plain = mine().find(|r| r.task.method == Method::None);

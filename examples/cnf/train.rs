@@ -40,6 +40,7 @@ pub struct Task {
 }
 
 /// A trained flow.
+#[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
 pub struct Trained {
     pub task: Task,
     pub flow: Flow<Real>,

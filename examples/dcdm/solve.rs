@@ -19,6 +19,7 @@ pub struct Outcome {
 }
 
 /// One problem.
+#[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
 pub struct Case {
     pub name: String,
     pub extents: [usize; 3],

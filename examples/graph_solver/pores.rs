@@ -7,6 +7,7 @@ use odeon::num::random::{at, normal_pair};
 use odeon::{Error, Result};
 
 /// A network and its steady state.
+#[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
 pub struct Pores {
     pub graph: Graph<f64>,
     pub place: Vec<[f64; 2]>,

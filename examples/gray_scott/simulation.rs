@@ -30,7 +30,8 @@ pub struct Setup {
     pub y0: Vec<f64>,
     pub theta: [f64; 4],
     /// Side of the square.
-    #[cfg_attr(not(feature = "plot"), allow(dead_code))] // The pictures' axes.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
+    // The pictures' axes.
     pub side: f64,
     pub rtol: f64,
     /// Of the linear systems, when they are solved by iteration.

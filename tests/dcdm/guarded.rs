@@ -108,7 +108,8 @@ fn both_directions_are_never_worse_than_either() -> Tested {
     let csr = a.to_csr();
     let exact = normal(N * N, 2);
     let one = Settings::tol(1e-15).max_iterations(1);
-    let proposals: [fn(usize, &[f64], &mut [f64]); 6] = [
+    type Proposal = fn(usize, &[f64], &mut [f64]);
+    let proposals: [Proposal; 6] = [
         |_, _, z| z.copy_from_slice(&normal(N * N, 40)),
         |_, r, z| z.copy_from_slice(r),
         |_, r, z| z.iter_mut().zip(r).for_each(|(z, r)| *z = -r.abs()),
