@@ -46,8 +46,8 @@ impl Mlp {
         Point { t: T_EVAL, y: &self.x0, theta: &self.theta }
     }
 
-    /// faer reserves 64 MiB of addresses for packing at a thread's first product, whatever its size; it touches few of
-    /// them, and they are the thread's and not a gradient's.
+    /// faer reserves 64 MiB of addresses for packing at a thread's first product, whatever its size; it touches
+    /// few of them, and they are the thread's and not a gradient's.
     fn reserve(&self) {
         let columns = Point { y: &self.x0[..4 * DIM], ..self.point() };
         let (mut out, mut scratch) = (vec![0.0; 4 * DIM], self.dynamics.scratch(4));

@@ -110,7 +110,8 @@ pub fn gradient(weights: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failu
     Ok((times, facts))
 }
 
-/// The same by the adjoint equation, the state integrated backwards with it, at the same tolerances and in the full norm.
+/// The same by the adjoint equation, the state integrated backwards with it, at the same tolerances and in the
+/// full norm.
 pub fn backsolve(weights: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
     let spiral = Spiral::new(weights)?;
     let reference = load::<f64>(&format!("spiral_{weights}_gradient"))?;

@@ -16,14 +16,14 @@ use std::process::ExitCode;
 
 /// Every adjoint on one problem: memory, time and accuracy.
 ///
-/// The neural ODE y' = W₂ tanh(W₁ y³ + b₁) + b₂ of the spiral, weights at random, is solved for a batch of states over
-/// a range of fixed steps, and the gradient of mean y(T)² with respect to its parameters and the initial states computed
-/// by every adjoint. The error is the largest difference to the gradient of the equation (by the discrete adjoint at
-/// tolerance 10⁻¹²), relative to its largest entry: for adjoints that are exact for the computed solution it is the error of
-/// the solve, for those of the adjoint equation that of both solves. Memory is what the adjoint says it holds, work
-/// space included; time is the least of several gradients on one thread. Forward sensitivities carry a tangent for each
-/// parameter and row, and are left out beyond 64 steps. In the last table `loss` is the error and `accepted` the steps
-/// of the solve.
+/// The neural ODE y' = W₂ tanh(W₁ y³ + b₁) + b₂ of the spiral, weights at random, is solved for a batch of
+/// states over a range of fixed steps, and the gradient of mean y(T)² with respect to its parameters and the
+/// initial states computed by every adjoint. The error is the largest difference to the gradient of the
+/// equation (by the discrete adjoint at tolerance 10⁻¹²), relative to its largest entry: for adjoints that are
+/// exact for the computed solution it is the error of the solve, for those of the adjoint equation that of both
+/// solves. Memory is what the adjoint says it holds, work space included; time is the least of several
+/// gradients on one thread. Forward sensitivities carry a tangent for each parameter and row, and are left out
+/// beyond 64 steps. In the last table `loss` is the error and `accepted` the steps of the solve.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -1,16 +1,16 @@
 //! [`LossError`]: how far the loss of a solve is from that of the equation, by the discrete adjoint.
 //!
-//! A step that starts at y_j ends a local error away from where the equation would: with the adjoint λ_{j+1} = dL/dy_{j+1}
-//! of the computed solution these errors have to first order the effect
+//! A step that starts at y_j ends a local error away from where the equation would: with the adjoint λ_{j+1} =
+//! dL/dy_{j+1} of the computed solution these errors have to first order the effect
 //!
 //! L(exact) − L(computed) ≈ Σ_j λ_{j+1}·(Φ_h(y_j) − y_{j+1}),   Φ the flow of the equation
 //!
-//! (dual-weighted residuals: Becker & Rannacher, *An optimal control approach to a posteriori error estimation in finite
-//! element methods*, Acta Numerica 10, 2001; for one-step methods Cao & Petzold, *A posteriori error estimation and global
-//! error control for ordinary differential equations by the adjoint method*, SIAM J. Sci. Comput. 26, 2004). The flow is
-//! had from two steps of half the size and extrapolation: Φ_h(y_j) − y_{j+1} ≈ (y^{(2)} − y_{j+1})·2^p/(2^p − 1) for a
-//! method of order p. So the estimate is asymptotically exact, unlike one from the embedded pair, which estimates the error
-//! of the lower order. It costs two steps for each one.
+//! (dual-weighted residuals: Becker & Rannacher, *An optimal control approach to a posteriori error estimation
+//! in finite element methods*, Acta Numerica 10, 2001; for one-step methods Cao & Petzold, *A posteriori error
+//! estimation and global error control for ordinary differential equations by the adjoint method*, SIAM J. Sci.
+//! Comput. 26, 2004). The flow is had from two steps of half the size and extrapolation: Φ_h(y_j) − y_{j+1} ≈
+//! (y^{(2)} − y_{j+1})·2^p/(2^p − 1) for a method of order p. So the estimate is asymptotically exact, unlike
+//! one from the embedded pair, which estimates the error of the lower order. It costs two steps for each one.
 //!
 //! What dense output adds at saved times inside steps is not seen: name such times in
 //! [`tstops`](crate::integrate::Options::tstops) to have them at ends of steps.

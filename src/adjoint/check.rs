@@ -12,8 +12,8 @@ use std::fmt;
 /// What [`check_gradient`] compares and how closely.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SolveCheckOptions {
-    /// Largest difference that is taken for none, relative to the largest entry of the gradient of its kind (y0 or θ), beyond
-    /// the difference quotient's own uncertainty. For exact gradients 1e-7 in f64; a continuous adjoint
+    /// Largest difference that is taken for none, relative to the largest entry of the gradient of its kind (y0
+    /// or θ), beyond the difference quotient's own uncertainty. For exact gradients 1e-7 in f64; a continuous adjoint
     /// needs what its tolerance gives.
     pub tolerance: f64,
     /// At most this many entries of y0, and of θ, are moved, evenly spread.
@@ -86,13 +86,13 @@ impl fmt::Display for SolveReport {
     }
 }
 
-/// Compares `gradient` = \[ȳ0, θ̄\] with central differences (extrapolated over two increments) of the loss of `recorded`
-/// replayed: the solve at frozen steps, which is what exact adjoints differentiate. For reversible methods, whose states
-/// hold more than the solution, y0 is that of the problem and `loss` sees the solution alone.
+/// Compares `gradient` = \[ȳ0, θ̄\] with central differences (extrapolated over two increments) of the loss of
+/// `recorded` replayed: the solve at frozen steps, which is what exact adjoints differentiate. For reversible
+/// methods, whose states hold more than the solution, y0 is that of the problem and `loss` sees the solution alone.
 ///
 /// # Errors
-/// Lengths that do not fit, a replay that goes non-finite, or what `loss` returns. That gradients disagree is not an error but
-/// the content of the report.
+/// Lengths that do not fit, a replay that goes non-finite, or what `loss` returns. That gradients disagree is
+/// not an error but the content of the report.
 pub fn check_gradient<T: Real, D: Dynamics<T>, M: StepMethod<T, D>>(
     dynamics: &D,
     method: &M,

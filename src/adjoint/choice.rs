@@ -7,10 +7,10 @@
 //! | [`Continuous`](Adjoint::Continuous) | no: of the equation | a few states, or by budget | explicit methods |
 //! | [`Forward`](Adjoint::Forward) | yes | a state for each direction | explicit methods, few parameters |
 //!
-//! What an adjoint cannot serve it refuses, saying which can. [`Auto`](Adjoint::Auto) takes `Reversible` where the method is
-//! reversible and else `Discrete` within the bytes: both are exact for the computed solution, and a gradient that is not
-//! must be asked for by name. Within one budget the discrete adjoint is also the faster (`examples/adjoints`: 2048 steps in 256 KiB
-//! take 1.6 times as long as with every stage kept, the reversible method 2.2 times, backsolve 1.1 times).
+//! What an adjoint cannot serve it refuses, saying which can. [`Auto`](Adjoint::Auto) takes `Reversible` where
+//! the method is reversible and else `Discrete` within the bytes: both are exact for the computed solution, and
+//! a gradient that is not must be asked for by name. In `examples/adjoints`, at 2048 steps, `Discrete` in 256 KiB
+//! takes 1.6 times as long as with every stage kept, `Reversible` 2.2 times, and backsolve, not exact, 1.1 times.
 
 use super::checkpoint::Memory;
 use super::continuous::{Augmented, Continuous, ContinuousAdjoint, WayBack};
@@ -115,8 +115,8 @@ pub struct Gradient<T> {
 /// A loss: sees the solution and writes the cotangents of its saved states.
 pub type Loss<'l, T> = &'l mut dyn FnMut(&Solution<T>, &mut [T]) -> Result<T>;
 
-/// A [`StepMethod`] that says whether its steps can be taken back. For a method of one's own that is not reversible an empty
-/// implementation does.
+/// A [`StepMethod`] that says whether its steps can be taken back. For a method of one's own that is not
+/// reversible an empty implementation does.
 pub trait GradientMethod<T: Real, D: Dynamics<T>>: StepMethod<T, D> {
     /// Loss and gradient by [`ReversibleAdjoint`], or a refusal.
     ///
@@ -254,7 +254,8 @@ fn reversible<T: Real, D: Dynamics<T>, S: Reversible<T>>(
 /// ```
 ///
 /// # Errors
-/// What the adjoint cannot serve, by name and with those that can; otherwise what its own `value_and_gradient` returns.
+/// What the adjoint cannot serve, by name and with those that can; otherwise what its own `value_and_gradient`
+/// returns.
 pub fn value_and_gradient<'a, T, D, M>(
     dynamics: &'a D,
     method: &'a M,

@@ -4,14 +4,15 @@
 //!
 //! S_j' = (∂f/∂y) S_j + (∂f/∂θ) θ̇_j,  S_j(t0) = ẏ0_j
 //!
-//! (Hairer, Nørsett & Wanner I, I.14). The solve is taken first, then once more at its frozen steps with the tangents: an
-//! explicit method applied to the variational equation is the derivative of the method, so the tangents are those of the
-//! computed solution, to rounding, as the discrete adjoint's gradients are. Tangents of f come from dual numbers, eight
-//! directions an evaluation ([`Dynamics::jvps`]).
+//! (Hairer, Nørsett & Wanner I, I.14). The solve is taken first, then once more at its frozen steps with the
+//! tangents: an explicit method applied to the variational equation is the derivative of the method, so the
+//! tangents are those of the computed solution, to rounding, as the discrete adjoint's gradients are. Tangents
+//! of f come from dual numbers, eight directions an evaluation ([`Dynamics::jvps`]).
 //!
 //! For all of θ and y0 there are p + dim directions, whatever the batch: its columns do not see each other, so one
-//! direction moves a row of all of them. That is cheaper than any adjoint for a handful of parameters, keeps no states,
-//! and gives the whole Jacobian of the saved states, which least squares need ([`ForwardSensitivity::normal_matrix`]).
+//! direction moves a row of all of them. That is cheaper than any adjoint for a handful of parameters, keeps no
+//! states, and gives the whole Jacobian of the saved states, which least squares need
+//! ([`ForwardSensitivity::normal_matrix`]).
 
 use super::discrete::{AdjointStatistics, Evaluation};
 use crate::dynamics::{Dynamics, Point, Tangent, check_shapes};
@@ -192,8 +193,8 @@ impl<T: Real> ForwardSensitivity<T> {
         Ok((0..self.count).map(along).collect())
     }
 
-    /// JᵀWJ, column-major `count × count`, with J the Jacobian of all saved numbers along the directions and W = diag of
-    /// `weights` (empty for the identity): the Gauss–Newton matrix of Σ w (y − data)²/2, whose gradient is
+    /// JᵀWJ, column-major `count × count`, with J the Jacobian of all saved numbers along the directions and W
+    /// = diag of `weights` (empty for the identity): the Gauss–Newton matrix of Σ w (y − data)²/2, whose gradient is
     /// [`gradient`](Self::gradient) of w (y − data).
     ///
     /// # Errors

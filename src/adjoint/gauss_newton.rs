@@ -1,9 +1,11 @@
-//! [`GaussNewton`]: products with JᵀWJ + μI, J the Jacobian of the saved states with respect to θ, for least squares with
-//! more parameters than [`normal_matrix`](super::ForwardSensitivity::normal_matrix) can form a matrix of.
+//! [`GaussNewton`]: products with JᵀWJ + μI, J the Jacobian of the saved states with respect to θ, for least
+//! squares with more parameters than [`normal_matrix`](super::ForwardSensitivity::normal_matrix) can form a
+//! matrix of.
 //!
-//! Jv is one tangent along the frozen steps, Jᵀw one discrete adjoint of them: a product costs a few solves, whatever the
-//! number of parameters, and no matrix. With W = diag(w) and the loss Σ w (y − data)²/2 it is the Gauss–Newton part of the
-//! Hessian; μ > 0 makes it Levenberg's and Marquardt's (Nocedal & Wright, *Numerical Optimization*, 2nd ed., ch. 10).
+//! Jv is one tangent along the frozen steps, Jᵀw one discrete adjoint of them: a product costs a few solves,
+//! whatever the number of parameters, and no matrix. With W = diag(w) and the loss Σ w (y − data)²/2 it is the
+//! Gauss–Newton part of the Hessian; μ > 0 makes it Levenberg's and Marquardt's (Nocedal & Wright, *Numerical
+//! Optimization*, 2nd ed., ch. 10).
 
 use super::checkpoint::Memory;
 use super::discrete::DiscreteAdjoint;
@@ -90,7 +92,8 @@ impl<'a, T: Real, D: Dynamics<T>> GaussNewton<'a, T, D> {
         Ok(self.adjoint.theta_gradient())
     }
 
-    /// `out` ← (JᵀWJ + `damping`·I) `v`, W the diagonal of `weights`, one for each saved number (empty for the identity).
+    /// `out` ← (JᵀWJ + `damping`·I) `v`, W the diagonal of `weights`, one for each saved number (empty for the
+    /// identity).
     ///
     /// # Errors
     /// Lengths that do not fit, or a product that is not finite.

@@ -1,11 +1,11 @@
 //! Gradients of losses on solutions, and of penalties on their steps, with respect to θ, y0 and the ends of time.
 //!
 //! [`value_and_gradient`] takes the adjoint as a value, [`Adjoint`]. Behind it, for who calls many times:
-//! [`DiscreteAdjoint`] (through the accepted steps, checkpointed by a byte budget), [`ReversibleAdjoint`] (through steps that are
-//! taken back algebraically), [`ContinuousAdjoint`] (the adjoint equation, a solve of its own), [`ForwardSensitivity`] (tangents
-//! carried along) with [`GaussNewton`] for least squares. [`DiscreteAdjoint::certify`] estimates the error of a loss,
-//! [`check_gradient`] compares a gradient with differences. `docs/adjoints.md` says which when. [`Backsolve`] is the continuous
-//! adjoint of stochastic equations.
+//! [`DiscreteAdjoint`] (through the accepted steps, checkpointed by a byte budget), [`ReversibleAdjoint`]
+//! (through steps that are taken back algebraically), [`ContinuousAdjoint`] (the adjoint equation, a solve of
+//! its own), [`ForwardSensitivity`] (tangents carried along) with [`GaussNewton`] for least squares.
+//! [`DiscreteAdjoint::certify`] estimates the error of a loss, [`check_gradient`] compares a gradient with
+//! differences. `docs/adjoints.md` says which when. [`Backsolve`] is the continuous adjoint of stochastic equations.
 
 mod backsolve;
 mod certificate;

@@ -6,8 +6,8 @@ use crate::integrate::{Problem, Solution};
 use crate::num::Real;
 
 /// [dL/dt0, dL/dt1] of a loss of the saved states, from their cotangents `y_bar` and that of y0, `y0_bar`, which any
-/// adjoint gives. A state that is saved at an end moves with it; all other saved times stay. With λ = ȳ0 less what was
-/// saved at t0 itself,
+/// adjoint gives. A state that is saved at an end moves with it; all other saved times stay. With λ = ȳ0 less
+/// what was saved at t0 itself,
 ///
 /// dL/dt1 = Σ_{t_i = t1} ∂L/∂y(t_i)·f(t1, y(t1)),   dL/dt0 = −λ·f(t0, y0).
 ///

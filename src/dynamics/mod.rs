@@ -190,8 +190,8 @@ pub trait Dynamics<T: Real>: Sync {
     /// `dy_dot` ← (∂f/∂t) ṫ + (∂f/∂y) ẏ + (∂f/∂θ) θ̇.
     fn jvp(&self, at: Point<'_, T>, dot: Tangent<'_, T>, dy_dot: &mut [T], scratch: &mut Self::Scratch);
 
-    /// [`jvp`](Dynamics::jvp)s along several directions (ẏ, θ̇) at once, t held: `y_dots` and `dy_dots` hold a state for
-    /// each, `theta_dots` a parameter vector for each, or nothing for none.
+    /// [`jvp`](Dynamics::jvp)s along several directions (ẏ, θ̇) at once, t held: `y_dots` and `dy_dots` hold a
+    /// state for each, `theta_dots` a parameter vector for each, or nothing for none.
     fn jvps(
         &self,
         at: Point<'_, T>,

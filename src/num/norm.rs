@@ -214,9 +214,10 @@ impl<T: Real> ErrorNorm<T> {
         Ok(())
     }
 
-    /// The norm of the first `judged` of `total` numbers, rows of tolerances repeating every `dim`: the others are left
-    /// out by an absolute tolerance beyond all numbers, though one that is not finite still makes the norm NaN. The mean
-    /// runs over all, so tolerances are scaled by √(judged/total) to make it that over the judged ones.
+    /// The norm of the first `judged` of `total` numbers, rows of tolerances repeating every `dim`: the others
+    /// are left out by an absolute tolerance beyond all numbers, though one that is not finite still makes the
+    /// norm NaN. The mean runs over all, so tolerances are scaled by √(judged/total) to make it that over the
+    /// judged ones.
     pub(crate) fn leading(&self, judged: usize, total: usize, dim: usize) -> Self {
         let scale = T::of((judged as f64 / total as f64).sqrt());
         let rows = self.atol_slice();

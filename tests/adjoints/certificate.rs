@@ -29,7 +29,8 @@ impl VectorField for Logistic {
 const RATE: f64 = 3.0;
 const START: f64 = 0.1;
 
-/// L = y₁(2)² + y₂(1.3): y₁ = 1/(1 + c e^{−ps}) and y₂ = ln((e^{ps} + c)/(1 + c))/p with s = sin t and c = 1/y₁(0) − 1.
+/// L = y₁(2)² + y₂(1.3): y₁ = 1/(1 + c e^{−ps}) and y₂ = ln((e^{ps} + c)/(1 + c))/p with s = sin t and c =
+/// 1/y₁(0) − 1.
 fn exact() -> f64 {
     let c = 1.0 / START - 1.0;
     let y1 = |t: f64| 1.0 / (1.0 + c * (-RATE * t.sin()).exp());

@@ -1,5 +1,5 @@
-//! Reversible and continuous adjoints: as many allocations for few steps as for many, and memory that does not grow where
-//! it must not.
+//! Reversible and continuous adjoints: as many allocations for few steps as for many, and memory that does not
+//! grow where it must not.
 
 use super::{Neural, calls, half_square, peak};
 use odeon::Result;

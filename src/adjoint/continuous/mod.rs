@@ -10,7 +10,8 @@
 //!
 //! dL/dt1 = ∂L/∂y(t1)·f(t1, y(t1)),   dL/dt0 = −λ(t0)·f(t0, y0),
 //!
-//! a state saved at an end moving with it ([`time_gradients`]). Three ways of having y on the way back ([`Continuous`]):
+//! a state saved at an end moving with it ([`time_gradients`]). Three ways of having y on the way back
+//! ([`Continuous`]):
 //!
 //! | | integrates | keeps | |
 //! |---|---|---|---|
@@ -202,7 +203,8 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
         &self.warnings
     }
 
-    /// How far the state that was integrated backwards missed the stored ones: the largest |difference| over the largest
+    /// How far the state that was integrated backwards missed the stored ones: the largest |difference| over
+    /// the largest
     /// |y| of those. 0 where the state was read off the way there.
     pub fn drift(&self) -> T {
         self.way.drift.0

@@ -89,8 +89,8 @@ impl<'a, T: Real, D: Dynamics<T>> LeapfrogStepper<'a, T, D> {
         T::one() - T::of(2.0) * self.eta
     }
 
-    /// The reverse of the step in hand for cotangents `y` and seeds of the stage; `u_bar` and `k_bar` are free memory.
-    /// `vjp` ACCUMULATES (∂f/∂y)ᵀ of the first into the second.
+    /// The reverse of the step in hand for cotangents `y` and seeds of the stage; `u_bar` and `k_bar` are free
+    /// memory. `vjp` ACCUMULATES (∂f/∂y)ᵀ of the first into the second.
     fn pull(&mut self, h: T, back: &mut Backward<T>, vjp: impl FnOnce(&mut Self, &[T], &mut [T])) {
         let n = self.middle.len();
         let (half, kept) = (T::of(0.5) * h, self.kept());

@@ -10,17 +10,17 @@
 //!
 //! z_n = z_{n+1} + Ψ_{−h}(t_{n+1}, y_{n+1}),   y_n = z_n + (y_{n+1} − z_n − Ψ_h(t_n, z_n))/λ
 //!
-//! (McCallum & Foster, *Efficient, accurate and stable gradients for neural ODEs*, arXiv:2410.11648). The coupling λ ∈
-//! (0, 1] pulls y and z together; going back pushes them apart by 1/λ a step, so rounding grows by λ^−N over N steps.
-//! The error estimate is the base method's own, of Ψ_h(t_n, z_n).
+//! (McCallum & Foster, *Efficient, accurate and stable gradients for neural ODEs*, arXiv:2410.11648). The
+//! coupling λ ∈ (0, 1] pulls y and z together; going back pushes them apart by 1/λ a step, so rounding grows by
+//! λ^−N over N steps. The error estimate is the base method's own, of Ψ_h(t_n, z_n).
 //!
 //! [`AsynchronousLeapfrog`] (ALF) carries v ≈ y' and evaluates f once a step:
 //!
 //! k = y_n + ½h v_n,  u = f(t_n + ½h, k),  v_{n+1} = (1 − 2η) v_n + 2η u,  y_{n+1} = k + ½h v_{n+1}
 //!
 //! (Zhuang, Dvornek, Tatikonda & Duncan, *MALI: a memory efficient and reverse accurate integrator for neural ODEs*,
-//! ICLR 2021, algorithm 2). Order 2 undamped, η = 1; damped, v keeps an error of h y''(1 − η)/2η and the order is 1. The
-//! estimate is the difference to Euler's step, h(u − v_n).
+//! ICLR 2021, algorithm 2). Order 2 undamped, η = 1; damped, v keeps an error of h y''(1 − η)/2η and the order
+//! is 1. The estimate is the difference to Euler's step, h(u − v_n).
 //!
 //! The steppers' state holds the solution and then what is carried, `dim × 2·batch`. [`solve`](super::solve) and
 //! `ReversibleAdjoint` hide the second half; who drives a stepper otherwise (`DiscreteAdjoint`, `Solver`) gives y₀
