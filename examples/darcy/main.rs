@@ -143,7 +143,9 @@ fn data(session: &Session, darcy: &Darcy, law: Law, counts: [u32; 2]) -> Result<
     let seed = session.common.seed;
     let mut sets = Vec::new();
     let (_, seconds) = timed(|| {
-        for (name, count, seed) in [("train", counts[0], seed), ("test", counts[1], seed.wrapping_add(1_000_000))] {
+        for (name, count, seed) in
+            [("train", counts[0], seed), ("test", counts[1], seed.wrapping_add(1_000_000))]
+        {
             let stem = format!("{law:?}_{}_{name}_{count}_{seed}", darcy.extents[0]).to_lowercase();
             let directory: PathBuf = session.path(&stem);
             let bar = indicatif::ProgressBar::new(count.into());

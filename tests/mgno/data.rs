@@ -113,7 +113,7 @@ fn certificates_tell_the_error() -> Tested {
     let f = vec![1.0; a.len()];
     let u = darcy.output(&a)?;
     let smooth = |i: usize| (PI * (i % 15 + 1) as f64 / 16.0).sin() * (PI * (i / 15 + 1) as f64 / 12.0).sin();
-    let rough = |i: usize| f64::from(u8::from(i % 2 == 0)) - 0.5;
+    let rough = |i: usize| f64::from(u8::from(i.is_multiple_of(2))) - 0.5;
     for error in [&smooth as &dyn Fn(usize) -> f64, &rough] {
         let guess: Vec<f64> = u.iter().enumerate().map(|(i, u)| u + 1e-3 * error(i)).collect();
         let size = (0..u.len()).map(|i| (1e-3 * error(i)).powi(2)).sum::<f64>().sqrt();

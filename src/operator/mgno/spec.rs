@@ -192,10 +192,10 @@ impl CycleSpec {
         [from, to]: [usize; 2],
     ) -> Result<ConvSpec> {
         let mut spec = ConvSpec::new(from, to, &[3, 3, 3][..dim])?.with_stride(&[2, 2, 2][..dim])?;
-        for (axis, n) in grid.iter().enumerate().take(dim) {
+        for (axis, extent) in grid.into_iter().enumerate().take(dim) {
             let points = match self.coarse_points {
                 CoarsePoints::Even => [1, 1],
-                CoarsePoints::Odd => [0, 1 - n % 2],
+                CoarsePoints::Odd => [0, 1 - extent % 2],
             };
             spec = spec.with_padding(axis, points, self.padding[axis])?;
         }
@@ -211,10 +211,10 @@ impl CycleSpec {
     ) -> Result<ConvSpec> {
         let kernel = grid.map(|n| if n.is_multiple_of(2) { 4 } else { 3 });
         let mut spec = ConvSpec::new(fine, coarse, &kernel[..dim])?.with_stride(&[2, 2, 2][..dim])?;
-        for (axis, n) in grid.iter().enumerate().take(dim) {
+        for (axis, extent) in grid.into_iter().enumerate().take(dim) {
             let points = match self.coarse_points {
                 CoarsePoints::Even => [1, 1],
-                CoarsePoints::Odd => [1 - n % 2; 2],
+                CoarsePoints::Odd => [1 - extent % 2; 2],
             };
             // What interpolates beyond a mirrored side is dropped: its mirror image is inside.
             let wraps = |mode| if mode == Padding::Circular { mode } else { Padding::Zero };
