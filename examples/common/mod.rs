@@ -74,6 +74,7 @@ pub struct Session {
     pub common: Common,
     example: &'static str,
     rows: Vec<Row>,
+    lines: Vec<serde_json::Value>,
     written: Vec<PathBuf>,
 }
 
@@ -133,7 +134,7 @@ impl Session {
         let directory = &common.out;
         let attempt = std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
         attempt.map_err(|e| Error::io(directory, e))?;
-        Ok(Self { common: common.clone(), example, rows: Vec::new(), written: Vec::new() })
+        Ok(Self { common: common.clone(), example, rows: Vec::new(), lines: Vec::new(), written: Vec::new() })
     }
 
     /// Prints a line.
@@ -149,6 +150,12 @@ impl Session {
     /// Keeps a result for the summary and the JSON lines.
     pub fn record(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// Keeps a JSON line with keys of its own, an object.
+    #[allow(dead_code, reason = "for examples whose results are no rows")]
+    pub fn line(&mut self, line: serde_json::Value) {
+        self.lines.push(line);
     }
 
     /// Writes columns (shorter ones end in empty fields) as the CSV file `name`.csv.
@@ -201,7 +208,9 @@ impl Session {
                 format!("{:.2e}", row.predict_s),
             ]);
         }
-        self.say(format!("\n{table}"))?;
+        if !self.rows.is_empty() {
+            self.say(format!("\n{table}"))?;
+        }
         for path in &self.written {
             self.say(format!("wrote {}", path.display()))?;
         }
@@ -213,6 +222,13 @@ impl Session {
                 let line = Line { example: self.example, row };
                 let line =
                     serde_json::to_string(&line).map_err(|e| Error::io("standard output", e.into()))?;
+                self.say(line)?;
+            }
+            for line in &self.lines {
+                let mut line = line.clone();
+                if let Some(object) = line.as_object_mut() {
+                    object.insert("example".into(), self.example.into());
+                }
                 self.say(line)?;
             }
         }

@@ -13,8 +13,8 @@ fn params(architecture: &Architecture, extents: &[usize]) -> Result<usize, odeon
 }
 
 /// The published networks, to the parameter: rough (256²), smooth (211², whose odd grids have
-/// transposed kernels of 3), Navier–Stokes (64²). The re-measured network at 64² was counted with an A in
-/// the first step of each layer, where u is 0 and it does nothing.
+/// transposed kernels of 3), Navier–Stokes (64²). The spec's count of the network at 64² has one kernel more
+/// in each layer, as an A in the first step (where u = 0) would be.
 #[test]
 fn published_parameter_counts() -> Tested {
     let darcy = |layers, levels| Architecture::darcy(layers, 24, CycleSpec::backslash(levels));
