@@ -2,7 +2,7 @@
 //! stride; zero, reflecting and circular padding per side; transposed convolutions; pooling by means
 //! and nearest upsampling.
 //!
-//! y[j, p] = b[j] + Σ_{i, t} W[j, i, t] x̃[i, s∘p + t], x̃ being x with its padding: what the field
+//! y\[j, p\] = b\[j\] + Σ_{i, t} W\[j, i, t\] x̃\[i, s∘p + t\], x̃ being x with its padding: what the field
 //! calls a convolution and is a correlation (Goodfellow, Bengio and Courville, *Deep Learning*, 2016,
 //! eq. (9.6)), as in PyTorch and Keras.
 //!

@@ -77,8 +77,10 @@ impl DirectionNet {
     /// A self-similar, positively homogeneous network, f(c r) = c f(r) for c > 0, without biases and
     /// normalisation: a V-cycle whose every part is learned, with the same weights on all levels,
     ///
-    ///     level(r):  u = S₁r;  u ← u + P up(level(4 mean(R(r − Ku))));  u ← u + S₂(r − Ku)
-    ///     S r = W r + W₃φ(W₂φ(W₁r)),  φ(y) = max(y, slope·y)
+    /// ```text
+    /// level(r):  u = S₁r;  u ← u + P up(level(4 mean(R(r − Ku))));  u ← u + S₂(r − Ku)
+    /// S r = W r + W₃φ(W₂φ(W₁r)),  φ(y) = max(y, slope·y)
+    /// ```
     ///
     /// K, R, P, W convolutions of one channel, W₁, W₂, W₃ of `width`; down to the last level of at least two
     /// points an axis, where the middle is left out. The factor 4 is (2h/h)²: the coarse problem in the

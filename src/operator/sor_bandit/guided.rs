@@ -6,12 +6,13 @@ use super::theory::optimal_omega;
 use crate::error::{Error, Result};
 use crate::linalg::dense::DenseCholesky;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
 /// The factors s of 2 − ω = s (2 − ω*(β)) among which the bandit chooses.
 const FACTORS: [f64; 9] = [0.7, 0.8, 0.88, 0.94, 1.0, 1.06, 1.15, 1.3, 1.6];
 /// Terms of the series of β in the context.
 const TERMS: usize = 4;
-/// An estimate of β serves contexts this near (the interval is 2 long).
+/// An estimate of β serves contexts this near, in the angle arccos x of the place x in [−1, 1].
 const SPACING: f64 = 0.4;
 const RIDGE: f64 = 1e-12;
 /// Terms of the series of ln cost in the context.
@@ -24,7 +25,8 @@ const OPTIMISM: f64 = 0.25;
 ///
 /// β(c) is a Chebyshev series fitted to the estimates given by [`inform`](Policy::inform) (some Lanczos steps
 /// each, [`theory::jacobi_radius`](super::theory::jacobi_radius)); [`is_curious`](Policy::is_curious) says when
-/// one is wanted: at contexts a fifth of the interval from all seen ones, six times at most. With
+/// one is wanted: in contexts an eighth of the angle arccos c̃ from all seen ones, eight times at most; the fit is to
+/// 1 − β relatively, of which ω* takes the square root. With
 /// ω*(β) = 2/(1 + √(1 − β²)) the arm nearest to 2 − ω = s (2 − ω*) is played. The factor s is a bandit's:
 ///
 /// ```text
@@ -77,7 +79,7 @@ impl Guided {
     fn beta(&self, x: f64) -> f64 {
         let ends = |(low, high): (f64, f64), [p, _]: &[f64; 2]| (low.min(*p), high.max(*p));
         let (low, high) = self.estimates.iter().fold((f64::INFINITY, f64::NEG_INFINITY), ends);
-        let x = x.clamp(low - SPACING, high + SPACING);
+        let x = x.clamp((low.acos() + SPACING).min(PI).cos(), (high.acos() - SPACING).max(0.0).cos());
         let features: Vec<f64> = chebyshev(x, self.series.theta.len()).collect();
         self.series.predict(&features).clamp(0.0, 1.0 - 1e-12)
     }
@@ -137,7 +139,7 @@ impl Policy for Guided {
 
     fn is_curious(&self, context: f64) -> bool {
         let x = self.interval.clone().place(context).unwrap_or(0.0);
-        self.estimates.iter().all(|[seen, _]| (x - seen).abs() > SPACING)
+        self.estimates.iter().all(|[seen, _]| (x.acos() - seen.acos()).abs() > SPACING)
     }
 
     fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
@@ -148,7 +150,9 @@ impl Policy for Guided {
         let terms = self.estimates.len().min(TERMS);
         self.series = Fit::new(terms);
         for [x, beta] in &self.estimates {
-            self.series.add(&chebyshev(*x, terms).collect::<Vec<f64>>(), *beta);
+            let weight = 1.0 / (1.0 - beta);
+            let features: Vec<f64> = chebyshev(*x, terms).map(|t| weight * t).collect();
+            self.series.add(&features, weight * beta);
         }
         self.series.solve_ridge(RIDGE * self.estimates.len() as f64, &mut DenseCholesky::new(terms))
     }

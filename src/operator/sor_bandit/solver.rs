@@ -84,7 +84,7 @@ pub struct TunedSolver<T, P> {
 }
 
 /// An estimate of β: to this part of 1 − β, which ω* takes the square root of, in so many Lanczos steps.
-const LANCZOS: (f64, usize) = (0.02, 300);
+const LANCZOS: (f64, usize) = (0.01, 300);
 
 impl<T: Real, P: Policy> TunedSolver<T, P> {
     /// A solver for `a`, one arm of `policy` for each of `omegas`.
