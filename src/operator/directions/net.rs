@@ -115,7 +115,9 @@ impl DirectionNet {
 
     /// A linear network that is symmetric positive definite whatever its weights, the same on all levels:
     ///
-    ///     level(r) = r + BᵀB r + P up(level(upᵀ Pᵀ r))
+    /// ```text
+    /// level(r) = r + BᵀB r + P up(level(upᵀ Pᵀ r))
+    /// ```
     ///
     /// B: 1 → `width` channels and P: 1 → 1, convolutions of `kernel` points an axis. Without B, and with P
     /// linear interpolation, which is where [`init`](Self::init) starts, that is the additive multigrid
