@@ -20,6 +20,7 @@ pub struct Comparison {
     pub applications: [usize; 3],
     pub iterations: [usize; 3],
     /// The prediction of the first test sample.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     pub first: Vec<f32>,
 }
 
