@@ -156,33 +156,24 @@ macro_rules! not_reversible {
 not_reversible!(Rosenbrock23, Rodas4, Rodas5P, RosenbrockTableau, RadauIia5, KenCarp3, KenCarp4);
 not_reversible!(SdirkTableau, TrBdf2, Kvaerno3, Kvaerno5, Esdirk54I8L2SA);
 
-impl<T: Real, D: Dynamics<T>, M: ExplicitRk> GradientMethod<T, D> for Coupled<M> {
-    fn reversible_gradient(
-        &self,
-        dynamics: &D,
-        problem: &Problem<'_, T>,
-        options: &Options<T>,
-        penalties: &mut [Weighted<'_, T>],
-        loss: Loss<'_, T>,
-    ) -> Result<Gradient<T>> {
-        let stepper = self.stepper(dynamics, batch(dynamics, problem)?);
-        reversible(stepper, dynamics, (problem, options), penalties, loss)
-    }
+macro_rules! reversible_methods {
+    ($($name:ty $(, $m:ident: $bound:ident)?);* $(;)?) => {$(
+        impl<T: Real, D: Dynamics<T> $(, $m: $bound)?> GradientMethod<T, D> for $name {
+            fn reversible_gradient(
+                &self,
+                dynamics: &D,
+                problem: &Problem<'_, T>,
+                options: &Options<T>,
+                penalties: &mut [Weighted<'_, T>],
+                loss: Loss<'_, T>,
+            ) -> Result<Gradient<T>> {
+                let stepper = self.stepper(dynamics, batch(dynamics, problem)?);
+                reversible(stepper, dynamics, (problem, options), penalties, loss)
+            }
+        }
+    )*};
 }
-
-impl<T: Real, D: Dynamics<T>> GradientMethod<T, D> for AsynchronousLeapfrog {
-    fn reversible_gradient(
-        &self,
-        dynamics: &D,
-        problem: &Problem<'_, T>,
-        options: &Options<T>,
-        penalties: &mut [Weighted<'_, T>],
-        loss: Loss<'_, T>,
-    ) -> Result<Gradient<T>> {
-        let stepper = self.stepper(dynamics, batch(dynamics, problem)?);
-        reversible(stepper, dynamics, (problem, options), penalties, loss)
-    }
-}
+reversible_methods!(Coupled<M>, M: ExplicitRk; AsynchronousLeapfrog);
 
 fn batch<T: Real, D: Dynamics<T>>(dynamics: &D, problem: &Problem<'_, T>) -> Result<usize> {
     check_shapes(dynamics, problem.y0, problem.theta)
