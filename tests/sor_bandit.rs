@@ -390,3 +390,26 @@ fn an_implicit_integrator_learns_over_its_steps() -> Tested {
     }
     Ok(())
 }
+
+/// ω* takes the square root of 1 − β: estimates that are off by a part of 1 − β, met along a ramp of contexts as an
+/// integrator meets them, must leave 2 − ω off by about half that part where β is nearly 1.
+#[test]
+fn the_guided_policy_fits_beta_relatively() -> Tested {
+    let fine: Vec<f64> = (0..2000).map(|i| 1.0 + 0.99 * f64::from(i) / 1999.0).collect();
+    let mut policy = Guided::new(&fine, Interval::new(0.0, 1.0)?)?;
+    let beta = |share: f64| 0.998 * share;
+    let mut count = 0_u32;
+    for i in 0..=980 {
+        let share = f64::from(i) / 1000.0;
+        if policy.is_curious(share) {
+            let off = if count.is_multiple_of(4) { 1.05 } else { 0.97 };
+            policy.inform(share, 1.0 - ((1.0 - beta(share)) * off).min(1.0))?;
+            count += 1;
+        }
+    }
+    assert!((5..=8).contains(&count), "{count} estimates");
+    let (omega, best) = (fine[policy.choose(0.98)?], theory::optimal_omega(beta(0.98))?);
+    let off = (2.0 - omega) / (2.0 - best) - 1.0;
+    assert!(off.abs() < 0.03, "2 − ω is off by {off:.3} after {count} estimates");
+    Ok(())
+}
