@@ -120,6 +120,11 @@ const WORKLOADS: &[Workload] = &[
         variants: &["1e-5", "1.4e-8"],
         run: |v, _, clock| mlp::backsolve(v, clock),
     },
+    Workload {
+        name: "mlp-long",
+        variants: &["discrete", "reversible", "leapfrog"],
+        run: |v, _, clock| mlp::long(v, clock),
+    },
     Workload { name: "mlp-rhs", variants: &[""], run: |_, _, clock| mlp::rhs(clock) },
     Workload { name: "mlp-vjp", variants: &[""], run: |_, _, clock| mlp::vjp(clock) },
     Workload {

@@ -3,13 +3,16 @@
 use crate::Failure;
 use crate::heap::peak_of;
 use crate::measure::{Clock, Facts, load, max_error, relative_error};
-use odeon::adjoint::{Continuous, ContinuousAdjoint, DiscreteAdjoint, Evaluation, Memory, OnDrift, WayBack};
+use odeon::adjoint::{
+    Continuous, ContinuousAdjoint, DiscreteAdjoint, Evaluation, Memory, OnDrift, ReversibleAdjoint, WayBack,
+};
 use odeon::dynamics::{Dynamics, Point};
-use odeon::integrate::{BelowResolution, Options, Problem, Solution};
+use odeon::integrate::{BelowResolution, Options, Problem, Reversible, Solution};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Network};
+use odeon::ode::reversible::{AsynchronousLeapfrog, Coupled};
 use odeon::ode::tableaux::Tsit5;
-use odeon::ode::{ExplicitStepper, Solver};
+use odeon::ode::{ExplicitStepper, Solver, StepMethod};
 
 const DIM: usize = 784;
 const HIDDEN: usize = 100;
@@ -65,6 +68,39 @@ impl Mlp {
         options: &Options<f32>,
     ) -> Result<Evaluation<f32>, Failure> {
         Ok(adjoint.value_and_gradient(&self.problem(), options, &mut [], sum_of_squares)?)
+    }
+}
+
+impl Mlp {
+    /// `facts` with the peak of the heap and the error of the gradient.
+    fn facts(&self, facts: Facts, peak: usize, gradient: &[f32]) -> Result<Facts, Failure> {
+        let error = relative_error(gradient.iter().copied(), &load::<f64>("mlp_gradient")?);
+        Ok(Facts { grad_rel_err: Some(error), peak_bytes: Some(peak), ..facts })
+    }
+
+    /// The gradient by the reversible adjoint of `method`.
+    fn reversible<'a, M>(
+        &'a self,
+        method: &M,
+        options: &Options<f32>,
+        clock: &Clock,
+    ) -> Result<(Vec<f64>, Facts), Failure>
+    where
+        M: StepMethod<f32, NeuralOde>,
+        M::Stepper<'a>: Reversible<f32>,
+    {
+        let run = |adjoint: &mut ReversibleAdjoint<f32, M::Stepper<'a>>| -> Result<(), Failure> {
+            adjoint.value_and_gradient(&self.problem(), options, &mut [], sum_of_squares)?;
+            Ok(())
+        };
+        let (first, peak) = peak_of(|| {
+            let mut adjoint = ReversibleAdjoint::new(method.stepper(&self.dynamics, BATCH));
+            run(&mut adjoint).map(|()| adjoint)
+        });
+        let mut adjoint = first?;
+        let times = clock.time(|| run(&mut adjoint))?;
+        let stats = &adjoint.solution().stats;
+        Ok((times, self.facts(Facts::of(stats), peak, adjoint.theta_gradient())?))
     }
 }
 
@@ -271,4 +307,30 @@ pub fn backsolve(tolerance: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Fa
         ..Facts::of(&adjoint.solution().stats)
     };
     Ok((times, facts))
+}
+
+/// Steps of [`long`]: ten times the three that the adaptive solve at 1e-5 takes.
+const LONG: usize = 30;
+
+/// Loss and gradient over [`LONG`] equal steps: the discrete adjoint with every stage kept, the reversible one by
+/// `Coupled(Tsit5)` in as many steps, and by the asynchronous leapfrog in as many evaluations.
+pub fn long(adjoint: &str, clock: &Clock) -> Result<(Vec<f64>, Facts), Failure> {
+    let mlp = Mlp::new()?;
+    mlp.reserve();
+    let steps = if adjoint == "leapfrog" { 6 * LONG } else { LONG };
+    let options = Options::fixed(1.0 / steps as f64);
+    match adjoint {
+        "discrete" => {
+            let (first, peak) = peak_of(|| {
+                let mut adjoint = mlp.adjoint(Memory::Unlimited);
+                mlp.gradient(&mut adjoint, &options).map(|_| adjoint)
+            });
+            let mut adjoint = first?;
+            let times = clock.time(|| mlp.gradient(&mut adjoint, &options).map(drop))?;
+            let stats = &adjoint.solution().stats;
+            Ok((times, mlp.facts(Facts::of(stats), peak, adjoint.theta_gradient())?))
+        }
+        "leapfrog" => mlp.reversible(&AsynchronousLeapfrog::default(), &options, clock),
+        _ => mlp.reversible(&Coupled::new(Tsit5), &options, clock),
+    }
 }
