@@ -76,7 +76,10 @@ impl<T: Real, S: Reversible<T>> ReversibleAdjoint<T, S> {
         stepper.keep_tape();
         Self {
             drive: Drive::new(n),
-            back: Backward::new(n, stepper.total_stages(), false),
+            back: match S::OWN_WORK {
+                true => Backward::bare(n, stepper.total_stages()),
+                false => Backward::new(n, stepper.total_stages(), false),
+            },
             start: vec![T::zero(); n],
             states: [vec![T::zero(); n], Vec::new()],
             norm: ErrorNorm::new(T::one(), T::one()),

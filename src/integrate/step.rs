@@ -398,10 +398,17 @@ impl<T: Real> Backward<T> {
         }
     }
 
+    /// The same for steppers with work space of their own ([`Reverse::OWN_WORK`]): cotangents alone.
+    pub fn bare(n: usize, stages: usize) -> Self {
+        let zeros = |n| vec![T::zero(); n];
+        Self { y: zeros(n), y0: zeros(n), touched: vec![false; stages], ..Self::new(0, 0, false) }
+    }
+
     /// Makes room for seeds on the stages.
     pub fn seed_stages(&mut self) {
         let n = self.y.len();
         self.stages.resize(self.touched.len() * n, T::zero());
+        self.scratch.resize(2 * n, T::zero());
     }
 
     /// Bytes held.
@@ -442,6 +449,10 @@ impl<T: Real> Backward<T> {
 
 /// The exact reverse of a [`Stepper`]'s step at frozen h: with it a method has gradients.
 pub trait Reverse<T: Real>: Stepper<T> {
+    /// Whether [`pullback`](Self::pullback) leaves alone what [`Backward`] has for it beside cotangents and seeds, so that
+    /// none is made where states are wide.
+    const OWN_WORK: bool = false;
+
     /// Main stages (of the method that has more of them, where there are two).
     fn main_stages(&self) -> usize;
 

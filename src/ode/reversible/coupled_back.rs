@@ -28,6 +28,8 @@ fn seed<T: Real>(inner: &mut Backward<T>, back: &Backward<T>, half: usize, stage
 }
 
 impl<T: Real, D: Dynamics<T>> Reverse<T> for CoupledStepper<'_, T, D> {
+    const OWN_WORK: bool = true;
+
     fn main_stages(&self) -> usize {
         self.there.method.stages
     }

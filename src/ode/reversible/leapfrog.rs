@@ -275,6 +275,8 @@ fn hermite<T: Real>(h: T, theta: T) -> [T; 4] {
 }
 
 impl<T: Real, D: Dynamics<T>> Reverse<T> for LeapfrogStepper<'_, T, D> {
+    const OWN_WORK: bool = true;
+
     fn main_stages(&self) -> usize {
         1
     }

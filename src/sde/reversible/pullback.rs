@@ -16,6 +16,8 @@ use crate::num::Real;
 use crate::sde::{Diffusion, System};
 
 impl<T: Real, S: System<T>> Reverse<T> for ReversibleHeunStepper<'_, T, S> {
+    const OWN_WORK: bool = true;
+
     /// In states of y and ŷ: the drift at both ends, then the diffusion.
     fn main_stages(&self) -> usize {
         self.layout.values() / 2
