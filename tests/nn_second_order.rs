@@ -78,10 +78,11 @@ fn products_match_differences_of_jvp_for_every_layer() -> Result<()> {
         let (inputs, rows) = (network.input_dim() * batch, network.output_dim() * batch);
         let (x, direction, bar) = (wave(inputs, 0.8), wave(inputs, 2.6), wave(rows, 1.9));
         let mut scratch = network.scratch(batch);
-        // uᵀ J v as a function of (t, x, θ) in one vector.
+        let theta_dot = wave(theta.len(), 3.1);
+        let along = Input { t: 0.6, x: &direction, theta: &theta_dot };
+        // uᵀ(N_t ṫ + N_x ẋ + N_θ θ̇) as a function of (t, x, θ) in one vector.
         let mut phi = |all: &[f64]| {
             let (x, theta) = all[1..].split_at(inputs);
-            let along = Input { t: 0.0, x: &direction, theta: &[] };
             let (t, mut out) = (all[0], vec![0.0; rows]);
             network.jvp(Input { t, x, theta }, along, &mut out, &mut scratch);
             dot(&out, &bar)
@@ -91,9 +92,8 @@ fn products_match_differences_of_jvp_for_every_layer() -> Result<()> {
         let mut memory = network.second_order_scratch(batch + 1);
         let (mut x_bar, mut theta_bar) = (vec![0.25; inputs], vec![0.5; theta.len()]);
         let at = network.at(0.37, &x, &theta)?;
-        let products = [direction.as_slice(), &bar];
         let mut run = |x_bar: &mut [f64], theta_bar: &mut [f64]| {
-            network.jvp_vjp(at, products, x_bar, theta_bar, &mut memory)
+            network.tangent_vjp(at, along, &bar, x_bar, theta_bar, &mut memory)
         };
         run(&mut vec![0.0; inputs], &mut vec![0.0; theta.len()]);
         let t_bar = run(&mut x_bar, &mut theta_bar);

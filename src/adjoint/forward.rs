@@ -23,13 +23,14 @@ use crate::ode::tableau::ExplicitRk;
 use crate::ode::{ExplicitStepper, StepMethod};
 
 /// y and its tangents as one right-hand side: z = (y, S_1, S_2, …), all columns in one. Its own derivatives would be
-/// second ones of f: its products are NaN, and methods that need them are not offered.
-struct Variational<'a, T: Real, D: Dynamics<T>> {
-    dynamics: &'a D,
-    n: usize,
-    count: usize,
+/// second ones of f: its products are NaN, and methods that need them are not offered ([`Hessian`](super::Hessian) adds
+/// them).
+pub(super) struct Variational<'a, T: Real, D: Dynamics<T>> {
+    pub dynamics: &'a D,
+    pub n: usize,
+    pub count: usize,
     /// θ̇ of each direction.
-    theta_dots: &'a [T],
+    pub theta_dots: &'a [T],
 }
 
 impl<T: Real, D: Dynamics<T>> Dynamics<T> for Variational<'_, T, D> {

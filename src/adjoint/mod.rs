@@ -3,7 +3,8 @@
 //! [`value_and_gradient`] takes the adjoint as a value, [`Adjoint`]. Behind it, for who calls many times:
 //! [`DiscreteAdjoint`] (through the accepted steps, checkpointed by a byte budget), [`ReversibleAdjoint`]
 //! (through steps that are taken back algebraically), [`ContinuousAdjoint`] (the adjoint equation, a solve of
-//! its own), [`ForwardSensitivity`] (tangents carried along) with [`GaussNewton`] for least squares.
+//! its own), [`ForwardSensitivity`] (tangents carried along) with [`GaussNewton`] for least squares,
+//! [`Hessian`] (second derivatives along a direction).
 //! [`DiscreteAdjoint::certify`] estimates the error of a loss, [`check_gradient`] compares a gradient with
 //! differences. `docs/adjoints.md` says which when. [`Backsolve`] is the continuous adjoint of stochastic equations.
 
@@ -17,6 +18,7 @@ mod discrete;
 mod events;
 mod forward;
 mod gauss_newton;
+mod hessian;
 mod reversible;
 mod times;
 
@@ -31,5 +33,6 @@ pub use discrete::{AdjointStatistics, DiscreteAdjoint, Evaluation, Weighted};
 pub use events::{EventAdjoint, EventCotangent};
 pub use forward::{Directions, ForwardGradient, ForwardSensitivity, forward_gradient};
 pub use gauss_newton::GaussNewton;
+pub use hessian::{Hessian, HessianProduct, SecondOrderLoss};
 pub use reversible::ReversibleAdjoint;
 pub use times::time_gradients;

@@ -222,7 +222,7 @@ impl<T: Real> Dynamics<T> for HamiltonianNetwork {
         t_bar
     }
 
-    /// Ω (∂∇H/∂t ṫ + H″ż), one second-order product; with a θ direction one more for every row.
+    /// Ω (∂∇H/∂t ṫ + H″ż + ∂∇H/∂θ θ̇), one second-order product.
     fn jvp(
         &self,
         at: Point<'_, T>,
@@ -241,24 +241,10 @@ impl<T: Real> Dynamics<T> for HamiltonianNetwork {
             gradient.fill(T::zero());
             let own = Input { t: at.t, x: z, theta: &at.theta[term.params.clone()] };
             let spare = &mut spare[term.params.clone()];
-            let along = (dot.t, &*direction);
+            let theta = if dot.theta.is_empty() { &[] } else { &dot.theta[term.params.clone()] };
+            let along = Input { t: dot.t, x: direction, theta };
             term.network.tangent_vjp(own, along, &ones[..batch], gradient, spare, &mut second[k]);
             spare.fill(T::zero());
-            if !dot.theta.is_empty() {
-                let theta_dot = &dot.theta[term.params.clone()];
-                let mut nowhere = vec![T::zero(); n];
-                for (i, entry) in gradient.iter_mut().enumerate() {
-                    // ∂/∂θ of the i-th entry of ∇H, along θ̇.
-                    direction.fill(T::zero());
-                    direction[i] = T::one();
-                    let products = [&*direction, &ones[..batch]];
-                    term.network.jvp_vjp(own, products, &mut nowhere, spare, &mut second[k]);
-                    for (s, d) in spare.iter_mut().zip(theta_dot) {
-                        *entry = s.mul_add(*d, *entry);
-                        *s = T::zero();
-                    }
-                }
-            }
             scatter_rotated(gradient, self.dim, &term.rows, dy_dot);
         }
     }

@@ -2,8 +2,8 @@
 
 use super::NeuralOde;
 use super::neural::input;
-use crate::dynamics::{Point, SecondOrder};
-use crate::nn::SecondOrderScratch;
+use crate::dynamics::{Point, SecondOrder, Tangent};
+use crate::nn::{Input, SecondOrderScratch};
 use crate::num::Real;
 
 impl<T: Real> SecondOrder<T> for NeuralOde {
@@ -16,13 +16,14 @@ impl<T: Real> SecondOrder<T> for NeuralOde {
     fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        dot: (T, &[T]),
+        dot: Tangent<'_, T>,
         bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],
         memory: &mut SecondOrderScratch<T>,
     ) -> T {
         let network = self.network();
+        let dot = Input { t: dot.t, x: dot.y, theta: dot.theta };
         network.tangent_vjp(input(at), dot, bar, y_bar, theta_bar, memory)
     }
 }

@@ -243,6 +243,21 @@ impl Dense {
         linear.reverse((T::of(0.0), x), (theta, theta_bar), z_bar, (x_bar, false), room);
     }
 
+    /// ACCUMULATES Wᵀz̄ into `x_bar`, and returns w_tᵀ Σ_j z̄[:, j]: [`reverse`](Self::reverse) without the parameters'.
+    pub fn pull<T: Real>(&self, theta: &[T], z_bar: &[T], x_bar: &mut [T], room: &mut Room<'_, T>) -> T {
+        let (weight, one) = (&theta[self.weight.clone()], T::of(1.0));
+        let dims = [self.inputs, z_bar.len() / self.outputs, self.outputs];
+        let packed = self.contiguous(weight, room.weight);
+        T::gemm(dims, one, (packed, false), (z_bar, false), one, x_bar);
+        if !self.time {
+            return T::of(0.0);
+        }
+        let sums = &mut room.rows[..self.outputs];
+        dispatch(RowSums { z: z_bar, sums });
+        let last = weight.iter().skip(self.inputs).step_by(self.width());
+        last.zip(&*sums).fold(T::of(0.0), |bar, (w, s)| w.mul_add(*s, bar))
+    }
+
     /// b̄ += s, w̄_t += t s; returns w_tᵀ s, for s = Σ_j z̄[:, j].
     fn reverse_shift<T: Real>(&self, t: T, weight: &[T], sums: &[T], theta_bar: &mut [T]) -> T {
         if let Some(bias) = &self.bias {

@@ -43,6 +43,20 @@ impl LayerNorm {
         y_bar: &[T],
         x_bar: &mut [T],
     ) {
+        for (start, x) in (0..).step_by(self.dim).zip(x.chunks_exact(self.dim)) {
+            let y_bar = &y_bar[start..start + self.dim];
+            let (mean, scale) = self.moments(x);
+            for i in 0..self.dim {
+                theta_bar[self.gain.start + i] += y_bar[i] * ((x[i] - mean) * scale);
+                theta_bar[self.shift.start + i] += y_bar[i];
+            }
+        }
+        x_bar.fill(T::of(0.0));
+        self.pull(x, theta, y_bar, x_bar);
+    }
+
+    /// ACCUMULATES x̄ of [`reverse`](Self::reverse) for the γ that `theta` has.
+    pub fn pull<T: Real>(&self, x: &[T], theta: &[T], y_bar: &[T], x_bar: &mut [T]) {
         let n = T::of(self.dim as f64);
         let gain = &theta[self.gain.clone()];
         for (start, x) in (0..).step_by(self.dim).zip(x.chunks_exact(self.dim)) {
@@ -51,16 +65,13 @@ impl LayerNorm {
             let (mean, scale) = self.moments(x);
             let (mut sum, mut along) = (T::of(0.0), T::of(0.0));
             for i in 0..self.dim {
-                let standard = (x[i] - mean) * scale;
-                theta_bar[self.gain.start + i] += y_bar[i] * standard;
-                theta_bar[self.shift.start + i] += y_bar[i];
                 let g = gain[i] * y_bar[i];
                 sum += g;
-                along = g.mul_add(standard, along);
+                along = g.mul_add((x[i] - mean) * scale, along);
             }
             for i in 0..self.dim {
                 let standard = (x[i] - mean) * scale;
-                x_bar[i] = scale * (gain[i] * y_bar[i] - (sum + standard * along) / n);
+                x_bar[i] += scale * (gain[i] * y_bar[i] - (sum + standard * along) / n);
             }
         }
     }

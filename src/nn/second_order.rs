@@ -4,6 +4,8 @@
 //! Directions lie one block after the other, each of the value's shape, so that a dense layer takes all of them in
 //! one product with k times the columns.
 //!
+//! Where θ moves too, along one direction, ż = Wẋ + Ẇx + ḃ adds Ẇᵀu to x̄ and w_t's share to that of t.
+//!
 //! With u the cotangent of a layer's output tangent, a dense layer z = Wx + b, ż = Wẋ gives
 //! W̄ += z̄xᵀ + uẋᵀ, x̄ = Wᵀz̄ and Wᵀu for ẋ; an activation gives x̄ = a′ȳ + a″ẋu and a′u (Griewank &
 //! Walther, *Evaluating Derivatives*, ch. 5: reverse over tangent).
@@ -27,6 +29,13 @@ pub struct SecondOrderScratch<T> {
     pair: [Vec<T>; 2],
     /// Tangents, or their cotangents, waiting at the ends of residual blocks, one for each depth.
     waiting: Vec<Vec<T>>,
+}
+
+/// Directions: ṫ and θ̇ (empty for none; then one direction alone), and how many.
+struct Along<'a, T> {
+    t: T,
+    theta: &'a [T],
+    count: usize,
 }
 
 /// Rows that a step adds to the tangents.
@@ -91,7 +100,7 @@ impl Network {
         self.scratch_len(batch) + wide * batch * directions
     }
 
-    /// [`tangent_vjp`](Network::tangent_vjp) at ṫ = 0: ACCUMULATES the gradient of φ = uᵀ (∂N/∂x) v for \[v, u\] = `products` (of the input's and the
+    /// [`tangent_vjp`](Network::tangent_vjp) at ṫ = 0, θ̇ = 0: ACCUMULATES the gradient of φ = uᵀ (∂N/∂x) v for \[v, u\] = `products` (of the input's and the
     /// output's shape) at constant v and u: `x_bar` += ∂φ/∂x, `theta_bar` += ∂φ/∂θ (summed over the
     /// batch); returns ∂φ/∂t. Lengths are the caller's to check, see [`at`](Network::at).
     pub fn jvp_vjp<T: Real>(
@@ -102,17 +111,18 @@ impl Network {
         theta_bar: &mut [T],
         scratch: &mut SecondOrderScratch<T>,
     ) -> T {
-        self.tangent_vjp(at, (T::of(0.0), direction), out_bar, x_bar, theta_bar, scratch)
+        let dot = Input { t: T::of(0.0), x: direction, theta: &[] };
+        self.tangent_vjp(at, dot, out_bar, x_bar, theta_bar, scratch)
     }
 
-    /// ACCUMULATES the gradient of φ = uᵀ ((∂N/∂t) ṫ + (∂N/∂x) v) for (ṫ, v) = `dot` and u = `out_bar` (of
-    /// the input's and the output's shape), all three constants: `x_bar` += ∂φ/∂x, `theta_bar` += ∂φ/∂θ
-    /// (summed over the batch); returns ∂φ/∂t. Lengths are the caller's to check, see
+    /// ACCUMULATES the gradient of φ = uᵀ ((∂N/∂t) ṫ + (∂N/∂x) ẋ + (∂N/∂θ) θ̇) for (ṫ, ẋ, θ̇) = `dot` (θ̇ empty for none)
+    /// and u = `out_bar` (of the input's and the output's shape), all constants: `x_bar` += ∂φ/∂x,
+    /// `theta_bar` += ∂φ/∂θ (summed over the batch); returns ∂φ/∂t. Lengths are the caller's to check, see
     /// [`at`](Network::at).
     pub fn tangent_vjp<T: Real>(
         &self,
         at: Input<'_, T>,
-        dot: (T, &[T]),
+        dot: Input<'_, T>,
         out_bar: &[T],
         x_bar: &mut [T],
         theta_bar: &mut [T],
@@ -125,7 +135,8 @@ impl Network {
         self.push_tangents(at, kept, dot, &mut dots, scratch);
         scratch.inner.pair[0][..out_bar.len()].fill(T::of(0.0));
         scratch.pair[0][..out_bar.len()].copy_from_slice(out_bar);
-        let t_bar = self.pull_tangents(at, (kept, &dots), (dot.0, 1), x_bar, theta_bar, scratch);
+        let along = Along { t: dot.t, theta: dot.theta, count: 1 };
+        let t_bar = self.pull_tangents(at, (kept, &dots), along, x_bar, theta_bar, scratch);
         (scratch.inner.values, scratch.dots) = (values, dots);
         t_bar
     }
@@ -150,7 +161,8 @@ impl Network {
         let (values, dots) = tape.split_at_mut(self.tape_len(at.x.len() / self.inputs));
         self.pass(at, Purpose::Tape, (Some(&mut *values), &mut *out), &mut scratch.inner);
         let kept = Kept { values, out };
-        let end = self.push_tangents(at, kept, (T::of(0.0), directions), dots, scratch);
+        let dot = Input { t: T::of(0.0), x: directions, theta: &[] };
+        let end = self.push_tangents(at, kept, dot, dots, scratch);
         out_dots.copy_from_slice(&dots[end - out_dots.len()..end]);
     }
 
@@ -171,15 +183,16 @@ impl Network {
         scratch.pair[0][..dot_bars.len()].copy_from_slice(dot_bars);
         let directions = dot_bars.len() / out_bar.len();
         let kept = (Kept { values, out }, dots);
-        self.pull_tangents(at, kept, (T::of(0.0), directions), x_bar, theta_bar, scratch)
+        let along = Along { t: T::of(0.0), theta: &[], count: directions };
+        self.pull_tangents(at, kept, along, x_bar, theta_bar, scratch)
     }
 
-    /// Fills `dots` and returns how far; `t_dot` is that of all directions.
+    /// Fills `dots` and returns how far; ṫ and θ̇ are those of all directions.
     fn push_tangents<T: Real>(
         &self,
         at: Input<'_, T>,
         kept: Kept<'_, T>,
-        (t_dot, directions): (T, &[T]),
+        Input { t: t_dot, x: directions, theta: theta_dot }: Input<'_, T>,
         dots: &mut [T],
         scratch: &mut SecondOrderScratch<T>,
     ) -> usize {
@@ -194,7 +207,7 @@ impl Network {
             let x_dot = &earlier[end - ins..];
             match &step.op {
                 Op::Dense(dense) => {
-                    let along = Input { t: t_dot, x: x_dot, theta: &[] };
+                    let along = Input { t: t_dot, x: x_dot, theta: theta_dot };
                     let (z_dot, out_dot) = later.split_at_mut(outs);
                     dense_tangent(dense, Input { x, ..at }, along, z_dot, &mut room);
                     if let Some((activation, saved)) = fused(step, kept, batch) {
@@ -209,7 +222,7 @@ impl Network {
                     slopes(*activation, saved, x_dot, &mut later[..outs]);
                 }
                 Op::LayerNorm(norm) => {
-                    norm.tangent((x, x_dot), (at.theta, &[]), &mut later[..outs]);
+                    norm.tangent((x, x_dot), (at.theta, theta_dot), &mut later[..outs]);
                 }
                 Op::Open(depth) => scratch.waiting[*depth][..ins].copy_from_slice(x_dot),
                 Op::Close(depth, _) => {
@@ -227,7 +240,7 @@ impl Network {
         &self,
         at: Input<'_, T>,
         (kept, dots): (Kept<'_, T>, &[T]),
-        (t_dot, k): (T, usize),
+        Along { t: t_dot, theta: theta_dot, count: k }: Along<'_, T>,
         x_bar: &mut [T],
         theta_bar: &mut [T],
         scratch: &mut SecondOrderScratch<T>,
@@ -256,6 +269,10 @@ impl Network {
                     let last = index == 0 && t_dot == T::of(0.0);
                     let times = (at.t, t_dot, last);
                     t_bar += dense_reverse(dense, times, (x, x_dot), theta, &mut bars, &mut room);
+                    if !theta_dot.is_empty() {
+                        let to = &mut bars.next[0][..ins];
+                        t_bar += dense.pull(theta_dot, &bars.now[1][..outs], to, &mut room);
+                    }
                     bars.advance();
                 }
                 Op::Activate(activation) => {
@@ -271,6 +288,9 @@ impl Network {
                     let [next, next_dot] = &mut bars.next;
                     let to = [&mut next[..ins], &mut next_dot[..k * ins]];
                     norm.reverse_tangent((x, x_dot), theta, from, to);
+                    if !theta_dot.is_empty() {
+                        norm.pull(x, theta_dot, &bars.now[1][..outs], &mut bars.next[0][..ins]);
+                    }
                     bars.advance();
                 }
                 Op::Close(depth, _) => {

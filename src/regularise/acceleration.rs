@@ -115,7 +115,8 @@ impl<'a, D> Acceleration<'a, D> {
         self.dynamics.vjp(at, bar, f, unwanted, inner);
         y_bar.fill(T::zero());
         let t_bar = self.dynamics.vjp(at, f, y_bar, theta_bar, inner);
-        t_bar + self.dynamics.tangent_vjp(at, (T::one(), a), bar, y_bar, theta_bar, memory)
+        let along = Tangent { t: T::one(), y: a, theta: &[] };
+        t_bar + self.dynamics.tangent_vjp(at, along, bar, y_bar, theta_bar, memory)
     }
 }
 

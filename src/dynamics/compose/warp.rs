@@ -3,7 +3,7 @@
 
 use crate::dynamics::jacobian::Jacobian;
 use crate::dynamics::{Dynamics, Mass, Part, Point, SecondOrder, Tangent};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::Pattern;
 use crate::num::Real;
 
@@ -268,7 +268,8 @@ impl<T: Real, D: Dynamics<T>> Dynamics<T> for Warp<'_, D> {
     }
 }
 
-/// φ̃ = ρ barᵀ (f_t ρ ṫ + f_y ẏ), whose ∂/∂ρ is barᵀ (2ρ f_t ṫ + f_y ẏ).
+/// φ̃ = ρ barᵀ (f_t ρ ṫ + f_y ẏ + f_θ θ̇), whose ∂/∂ρ is barᵀ (2ρ f_t ṫ + f_y ẏ + f_θ θ̇). Directions that move the window are
+/// refused.
 impl<T: Real, D: SecondOrder<T>> SecondOrder<T> for Warp<'_, D> {
     type Memory = Memory<D::Memory, D::Scratch, T>;
 
@@ -276,10 +277,21 @@ impl<T: Real, D: SecondOrder<T>> SecondOrder<T> for Warp<'_, D> {
         Memory { inner: self.inner.memory(batch), scratch: self.scratch(batch) }
     }
 
+    fn check_direction(&self, theta_dot: &[T]) -> Result<()> {
+        let n = self.inner.num_params().min(theta_dot.len());
+        let (inner, window) = theta_dot.split_at(n);
+        if let Some(moved) = window.iter().find(|d| **d != T::zero()) {
+            let needed = "second-order products of a warped right-hand side are along its inner parameters: 0 is needed \
+                          for the window's";
+            return Err(Error::invalid("a direction of theta that moves the window", *moved, needed));
+        }
+        self.inner.check_direction(inner)
+    }
+
     fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        (t_dot, direction): (T, &[T]),
+        dot: Tangent<'_, T>,
         bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],
@@ -289,13 +301,14 @@ impl<T: Real, D: SecondOrder<T>> SecondOrder<T> for Warp<'_, D> {
         let inner_at = Point { t: place.t, theta: &at.theta[..n], ..at };
         let Memory { inner, scratch: Scratch { inner: scratch, value, bar: scaled } } = memory;
         let (value, scaled) = (&mut value[..bar.len()], &mut scaled[..bar.len()]);
-        let along = Tangent { t: T::of(2.0) * place.rate * t_dot, y: direction, theta: &[] };
+        let theta = &dot.theta[..n.min(dot.theta.len())];
+        let along = Tangent { t: T::of(2.0) * place.rate * dot.t, theta, ..dot };
         self.inner.jvp(inner_at, along, value, scratch);
-        let rate_bar = dot(value, bar);
+        let rate_bar = self::dot(value, bar);
         scaled.copy_from_slice(bar);
         scale(scaled, place.rate);
         let (theta_bar, window) = theta_bar.split_at_mut(n);
-        let dot = (place.rate * t_dot, direction);
+        let dot = Tangent { t: place.rate * dot.t, theta, ..dot };
         let t_bar = self.inner.tangent_vjp(inner_at, dot, scaled, y_bar, theta_bar, inner);
         place.pull(t_bar, rate_bar, window);
         place.rate * t_bar

@@ -108,7 +108,7 @@ impl<T: Real, A: SecondOrder<T>> SecondOrder<T> for WithMass<A, T> {
     fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        dot: (T, &[T]),
+        dot: Tangent<'_, T>,
         bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],

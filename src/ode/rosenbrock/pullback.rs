@@ -10,7 +10,7 @@
 //! start goes to ȳ0 and θ̄: second derivatives of f. ȳ0 = ȳ1 + s_0 + Σ ḡ_i + those.
 
 use super::step::RosenbrockStepper;
-use crate::dynamics::{Point, SecondOrder};
+use crate::dynamics::{Point, SecondOrder, Tangent};
 use crate::error::Result;
 use crate::integrate::{Backward, Reverse, StepInfo, polynomial};
 use crate::num::{Real, accumulate, combine};
@@ -18,7 +18,7 @@ use crate::num::{Real, accumulate, combine};
 /// [`SecondOrder::tangent_vjp`] of some right-hand side, with its memory: what the stepper of a right-hand
 /// side that may have none keeps behind a pointer.
 pub(super) trait Products<T>: Send {
-    fn tangent_vjp(&mut self, at: Point<'_, T>, dot: (T, &[T]), bar: &[T], bars: [&mut [T]; 2]);
+    fn tangent_vjp(&mut self, at: Point<'_, T>, dot: Tangent<'_, T>, bar: &[T], bars: [&mut [T]; 2]);
 }
 
 struct Bound<'a, T: Real, D: SecondOrder<T>> {
@@ -30,7 +30,7 @@ impl<T: Real, D: SecondOrder<T>> Products<T> for Bound<'_, T, D> {
     fn tangent_vjp(
         &mut self,
         at: Point<'_, T>,
-        dot: (T, &[T]),
+        dot: Tangent<'_, T>,
         bar: &[T],
         [y_bar, theta_bar]: [&mut [T]; 2],
     ) {
@@ -141,7 +141,7 @@ impl<T: Real, D: SecondOrder<T>> RosenbrockStepper<'_, T, D> {
         }
         accumulate(&mut reverse.y_bar, T::one(), &[1.0], &reverse.g_bar);
         let at = Point { t: step.start(), y: y0, theta };
-        let dot = (h * T::of(layout.d[i]), &u[i * n..(i + 1) * n]);
+        let dot = Tangent { t: h * T::of(layout.d[i]), y: &u[i * n..(i + 1) * n], theta: &[] };
         products.tangent_vjp(at, dot, &reverse.lambda, [&mut reverse.y_bar, theta_bar]);
     }
 }
