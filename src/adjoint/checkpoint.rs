@@ -5,10 +5,13 @@
 //! step's stages are evaluated again); a thinned set of states, at multiples of a stride that
 //! doubles whenever the store is full. In the last case the reverse replays the frozen steps between
 //! two checkpoints and places new ones by the binomial rule of Griewank & Walther ("Algorithm 799:
-//! revolve", ACM TOMS 26, 2000) in the slots that are free.
+//! revolve", ACM TOMS 26, 2000) in the slots that are free. With a [`Spill`] the third is another: every step's
+//! state, in blocks as large as the memory, on disk.
 
+use super::spill::{Disk, Spill};
 use crate::error::{Error, Result};
 use crate::num::Real;
+use std::fs::File;
 
 /// How many bytes a gradient may use: solver and reverse work space, and checkpoints; parameters,
 /// the gradient itself and the solution (saved states, t, h and E of each accepted step) are not
@@ -27,10 +30,11 @@ enum Mode {
     Stages,
     States,
     Thinned,
+    Spilled,
 }
 
 /// The store of states and stages.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Store<T> {
     mode: Mode,
     /// Length of a state.
@@ -47,6 +51,16 @@ pub(crate) struct Store<T> {
     stride: usize,
     steps: usize,
     peak: usize,
+    /// Where to spill, and the file once there is one.
+    spill: Option<Spill>,
+    disk: Option<Disk<File>>,
+    /// Bytes in transit to it.
+    transit: usize,
+    /// States of a block ([`Mode::Spilled`]: one is in `data`), those on disk, and the index of the first in `data`.
+    block: usize,
+    on_disk: usize,
+    first: usize,
+    failure: Option<Error>,
 }
 
 impl<T: Real> Store<T> {
@@ -54,10 +68,22 @@ impl<T: Real> Store<T> {
     /// tape a step, in `capacity` numbers.
     ///
     /// # Errors
-    /// A capacity below one state.
-    pub fn start(&mut self, n: usize, [stages, tape]: [usize; 2], capacity: usize) -> Result<()> {
+    /// A capacity below one state (and what is in transit to disk), or no folder to spill to.
+    pub fn start(&mut self, n: usize, [stages, tape]: [usize; 2], mut capacity: usize) -> Result<()> {
+        self.transit = 0;
+        if let Some(spill) = self.spill.as_ref().filter(|_| capacity < usize::MAX / size_of::<T>()) {
+            spill.check()?;
+            self.transit = Spill::transit(capacity * size_of::<T>());
+            capacity = capacity.saturating_sub(self.transit / size_of::<T>());
+        }
         if capacity < n {
-            let needed = format!("at least {} bytes for one checkpoint", n * size_of::<T>());
+            let needed = match self.transit {
+                0 => format!("at least {} bytes for one checkpoint", n * size_of::<T>()),
+                _ => format!(
+                    "at least {} bytes for one checkpoint and its way to disk",
+                    n * size_of::<T>() * 8 / 7 + 512
+                ),
+            };
             return Err(Error::invalid(
                 "the memory left for checkpoints",
                 format!("{} bytes", capacity * size_of::<T>()),
@@ -70,7 +96,25 @@ impl<T: Real> Store<T> {
         // A solve with more work space leaves less for checkpoints than the one before.
         self.data.shrink_to(capacity);
         self.kept.clear();
+        (self.on_disk, self.first, self.failure) = (0, 0, None);
+        if self.disk.as_ref().is_some_and(|d| d.transit() != self.transit) {
+            self.disk = None;
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.clear();
+        }
         Ok(())
+    }
+
+    /// From the next solve on, states that do not fit go to disk.
+    pub fn spill_to(&mut self, spill: Spill) {
+        self.spill = Some(spill);
+        self.disk = None;
+    }
+
+    /// Why not all could be kept, once.
+    pub fn failure(&mut self) -> Option<Error> {
+        self.failure.take()
     }
 
     /// Keeps what fits of the next accepted step.
@@ -86,8 +130,13 @@ impl<T: Real> Store<T> {
             self.mode = Mode::States;
         }
         if self.mode == Mode::States && (index + 1) * self.n > self.capacity {
-            self.kept.extend(0..index);
-            self.mode = Mode::Thinned;
+            if self.spill.is_some() {
+                self.block = index;
+                self.mode = Mode::Spilled;
+            } else {
+                self.kept.extend(0..index);
+                self.mode = Mode::Thinned;
+            }
         }
         match self.mode {
             Mode::Stages => {
@@ -112,8 +161,46 @@ impl<T: Real> Store<T> {
                     self.keep(index, y0);
                 }
             }
+            Mode::Spilled => {
+                if self.data.len() == self.block * self.n
+                    && let Err(error) = self.flush()
+                {
+                    self.failure.get_or_insert(error);
+                    self.data.clear();
+                }
+                self.data.extend_from_slice(y0);
+            }
         }
         self.peak = self.peak.max(self.data.len());
+    }
+
+    /// Writes the block in memory to disk, behind those that are there, and makes room for the next.
+    fn flush(&mut self) -> Result<()> {
+        if self.disk.is_none() {
+            self.disk = self.spill.as_ref().map(|s| s.open(self.transit)).transpose()?;
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.append(&self.data)?;
+        }
+        self.on_disk += self.data.len() / self.n;
+        self.first = self.on_disk;
+        self.data.clear();
+        Ok(())
+    }
+
+    /// Has the block of state `j` in memory, instead of the one that is there.
+    fn load(&mut self, j: usize) -> Result<()> {
+        if j >= self.first && (j - self.first) * self.n < self.data.len() {
+            return Ok(());
+        }
+        let block = j / self.block;
+        self.first = block * self.block;
+        let states = self.block.min(self.on_disk.saturating_sub(self.first));
+        self.data.resize(states * self.n, T::zero());
+        match &mut self.disk {
+            Some(disk) => disk.read(self.first * self.n, &mut self.data),
+            None => Ok(()),
+        }
     }
 
     /// Doubles the stride, dropping states between. With room for one state only the first stays.
@@ -156,21 +243,39 @@ impl<T: Real> Store<T> {
         })
     }
 
-    /// State at the start of step `j`, when every state is stored.
-    pub fn state(&self, j: usize) -> Option<&[T]> {
-        (self.mode == Mode::States).then(|| &self.data[j * self.n..(j + 1) * self.n])
+    /// State at the start of step `j`, when every state is stored. Later ones may be gone afterwards.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn state(&mut self, j: usize) -> Result<Option<&[T]>> {
+        match self.mode {
+            Mode::Spilled => self.load(j)?,
+            Mode::States => {}
+            Mode::Stages | Mode::Thinned => return Ok(None),
+        }
+        let at = (j - self.first) * self.n;
+        Ok(Some(&self.data[at..at + self.n]))
     }
 
     /// The latest kept state at or before step `j`, nothing dropped.
-    pub fn nearest(&self, j: usize) -> Option<(usize, &[T])> {
-        if let Some([y, ..]) = self.stages(j) {
-            return Some((j, y));
+    ///
+    /// # Errors
+    /// A file that cannot be written or read.
+    pub fn nearest(&mut self, j: usize) -> Result<Option<(usize, &[T])>> {
+        match self.mode {
+            Mode::Stages => return Ok(self.stages(j).map(|[y, ..]| (j, y))),
+            Mode::States => return Ok(self.state(j)?.map(|y| (j, y))),
+            Mode::Spilled => {
+                // The last block is in memory alone.
+                if self.first == self.on_disk {
+                    self.flush()?;
+                }
+                return Ok(self.state(j)?.map(|y| (j, y)));
+            }
+            Mode::Thinned => {}
         }
-        if let Some(y) = self.state(j) {
-            return Some((j, y));
-        }
-        let slot = self.kept.partition_point(|&k| k <= j).checked_sub(1)?;
-        Some((self.kept[slot], &self.data[slot * self.n..(slot + 1) * self.n]))
+        let slot = self.kept.partition_point(|&k| k <= j).checked_sub(1);
+        Ok(slot.map(|slot| (self.kept[slot], &self.data[slot * self.n..(slot + 1) * self.n])))
     }
 
     /// The latest kept state at or before step `j`, dropping later ones.
@@ -196,9 +301,11 @@ impl<T: Real> Store<T> {
         self.peak = self.peak.max(self.data.len());
     }
 
-    /// Largest number of bytes held.
-    pub fn peak_bytes(&self) -> usize {
-        self.peak * size_of::<T>()
+    /// Largest numbers of bytes held in memory and on disk.
+    pub fn peak_bytes(&self) -> (usize, u64) {
+        let disk = self.disk.as_ref().map_or(0, Disk::peak);
+        let transit = if disk > 0 { self.transit } else { 0 };
+        (self.peak * size_of::<T>() + transit, disk)
     }
 }
 
@@ -230,7 +337,7 @@ mod tests {
         let mut advanced = 0;
         for j in (0..steps).rev() {
             if store.stages(j).is_some_and(|[y, ..]| y == [j as f64])
-                || store.state(j).is_some_and(|y| y == [j as f64])
+                || store.state(j).unwrap().is_some_and(|y| y == [j as f64])
             {
                 continue;
             }
@@ -252,7 +359,7 @@ mod tests {
                     }
                 }
             }
-            assert!(store.peak_bytes() <= slots * 8);
+            assert!(store.peak_bytes().0 <= slots * 8);
         }
         advanced
     }
@@ -279,5 +386,50 @@ mod tests {
     #[test]
     fn too_small_a_budget_is_refused() {
         assert!(Store::<f64>::default().start(10, [70, 0], 9).is_err());
+        let mut store = Store::<f64>::default();
+        store.spill_to(Spill::default());
+        let error = store.start(10, [70, 0], 70).unwrap_err().to_string();
+        assert!(error.contains("one checkpoint and its way to disk"), "{error}");
+        assert!(store.start(10, [70, 0], 74).is_ok());
+    }
+
+    #[test]
+    fn spilled_states_come_back_in_any_order() {
+        let mut store = Store::<f64>::default();
+        store.spill_to(Spill::default());
+        // Of 80 numbers 64 are in transit: blocks of 16, 8 and 5 states.
+        for n in [1, 2, 3] {
+            for steps in [1, 5, 15, 16, 17, 64, 333] {
+                store.start(n, [700, 20], 80).unwrap();
+                for j in 0..steps {
+                    store.push(&vec![j as f64; n], &[0.0; 700], &[0.0; 20]);
+                    assert!(store.failure().is_none());
+                }
+                for j in [0, steps / 2, steps - 1, steps / 3, steps - 1] {
+                    let (k, y) = store.nearest(j).unwrap().unwrap();
+                    assert!(k == j && y == vec![j as f64; n], "{n} {steps} {j}");
+                }
+                for j in (0..steps).rev() {
+                    let y = store.state(j).unwrap().unwrap();
+                    assert!(y == vec![j as f64; n], "{n} {steps} {j}");
+                }
+                let (memory, disk) = store.peak_bytes();
+                assert!(memory <= 80 * 8 && disk <= (8 * n * steps) as u64, "{memory} {disk}");
+                assert_eq!(disk > 0, n * steps > 16 / n * n, "{n} {steps}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_said_once() {
+        let mut store = Store::<f64>::default();
+        store.spill_to(Spill { max_bytes: 300, ..Spill::default() });
+        store.start(1, [7, 2], 80).unwrap();
+        let failures = (0..100).filter_map(|j| {
+            store.push(&[f64::from(j)], &[0.0; 7], &[0.0; 2]);
+            store.failure().map(|_| j)
+        });
+        // Blocks of 16 states, 128 bytes: two fit.
+        assert_eq!(failures.take(1).collect::<Vec<_>>(), [48]);
     }
 }

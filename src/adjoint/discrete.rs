@@ -7,72 +7,14 @@
 //! it agree). Rejected steps leave no trace.
 
 use super::checkpoint::{Memory, Store};
+pub(super) use super::evaluation::{AdjointStatistics, Evaluation, Weighted};
+use super::spill::Spill;
 use crate::error::{Error, Result};
 use crate::integrate::{
-    AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Penalty, Problem, Reverse,
-    Solution, StepInfo, StepView, check_step, pass_on, take, view,
+    AcceptedSteps, Backward, Drive, Injection, Observer, Options, Partial, Problem, Reverse, Solution,
+    StepInfo, StepView, check_step, pass_on, take, view,
 };
 use crate::num::{ErrorNorm, Real};
-
-/// A penalty with its weight λ in the total loss.
-pub struct Weighted<'a, T> {
-    /// λ ≥ 0.
-    pub weight: T,
-    /// R.
-    pub penalty: &'a mut dyn Penalty<T>,
-}
-
-impl<T: Real> Weighted<'_, T> {
-    /// Checks the weight.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.weight.is_finite() && self.weight >= T::zero() {
-            return Ok(());
-        }
-        Err(Error::invalid("a penalty's weight λ", self.weight, "it must be finite and not negative"))
-    }
-}
-
-/// Loss, penalties and their weighted sum.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation<T> {
-    /// The data loss.
-    pub loss: T,
-    /// R of each penalty, unweighted.
-    pub penalties: Vec<T>,
-    /// loss + Σ λ R.
-    pub total: T,
-}
-
-impl<T: Real> Evaluation<T> {
-    /// Of a loss and what the penalties have seen.
-    pub(super) fn new(loss: T, penalties: &[Weighted<'_, T>]) -> Result<Self> {
-        if !loss.is_finite() {
-            return Err(Error::NonFiniteInput { what: "the loss", index: 0, value: loss.f64() });
-        }
-        let values: Vec<T> = penalties.iter().map(|p| p.penalty.value()).collect();
-        let total = penalties.iter().zip(&values).fold(loss, |sum, (p, r)| p.weight.mul_add(*r, sum));
-        Ok(Self { loss, penalties: values, total })
-    }
-}
-
-/// What a reverse cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AdjointStatistics {
-    /// Evaluations of the right-hand side in the reverse.
-    pub nfe: usize,
-    /// Vector–Jacobian products.
-    pub nvjp: usize,
-    /// Steps taken again.
-    pub replayed: usize,
-    /// Most bytes of checkpoints held at a time.
-    pub checkpoint_bytes: usize,
-    /// Bytes of solver and reverse work space.
-    pub work_bytes: usize,
-    /// Accepted steps of a way back that is a solve of its own (continuous adjoints).
-    pub accepted: usize,
-    /// Rejected steps of such a way back.
-    pub rejected: usize,
-}
 
 /// Gradients through the accepted steps of `S`. Its memory is reused from call to call.
 pub struct DiscreteAdjoint<T: Real, S> {
@@ -102,6 +44,12 @@ struct Recorder<'a, 'p, T> {
 }
 
 impl<T: Real> Observer<T> for Recorder<'_, '_, T> {
+    const FALLIBLE: bool = true;
+
+    fn refusal(&mut self) -> Option<Error> {
+        self.store.failure()
+    }
+
     fn accepted(&mut self, step: &StepView<'_, T>) {
         self.store.push(step.y0, step.stages, step.tape);
         for p in self.penalties.iter_mut() {
@@ -128,6 +76,14 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
             stats: AdjointStatistics::default(),
             stepper,
         }
+    }
+
+    /// With checkpoints on disk where the budget is smaller than a state for each step, instead of steps taken
+    /// again. The gradient has the same bits; disk and memory are `spill`'s and the budget's limits.
+    #[must_use]
+    pub fn spill(mut self, spill: Spill) -> Self {
+        self.store.spill_to(spill);
+        self
     }
 
     /// The solution of the last forward pass.
@@ -241,7 +197,8 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         let Self { stepper, drive, store, back, end, .. } = self;
         let mut recorder = Recorder { store, penalties, scratch: &mut back.scratch, end };
         let saved = (&recorded.steps[..], &recorded.located[..], &recorded.t[..]);
-        match drive.replay(stepper, problem.y0, saved, options, &mut recorder) {
+        let outcome = drive.replay(stepper, problem.y0, saved, options, &mut recorder);
+        match outcome.and(self.store.failure().map_or(Ok(()), Err)) {
             Ok(()) => Ok(&self.drive.solution),
             Err(error) => Err(Partial { error, solution: Box::new(self.drive.solution.clone()) }),
         }
@@ -276,6 +233,38 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         penalties: &mut [Weighted<'_, T>],
         mut seen: Option<Seen<'_, T>>,
     ) -> Result<()> {
+        let before = self.begin_reverse(y_bar, injections, !penalties.is_empty())?;
+        let mut saved = self.drive.solution.located.len();
+        for j in (0..self.drive.solution.steps.len()).rev() {
+            self.bring_back(j)?;
+            self.seed(j, &mut saved, y_bar, injections);
+            let Self { stepper, drive, back, states: [y0, y1], theta_bar, norm, .. } = self;
+            let steps = &drive.solution.steps;
+            let step = &steps[j];
+            if !penalties.is_empty() {
+                let view = view(stepper, j, step, [y0, y1], norm);
+                for p in penalties.iter_mut().filter(|p| p.weight != T::zero()) {
+                    p.penalty.pullback(&view, p.weight, &mut back.cotangent());
+                }
+            }
+            let fresh = seen.is_some() || j == 0 || step.from_stop || steps[j - 1].member != step.member;
+            if let Some(seen) = &mut seen {
+                seen(step, [y0, y1], &back.y);
+            }
+            stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
+            self.states.swap(0, 1);
+        }
+        self.end_reverse(before)
+    }
+
+    /// Checks what a reverse is given and makes ready for it; `seeded`: with seeds on the stages besides those of
+    /// saved states. Returns the evaluations and products so far.
+    fn begin_reverse(
+        &mut self,
+        y_bar: &[T],
+        injections: &[Injection<'_, T>],
+        seeded: bool,
+    ) -> Result<[usize; 2]> {
         let n = self.end.len();
         Error::check_len(
             "the cotangent of the saved states",
@@ -306,38 +295,22 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         let inside = located
             .chain(injections.iter().map(|i| i.theta))
             .any(|theta| theta != T::zero() && theta != T::one());
-        if inside || !penalties.is_empty() {
+        if inside || seeded {
             self.back.seed_stages();
         }
-        let (nfe0, nvjp0) = (self.stepper.nfe(), self.stepper.nvjp());
         self.theta_bar.fill(T::zero());
         self.back.clear();
-        let mut saved = self.drive.solution.located.len();
         self.states[1].copy_from_slice(&self.end);
-        for j in (0..self.drive.solution.steps.len()).rev() {
-            self.bring_back(j);
-            self.seed(j, &mut saved, y_bar, injections);
-            let Self { stepper, drive, back, states: [y0, y1], theta_bar, norm, .. } = self;
-            let steps = &drive.solution.steps;
-            let step = &steps[j];
-            if !penalties.is_empty() {
-                let view = view(stepper, j, step, [y0, y1], norm);
-                for p in penalties.iter_mut().filter(|p| p.weight != T::zero()) {
-                    p.penalty.pullback(&view, p.weight, &mut back.cotangent());
-                }
-            }
-            let fresh = seen.is_some() || j == 0 || step.from_stop || steps[j - 1].member != step.member;
-            if let Some(seen) = &mut seen {
-                seen(step, [y0, y1], &back.y);
-            }
-            stepper.pullback(step, [y0, y1], fresh, back, theta_bar);
-            self.states.swap(0, 1);
-        }
+        Ok([self.stepper.nfe(), self.stepper.nvjp()])
+    }
+
+    /// The reverse of what came before the first step, and the accounts.
+    fn end_reverse(&mut self, [nfe, nvjp]: [usize; 2]) -> Result<()> {
         let t0 = self.drive.solution.steps[0].t;
         self.stepper.prepare_pullback(t0, &self.states[1], &mut self.back.y, &mut self.theta_bar)?;
-        self.stats.nfe = self.stepper.nfe() - nfe0;
-        self.stats.nvjp = self.stepper.nvjp() - nvjp0;
-        self.stats.checkpoint_bytes = self.store.peak_bytes();
+        self.stats.nfe = self.stepper.nfe() - nfe;
+        self.stats.nvjp = self.stepper.nvjp() - nvjp;
+        (self.stats.checkpoint_bytes, self.stats.disk_bytes) = self.store.peak_bytes();
         Error::check_finite("the gradient with respect to theta", &self.theta_bar)?;
         Error::check_finite("the gradient with respect to y0", &self.back.y)
     }
@@ -360,15 +333,18 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
     }
 
     /// Makes step `j` the stepper's step in hand, its start in `states[0]`.
-    fn bring_back(&mut self, j: usize) {
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be read from disk.
+    fn bring_back(&mut self, j: usize) -> Result<()> {
         self.stepper.select(self.drive.solution.steps[j].member);
         let [y0, _] = &mut self.states;
         if let Some([y, stages, tape]) = self.store.stages(j) {
             y0.copy_from_slice(y);
             self.stepper.restore(&self.drive.solution.steps[j], stages, tape);
-            return;
+            return Ok(());
         }
-        if let Some(y) = self.store.state(j) {
+        if let Some(y) = self.store.state(j)? {
             y0.copy_from_slice(y);
         } else {
             self.reach(j);
@@ -377,6 +353,7 @@ impl<T: Real, S: Reverse<T>> DiscreteAdjoint<T, S> {
         self.stepper.select(step.member);
         self.stepper.begin(step.start(), &self.states[0]);
         self.take(&step);
+        Ok(())
     }
 
     /// Takes a recorded step again from `states[0]`; its end goes to `end`, which is free by now.
@@ -474,7 +451,7 @@ impl<T: Real, S: Reverse<T>> AcceptedSteps<T> for DiscreteAdjoint<T, S> {
                 "its checkpoints are consumed: call forward again first",
             ));
         }
-        let Some((from, y)) = self.store.nearest(step) else {
+        let Some((from, y)) = self.store.nearest(step)? else {
             return Err(Error::invalid("the forward pass", "missing", "call forward first"));
         };
         out.copy_from_slice(y);

@@ -21,8 +21,15 @@ pub trait Observer<T: Real> {
     const ACTIVE: bool = true;
     /// Whether the stages of a view must include those of the dense output.
     const DENSE: bool = false;
+    /// Whether it may refuse to go on.
+    const FALLIBLE: bool = false;
     /// Called once for each accepted step.
     fn accepted(&mut self, step: &StepView<'_, T>);
+    /// Why the solve must end after the step just accepted (say nothing more can be kept of it); asked where
+    /// [`FALLIBLE`](Self::FALLIBLE) is set.
+    fn refusal(&mut self) -> Option<Error> {
+        None
+    }
 }
 
 /// Observes nothing.
@@ -309,6 +316,11 @@ impl<T: Real> Drive<T> {
             }
         }
         self.accepted(stepper, at, info, options, observer);
+        if O::FALLIBLE
+            && let Some(error) = observer.refusal()
+        {
+            return Err(error);
+        }
         if clipped {
             at.next_stop += 1;
             at.h = at.h.abs().max(wanted.abs()).copysign(h);
@@ -321,6 +333,9 @@ impl<T: Real> Drive<T> {
         }
         at.from_stop = to_stop;
         at.t = t1;
+        if t1 != at.span[1] && shrinks_away(at.h, h, (t1, at.stops[at.next_stop]), options) {
+            return Err(self.post_mortem(stepper, Failure::StepTooSmall, at, options));
+        }
         Ok(())
     }
 
@@ -538,6 +553,16 @@ fn check_dense<T: Real>(options: &Options<T>, dense_weights: &[Vec<f64>]) -> Res
     let needed = "this method's output between steps takes more than its stages (say the noise): name the times with \
                   Save::At";
     Err(Error::invalid("what is saved", "Save::Dense", needed))
+}
+
+/// Whether the step proposed after an accepted one is smaller than that and below the smallest allowed: time
+/// would stand still before a singularity, step after accepted step. A step that grows may be small, and so may
+/// the last one before `stop`.
+#[inline(always)]
+pub(crate) fn shrinks_away<T: Real>(next: T, taken: T, (t, stop): (T, T), options: &Options<T>) -> bool {
+    next.abs() < taken.abs()
+        && next.abs() < smallest_step(t, stop, options)
+        && !takes_remainder(next, stop - t)
 }
 
 /// The step size below which the solve gives up.

@@ -18,7 +18,7 @@ pub(crate) use controller::{exp2, log_error};
 pub(crate) use drive::sorted_stops;
 pub(crate) use drive::view;
 pub use drive::{Drive, Observer, Silent};
-pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, smallest_step, takes_remainder};
+pub(crate) use drive::{NON_FINITE_TRIES, check_estimate, shrinks_away, smallest_step, takes_remainder};
 pub(crate) use heuristic::error_square;
 pub use heuristic::{ErrorEstimate, Heuristic, LinearIterations, NewtonIterations, Stiffness, StiffnessKind};
 pub use initial::initial_step;

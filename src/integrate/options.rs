@@ -49,7 +49,8 @@ pub struct Options<T> {
     pub controller: Controller,
     /// First step size (positive); automatic when `None` (Hairer, Nørsett & Wanner I, II.4).
     pub h0: Option<T>,
-    /// Smallest step before the solve gives up; 16 ulp of t when `None`.
+    /// Smallest step before the solve gives up; 16 ulp of t when `None`. A smaller one ends the solve when the
+    /// controller proposes it after a rejected step, or after a larger accepted one.
     pub dt_min: Option<T>,
     /// Largest step; the span when `None`.
     pub dt_max: Option<T>,

@@ -11,7 +11,7 @@ use super::tableau::Tableau;
 use crate::dynamics::Dynamics;
 use crate::integrate::{
     Controller, History, NON_FINITE_TRIES, Options, Save, Silent, Stepper, exp2, initial_step, log_error,
-    smallest_step, takes_remainder,
+    shrinks_away, smallest_step, takes_remainder,
 };
 use crate::num::{Kernel, LANES, Lanes, Real, dispatch};
 use std::ops::Range;
@@ -189,7 +189,12 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
                 continue;
             };
             let spent = self.lanes.attempts[lane] as usize >= options.max_steps;
-            if verdict.accepted[lane] && !verdict.ended[lane] && !spent {
+            let end = self.task.problem.span[1];
+            let at = (self.lanes.t[lane], end);
+            let stuck = verdict.accepted[lane]
+                && !verdict.ended[lane]
+                && shrinks_away(self.lanes.h[lane], verdict.h[lane], at, options);
+            if verdict.accepted[lane] && !verdict.ended[lane] && !spent && !stuck {
                 job.non_finite = 0;
                 continue;
             }
@@ -197,7 +202,7 @@ impl<'a, T: Real, D: Dynamics<T>> LaneSolver<'a, T, D> {
             job.non_finite = if finite { 0 } else { job.non_finite + 1 };
             self.troubled |= !finite;
             let (t, h) = (self.lanes.t[lane], self.lanes.h[lane].abs());
-            let small = !verdict.accepted[lane] && h < smallest_step(t, self.task.problem.span[1], options);
+            let small = stuck || (!verdict.accepted[lane] && h < smallest_step(t, end, options));
             let job = *job;
             if verdict.accepted[lane] && verdict.ended[lane] {
                 self.finish(lane, &job);
@@ -361,6 +366,7 @@ impl<T: Real, D: Dynamics<T>> Kernel for Attempt<'_, '_, T, D> {
             attempts[l] += 1;
             taken[l] += u32::from(accepted[l]);
             event |= !accepted[l] | ended[l] | (attempts[l] >= limit);
+            event |= shrinks_away(h[l], step[l], (t[l], task.problem.span[1]), options);
         }
         Verdict { h: step, t1, error, accepted, ended, event }
     }

@@ -299,6 +299,7 @@ impl<'a, T: Real, D: Dynamics<T>> ContinuousAdjoint<'a, T, D> {
                 + (2 * n + 2 * self.theta.len()) * size_of::<T>(),
             accepted: self.way.accepted,
             rejected: self.way.rejected,
+            ..AdjointStatistics::default()
         };
         self.judge_drift()?;
         Error::check_finite("the gradient with respect to theta", &self.theta_bar)?;
