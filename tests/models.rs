@@ -1,7 +1,5 @@
 //! Models beyond the neural ODE: continuous normalising flows, controlled equations, latent ODEs.
 
-#[path = "models/acceleration.rs"]
-mod acceleration;
 #[path = "models/cde.rs"]
 mod cde;
 #[path = "regularise_support/differences.rs"]
@@ -14,6 +12,8 @@ mod forms;
 mod latent;
 #[path = "models/tangents.rs"]
 mod tangents;
+#[path = "models/total_derivative.rs"]
+mod total_derivative;
 
 /// A fixed, irregular sequence in (−1, 1).
 fn wave(n: usize, seed: f64) -> Vec<f64> {

@@ -56,11 +56,13 @@ pub mod jacobian;
 mod mass;
 pub mod pde;
 mod second_order;
+mod series;
 pub mod sparsity;
 pub mod tape;
 
 pub use mass::Mass;
 pub use second_order::{SecondOrder, SecondOrderMemory};
+pub use series::{GenericSeries, SolutionSeries};
 
 use crate::error::{Error, Result};
 use crate::linalg::Pattern;

@@ -22,6 +22,7 @@ mod products;
 mod run;
 mod schedule;
 mod second_order;
+mod taylor;
 
 pub use activation::Activation;
 pub use clip::Clip;
@@ -34,3 +35,4 @@ pub use params::{Entry, Layout, Role};
 pub use run::{Input, Scratch};
 pub use schedule::Schedule;
 pub use second_order::SecondOrderScratch;
+pub use taylor::{MAX_ORDER, SeriesScratch};

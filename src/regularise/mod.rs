@@ -6,13 +6,12 @@
 //! - [`Local`]: one extra step at a random time (Pal, Edelman & Rackauckas, "Locally Regularized
 //!   Neural Differential Equations", ICML 2023) and unbiased estimators of the global sum; it works
 //!   with every adjoint.
-//! - Baselines: [`Steer`], [`KineticEnergy`], [`Rnode`], [`Acceleration`] (TayNODE at K = 2).
+//! - Baselines: [`Steer`], [`KineticEnergy`], [`Rnode`], [`TotalDerivative`] (TayNODE).
 //! - λ over the iterations: [`LambdaSchedule`] and the NFE [`Budget`].
 //!
 //! Held constant in every gradient: all step sizes (the automatic first one included), the
 //! accept/reject decisions and the random draws.
 
-mod acceleration;
 mod baseline;
 mod budget;
 mod check;
@@ -23,8 +22,8 @@ mod local;
 mod rnode;
 mod schedule;
 mod surrogate;
+mod total_derivative;
 
-pub use acceleration::{Acceleration, AccelerationScratch};
 pub use baseline::{KineticEnergy, Steer};
 pub use budget::{Budget, DualStep};
 pub use check::check_heuristic;
@@ -35,3 +34,4 @@ pub use local::{Draw, Local, Sampling};
 pub use rnode::Rnode;
 pub use schedule::LambdaSchedule;
 pub use surrogate::{StepCount, Surrogate};
+pub use total_derivative::{TotalDerivative, TotalDerivativeScratch};

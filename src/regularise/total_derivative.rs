@@ -1,45 +1,50 @@
-//! [`Acceleration`]: the second total derivative of the solution as an additional state.
+//! [`TotalDerivative`]: a total derivative of the solution as an additional state.
 
 use super::rnode::check_columns;
-use crate::dynamics::{Dynamics, Point, SecondOrder, Tangent};
+use crate::dynamics::{Dynamics, Point, SolutionSeries, Tangent};
 use crate::error::Result;
 use crate::num::{ErrorNorm, Real};
-use std::marker::PhantomData;
 
 /// The right-hand side `D` with one more row a column, whose integral regularises:
 ///
-///   r' = |ÿ|²/n,   ÿ = d²y/dt² = ∂f/∂t + (∂f/∂y) f,
+///   r' = |dᴷy/dtᴷ|²/n,
 ///
-/// n being the rows of `D`. That is R_K = ∫ |dᴷy/dtᴷ|² dt of Kelly, Bettencourt, Johnson & Duvenaud, *Learning Differential
-/// Equations that are Easy to Solve* (NeurIPS 2020, arXiv 2007.04504), at K = 2, where the Taylor series of the solution is one
-/// Jacobian–vector product along (1, f); K = 1 is the kinetic energy of [`Rnode`](super::Rnode). Start the row at 0
-/// ([`augment`](Self::augment)). Being a state, it has an exact gradient in every adjoint: with u the cotangent of ÿ,
-/// that of uᵀÿ at constant direction ([`SecondOrder::tangent_vjp`]), and through the direction f that of (Jᵀu)ᵀf.
+/// n being the rows of `D`: R_K = ∫ |dᴷy/dtᴷ|² dt of Kelly, Bettencourt, Johnson & Duvenaud, *Learning Differential
+/// Equations that are Easy to Solve* (NeurIPS 2020, arXiv 2007.04504). K = 1 is the kinetic energy of [`Rnode`](super::Rnode).
+/// Right-hand sides over scalars serve K ≤ 2; networks any K to 12, by Taylor coefficients through their layers
+/// ([`Network::solution_series`](crate::nn::Network::solution_series)). Start the row at 0 ([`augment`](Self::augment)).
+/// Being a state, it has an exact gradient in every adjoint.
 ///
 /// The additional row should not choose the step sizes: measure errors in [`norm`](Self::norm).
-pub struct Acceleration<'a, D> {
+pub struct TotalDerivative<'a, D> {
     dynamics: &'a D,
+    order: usize,
 }
 
-/// Scratch of [`Acceleration`].
-pub struct AccelerationScratch<T: Real, D: SecondOrder<T>> {
+/// Scratch of [`TotalDerivative`].
+pub struct TotalDerivativeScratch<T: Real, D: SolutionSeries<T>> {
     inner: D::Scratch,
-    memory: D::Memory,
+    series: D::Series,
     y: Vec<T>,
-    /// f and ÿ, and what becomes of their cotangents.
+    /// f and the derivative, and their cotangents.
     f: Vec<T>,
-    a: Vec<T>,
-    bar: Vec<T>,
+    top: Vec<T>,
+    f_bar: Vec<T>,
+    top_bar: Vec<T>,
     y_bar: Vec<T>,
-    /// Cotangents of θ that nobody wants, or of one row.
-    theta_bar: Vec<T>,
-    scalar: PhantomData<T>,
 }
 
-impl<'a, D> Acceleration<'a, D> {
-    /// Of `dynamics`.
-    pub fn new(dynamics: &'a D) -> Self {
-        Self { dynamics }
+impl<'a, D> TotalDerivative<'a, D> {
+    /// Of `dynamics`, with K = `order`.
+    ///
+    /// # Errors
+    /// An order that `dynamics` does not serve ([`SolutionSeries::check_order`]).
+    pub fn new<T: Real>(dynamics: &'a D, order: usize) -> Result<Self>
+    where
+        D: SolutionSeries<T>,
+    {
+        dynamics.check_order(order)?;
+        Ok(Self { dynamics, order })
     }
 
     /// `out` ← the columns of `y` with 0 for the additional row.
@@ -48,7 +53,7 @@ impl<'a, D> Acceleration<'a, D> {
     /// A `y` that is not a whole number of columns.
     pub fn augment<T: Real>(&self, y: &[T], out: &mut Vec<T>) -> Result<()>
     where
-        D: SecondOrder<T>,
+        D: SolutionSeries<T>,
     {
         let dim = self.dynamics.dim();
         check_columns(y.len(), dim)?;
@@ -63,7 +68,7 @@ impl<'a, D> Acceleration<'a, D> {
     /// (1/batch) Σ r of an augmented state, and with the weight λ as `seed` the cotangents ACCUMULATED into `y_bar`.
     pub fn read<T: Real>(&self, y: &[T], seed: T, y_bar: &mut [T]) -> T
     where
-        D: SecondOrder<T>,
+        D: SolutionSeries<T>,
     {
         let rows = self.dynamics.dim() + 1;
         let scale = T::one() / T::of((y.len() / rows) as f64);
@@ -78,15 +83,15 @@ impl<'a, D> Acceleration<'a, D> {
     /// `norm` for the augmented state: the additional row does not count ([`ErrorNorm::ignoring`]).
     pub fn norm<T: Real>(&self, norm: &ErrorNorm<T>) -> ErrorNorm<T>
     where
-        D: SecondOrder<T>,
+        D: SolutionSeries<T>,
     {
         norm.ignoring(self.dynamics.dim(), 1)
     }
 
-    /// y, f and ÿ of the states `y`, into `s`; returns their numbers.
-    fn derivatives<T: Real>(&self, at: Point<'_, T>, s: &mut AccelerationScratch<T, D>) -> usize
+    /// y, f and dᴷy/dtᴷ of the states `y`, into `s`; returns their numbers.
+    fn derivatives<T: Real>(&self, at: Point<'_, T>, s: &mut TotalDerivativeScratch<T, D>) -> usize
     where
-        D: SecondOrder<T>,
+        D: SolutionSeries<T>,
     {
         let dim = self.dynamics.dim();
         s.y.clear();
@@ -95,33 +100,13 @@ impl<'a, D> Acceleration<'a, D> {
         }
         let n = s.y.len();
         let at = Point { y: &s.y, ..at };
-        self.dynamics.eval(at, &mut s.f[..n], &mut s.inner);
-        let along = Tangent { t: T::one(), y: &s.f[..n], theta: &[] };
-        self.dynamics.jvp(at, along, &mut s.a[..n], &mut s.inner);
+        self.dynamics.total_derivative(at, [&mut s.f[..n], &mut s.top[..n]], &mut s.series);
         n
-    }
-
-    /// Cotangents of y (in `s.y_bar`), θ (ACCUMULATED) and t (returned) from those of f (in `s.f`, used up) and, in `s.bar`,
-    /// of ÿ, whose direction is `s.a`'s place by now.
-    fn pull<T: Real>(&self, at: Point<'_, T>, theta_bar: &mut [T], s: &mut AccelerationScratch<T, D>) -> T
-    where
-        D: SecondOrder<T>,
-    {
-        let n = s.y.len();
-        let AccelerationScratch { inner, memory, y, f, a, bar, y_bar, theta_bar: unwanted, .. } = s;
-        let at = Point { y, ..at };
-        let (f, a, bar, y_bar) = (&mut f[..n], &a[..n], &bar[..n], &mut y_bar[..n]);
-        // Through the direction: f̄ + Jᵀu.
-        self.dynamics.vjp(at, bar, f, unwanted, inner);
-        y_bar.fill(T::zero());
-        let t_bar = self.dynamics.vjp(at, f, y_bar, theta_bar, inner);
-        let along = Tangent { t: T::one(), y: a, theta: &[] };
-        t_bar + self.dynamics.tangent_vjp(at, along, bar, y_bar, theta_bar, memory)
     }
 }
 
-impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Acceleration<'_, D> {
-    type Scratch = AccelerationScratch<T, D>;
+impl<T: Real, D: SolutionSeries<T>> Dynamics<T> for TotalDerivative<'_, D> {
+    type Scratch = TotalDerivativeScratch<T, D>;
 
     fn dim(&self) -> usize {
         self.dynamics.dim() + 1
@@ -133,22 +118,21 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Acceleration<'_, D> {
 
     fn scratch(&self, batch: usize) -> Self::Scratch {
         let zeros = || vec![T::zero(); self.dynamics.dim() * batch];
-        AccelerationScratch {
+        TotalDerivativeScratch {
             inner: self.dynamics.scratch(batch),
-            memory: self.dynamics.memory(batch),
+            series: self.dynamics.series(batch, self.order),
             y: zeros(),
             f: zeros(),
-            a: zeros(),
-            bar: zeros(),
+            top: zeros(),
+            f_bar: zeros(),
+            top_bar: zeros(),
             y_bar: zeros(),
-            theta_bar: vec![T::zero(); self.dynamics.num_params()],
-            scalar: PhantomData,
         }
     }
 
     fn scratch_bytes(&self, batch: usize) -> usize {
-        let numbers = 5 * self.dynamics.dim() * batch + self.dynamics.num_params();
-        numbers * size_of::<T>() + self.dynamics.scratch_bytes(batch)
+        let own = 6 * self.dynamics.dim() * batch * size_of::<T>();
+        own + self.dynamics.scratch_bytes(batch) + self.dynamics.series_bytes(batch, self.order)
     }
 
     fn validate(&self) -> Result<()> {
@@ -157,11 +141,11 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Acceleration<'_, D> {
 
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], s: &mut Self::Scratch) {
         let dim = self.dynamics.dim();
-        self.derivatives(at, s);
-        let columns = s.f.chunks_exact(dim).zip(s.a.chunks_exact(dim));
-        for (out, (f, a)) in dy.chunks_exact_mut(dim + 1).zip(columns) {
+        let n = self.derivatives(at, s);
+        let columns = s.f[..n].chunks_exact(dim).zip(s.top[..n].chunks_exact(dim));
+        for (out, (f, top)) in dy.chunks_exact_mut(dim + 1).zip(columns) {
             out[..dim].copy_from_slice(f);
-            out[dim] = a.iter().fold(T::zero(), |sum, a| a.mul_add(*a, sum)) / T::of(dim as f64);
+            out[dim] = top.iter().fold(T::zero(), |sum, d| d.mul_add(*d, sum)) / T::of(dim as f64);
         }
     }
 
@@ -174,24 +158,25 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Acceleration<'_, D> {
         s: &mut Self::Scratch,
     ) -> T {
         let dim = self.dynamics.dim();
-        self.derivatives(at, s);
+        let n = self.derivatives(at, s);
         let two = T::of(2.0 / dim as f64);
-        // u = (2/n) r̄ ÿ; then the direction f takes the place of ÿ, and the cotangent of f its own.
-        let places =
-            s.f.chunks_exact_mut(dim).zip(s.a.chunks_exact_mut(dim).zip(s.bar.chunks_exact_mut(dim)));
-        for ((f, (a, bar)), given) in places.zip(dy_bar.chunks_exact(dim + 1)) {
-            bar.iter_mut().zip(&*a).for_each(|(bar, a)| *bar = two * given[dim] * *a);
-            a.copy_from_slice(f);
-            f.copy_from_slice(&given[..dim]);
+        let bars = s.f_bar.chunks_exact_mut(dim).zip(s.top_bar.chunks_exact_mut(dim));
+        for ((top, bars), given) in s.top[..n].chunks_exact(dim).zip(bars).zip(dy_bar.chunks_exact(dim + 1)) {
+            bars.0.copy_from_slice(&given[..dim]);
+            bars.1.iter_mut().zip(top).for_each(|(bar, d)| *bar = two * given[dim] * *d);
         }
-        let t_bar = self.pull(at, theta_bar, s);
+        s.y_bar[..n].fill(T::zero());
+        let bars = [&s.f_bar[..n], &s.top_bar[..n]];
+        let at = Point { y: &s.y, ..at };
+        let into = &mut s.y_bar[..n];
+        let t_bar = self.dynamics.total_derivative_vjp(at, bars, into, theta_bar, &mut s.series);
         for (to, from) in y_bar.chunks_exact_mut(dim + 1).zip(s.y_bar.chunks_exact(dim)) {
             to.iter_mut().zip(from).for_each(|(a, b)| *a += *b);
         }
         t_bar
     }
 
-    /// Column by column: the row's tangent is the gradient of |ÿ|²/n times the direction.
+    /// Column by column: the row's tangent is the gradient of |dᴷy/dtᴷ|²/n times the direction.
     fn jvp(&self, at: Point<'_, T>, along: Tangent<'_, T>, dy_dot: &mut [T], s: &mut Self::Scratch) {
         let dim = self.dynamics.dim();
         let mut theta_bar = vec![T::zero(); at.theta.len()];
