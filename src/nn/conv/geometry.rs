@@ -37,16 +37,24 @@ impl Rows {
         self.flat.len() * self.length
     }
 
-    /// Copies what `values`, the run from `p` on, holds of rows into the dense field.
+    /// Copies what `V` strips of the run from `p` on hold of rows into the dense field; `values` begins with
+    /// them. Whole strips are copied where there is room: what is written too much is written again by the
+    /// strips that follow, which are to come in order.
     #[inline(always)]
-    pub fn scatter<T: Copy>(&self, p: usize, values: &[T], dense: &mut [T]) {
-        let end = p + values.len();
+    pub fn scatter<T: Copy, const V: usize>(&self, p: usize, values: &[T], dense: &mut [T]) {
+        let end = p + V * STRIP;
         let mut row = self.first[p / STRIP];
         while row < self.flat.len() && self.flat[row] < end {
             let start = self.flat[row];
             let (from, to) = (start.max(p), (start + self.length).min(end));
             let at = row * self.length + from - start;
-            dense[at..at + to - from].copy_from_slice(&values[from - p..to - p]);
+            let source = &values[from - p..];
+            if source.len() >= V * STRIP && dense.len() >= at + V * STRIP {
+                let strips = source.as_chunks::<STRIP>().0.iter().zip(dense[at..].as_chunks_mut::<STRIP>().0);
+                strips.take(V).for_each(|(from, to)| *to = *from);
+            } else {
+                dense[at..at + to - from].copy_from_slice(&source[..to - from]);
+            }
             row += 1;
         }
     }

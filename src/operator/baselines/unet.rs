@@ -15,8 +15,8 @@ use crate::operator::program::{Program, Surrogate, grid, positive};
 /// Odd extents lose their last point on the way down and find it again on the way up, where only the
 /// bias reaches it from below and the fields of the way down are whole.
 ///
-/// A gradient takes one vector of parameters for each sample of the batch: 31 million of them for the
-/// published width of 64.
+/// On several threads a gradient takes one vector of parameters for each sample of the batch: 31 million
+/// numbers each for the published width of 64.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UNet {
     /// Channels in.

@@ -93,6 +93,9 @@ pub struct Program {
     /// Their values that later ones use, and those of them that depend on parameters.
     pub(super) kept: Vec<Value>,
     pub(super) trained: Vec<Value>,
+    /// Whether a sample adds to each parameter's cotangent once, and by a plain sum: then samples may add to
+    /// the same vector one after the other, with the bits of vectors of their own.
+    pub(super) direct: bool,
     /// Each value's memory when it may be reused after the value's last use.
     pub(super) slots: Vec<usize>,
     pub(super) slot_lengths: Vec<usize>,
@@ -150,6 +153,7 @@ impl Assembly {
             shared: 0,
             kept: Vec::new(),
             trained: Vec::new(),
+            direct: false,
             slots: Vec::new(),
             slot_lengths: Vec::new(),
             layout: Layout::new(),
@@ -348,8 +352,14 @@ impl Assembly {
             op.first = [!std::mem::replace(&mut seen[op.input], true), base_first];
         }
         let (slots, slot_lengths) = share(ops, lengths);
-        let trained = kept.iter().copied().filter(|value| learned[*value]).collect();
-        Program { varies, learned, shared, kept, trained, slots, slot_lengths, ..self.program }
+        let trained: Vec<Value> = kept.iter().copied().filter(|value| learned[*value]).collect();
+        let plain = |op: &&Op| matches!(op.kind, Kind::Down(_) | Kind::Up(_) | Kind::Norm);
+        let trainable = || ops.iter().filter(|op| !op.params.is_empty());
+        let mut starts: Vec<usize> = trainable().map(|op| op.params.start).collect();
+        starts.sort_unstable();
+        let once = starts.windows(2).all(|pair| pair[0] < pair[1]);
+        let direct = once && trained.is_empty() && trainable().all(|op| plain(&op));
+        Program { varies, learned, shared, kept, trained, direct, slots, slot_lengths, ..self.program }
     }
 }
 

@@ -9,8 +9,8 @@
 //! their lives end.
 //!
 //! Samples are worked on one by one, in parallel, each with its own gradient, which are added in order:
-//! bits do not depend on threads, and a gradient takes one vector of parameters for each sample of the
-//! batch. What does not depend on the input (coordinates, the trunk of a DeepONet) is computed once for
+//! bits do not depend on threads, and a gradient on several threads takes one vector of parameters for each
+//! sample of the batch. What does not depend on the input (coordinates, the trunk of a DeepONet) is computed once for
 //! a batch, and so is its reverse, from the samples' summed cotangents.
 //!
 //! Samples are channels of fields with the first axis fastest, as in [`nn::conv`](crate::nn::conv).

@@ -128,22 +128,31 @@ impl Program {
         let Scratch { rooms, common, common_bar, partial, losses } = scratch;
         common.prepare(self, theta)?;
         let known = &*common;
+        losses.resize(batch, 0.0);
+        let one = |room: &mut Room<T>,
+                   (at, x): (usize, &[T]),
+                   x_bar: Option<&mut [T]>,
+                   bars: [&mut [T]; 2],
+                   value: &mut f64| {
+            room.forward((self, known), theta, x)?;
+            let (y, places) = room.result(self);
+            *value = loss(at, y, places);
+            room.backward(self, theta, x_bar, bars)
+        };
+        if let ([room, ..], true) = (&mut rooms[..], self.direct && group >= batch) {
+            let mut x_bars = x_bar.map(|x_bar| x_bar.chunks_exact_mut(n));
+            for (i, (x, value)) in x.chunks_exact(n).zip(losses.iter_mut()).enumerate() {
+                let x_bar = x_bars.as_mut().and_then(Iterator::next);
+                one(room, (i, x), x_bar, [&mut *theta_bar, &mut []], value)?;
+            }
+            return Ok(losses.iter().sum());
+        }
         let tail: usize = self.trained.iter().map(|value| self.lengths[*value]).sum();
         let width = p + tail;
         if partial.len() < batch * width {
             partial.resize(batch * width, T::zero());
         }
-        losses.resize(batch, 0.0);
         let partial = &mut partial[..batch * width];
-        let one =
-            |room: &mut Room<T>, at: usize, x: &[T], x_bar: Option<&mut [T]>, out: (&mut [T], &mut f64)| {
-                room.forward((self, known), theta, x)?;
-                let (y, places) = room.result(self);
-                *out.1 = loss(at, y, places);
-                let (theta_bar, common_bar) = out.0.split_at_mut(p);
-                theta_bar.fill(T::zero());
-                room.backward(self, theta, x_bar, [theta_bar, common_bar])
-            };
         let run = |room: &mut Room<T>,
                    first: usize,
                    x: &[T],
@@ -151,8 +160,11 @@ impl Program {
                    out: (&mut [T], &mut [f64])| {
             let mut x_bars = x_bar.map(|x_bar| x_bar.chunks_exact_mut(n));
             let outs = out.0.chunks_exact_mut(width).zip(out.1);
-            for (i, (x, out)) in x.chunks_exact(n).zip(outs).enumerate() {
-                one(room, first + i, x, x_bars.as_mut().and_then(Iterator::next), out)?;
+            for (i, (x, (bars, value))) in x.chunks_exact(n).zip(outs).enumerate() {
+                let (theta_bar, common_bar) = bars.split_at_mut(p);
+                theta_bar.fill(T::zero());
+                let x_bar = x_bars.as_mut().and_then(Iterator::next);
+                one(room, (first + i, x), x_bar, [theta_bar, common_bar], value)?;
             }
             Ok(())
         };
