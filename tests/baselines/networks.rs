@@ -5,6 +5,7 @@ use odeon::nn::conv::Padding;
 use odeon::nn::{Activation, Initializer, io};
 use odeon::num::parallel;
 use odeon::operator::baselines::{DeepONet, DilResNet, Fno, UNet};
+use odeon::operator::surrogate::{Normaliser, Scope};
 use odeon::operator::{Program, Scratch, Surrogate};
 
 fn params(model: &dyn Surrogate, extents: &[usize]) -> Result<usize, odeon::Error> {
@@ -197,6 +198,32 @@ fn parameters_travel_in_files_that_know_the_architecture() -> Tested {
     let other = Fno::darcy(4, 2).compile(&[8, 9])?;
     let reason = io::load::<f32>(&path, other.layout(), &io::Names::exact());
     assert!(reason.is_err_and(|e| e.to_string().contains("layers.0.spectral.weight")));
+    Ok(())
+}
+
+/// What a fit found can be kept in a file and taken back.
+#[test]
+fn normalisers_are_their_numbers() -> Tested {
+    let samples = wave::<f64>(5 * 12, 0.4);
+    for scope in [Scope::Channel, Scope::Point] {
+        let fitted = Normaliser::fit(&samples, 12, 2, scope)?;
+        let run = 12 / fitted.mean().len();
+        let again = Normaliser::new(fitted.mean().to_vec(), fitted.deviation().to_vec(), run)?;
+        assert_eq!(again, fitted);
+    }
+    let reason = |mean: &[f64], deviation: &[f64], run| {
+        Normaliser::new(mean.to_vec(), deviation.to_vec(), run)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default()
+    };
+    assert!(reason(&[0.0], &[1.0, 1.0], 3).contains("one for each mean"));
+    assert!(reason(&[], &[], 3).contains("normaliser"));
+    assert!(reason(&[0.0], &[1.0], 0).contains("normaliser"));
+    assert!(reason(&[f64::NAN], &[1.0], 1).contains("means"));
+    for deviation in [0.0, -1.0, f64::INFINITY] {
+        assert!(reason(&[0.0], &[deviation], 1).contains("positive and finite"));
+    }
     Ok(())
 }
 

@@ -93,8 +93,8 @@ pub struct Program {
     /// Their values that later ones use, and those of them that depend on parameters.
     pub(super) kept: Vec<Value>,
     pub(super) trained: Vec<Value>,
-    /// Whether a sample adds to each parameter's cotangent once, and by a plain sum: then samples may add to
-    /// the same vector one after the other, with the bits of vectors of their own.
+    /// Whether a sample adds to each parameter's cotangent once: then samples may add to the same vector one
+    /// after the other, with the bits of vectors of their own, as every kind of operation adds finished sums.
     pub(super) direct: bool,
     /// Each value's memory when it may be reused after the value's last use.
     pub(super) slots: Vec<usize>,
@@ -353,12 +353,10 @@ impl Assembly {
         }
         let (slots, slot_lengths) = share(ops, lengths);
         let trained: Vec<Value> = kept.iter().copied().filter(|value| learned[*value]).collect();
-        let plain = |op: &&Op| matches!(op.kind, Kind::Down(_) | Kind::Up(_) | Kind::Norm);
-        let trainable = || ops.iter().filter(|op| !op.params.is_empty());
-        let mut starts: Vec<usize> = trainable().map(|op| op.params.start).collect();
+        let trainable = ops.iter().filter(|op| !op.params.is_empty());
+        let mut starts: Vec<usize> = trainable.map(|op| op.params.start).collect();
         starts.sort_unstable();
-        let once = starts.windows(2).all(|pair| pair[0] < pair[1]);
-        let direct = once && trained.is_empty() && trainable().all(|op| plain(&op));
+        let direct = trained.is_empty() && starts.windows(2).all(|pair| pair[0] < pair[1]);
         Program { varies, learned, shared, kept, trained, direct, slots, slot_lengths, ..self.program }
     }
 }

@@ -117,7 +117,8 @@ pub(super) mod dense {
         }
         let (weight_bar, bias_bar) = theta_bar.split_at_mut(n * m);
         for (row, bar) in weight_bar.chunks_exact_mut(n).zip(y_bar) {
-            axpy(bar.f64(), x, row);
+            // Rounded before it is added: see `Program::direct`.
+            row.iter_mut().zip(x).for_each(|(row, x)| *row += *bar * *x);
         }
         axpy(1.0, y_bar, bias_bar);
     }
@@ -154,7 +155,9 @@ pub(super) mod combine {
     pub fn to_bias<T: Real>(y_bar: &[T], bias_bar: &mut [T]) {
         let points = y_bar.len() / bias_bar.len();
         for (bar, y_bar) in bias_bar.iter_mut().zip(y_bar.chunks_exact(points)) {
-            y_bar.iter().for_each(|y| *bar += *y);
+            let mut sum = T::zero();
+            y_bar.iter().for_each(|y| sum += *y);
+            *bar += sum;
         }
     }
 }

@@ -267,8 +267,9 @@ impl<T: Real> Kernel for Weights<'_, T> {
                 let (wr, wi) = (&mut wr[..m], &mut wi[..m]);
                 let (yr, yi) = (&y[..m], &y[m..][..m]);
                 for k in 0..m {
-                    wr[k] = xi[k].mul_add(yi[k], xr[k].mul_add(yr[k], wr[k]));
-                    wi[k] = (-xi[k]).mul_add(yr[k], xr[k].mul_add(yi[k], wi[k]));
+                    // The product first: see `Program::direct`.
+                    wr[k] += xi[k].mul_add(yi[k], xr[k] * yr[k]);
+                    wi[k] += (-xi[k]).mul_add(yr[k], xr[k] * yi[k]);
                 }
             }
         }
