@@ -210,7 +210,7 @@ fn darcy(arguments: &Arguments, session: &mut Session) -> Result<()> {
         let same = (n, arguments.law, sizes) == (32, Law::Smooth, default);
         if !same || arguments.models != [Model::Mgno] || arguments.seconds.is_some() || arguments.resume {
             let needed = "weights are shipped for the default network, grid and law alone: add --train";
-            return Err(Error::invalid("the network", "another than the default, or to be trained", needed));
+            return Err(Error::invalid("the network asked for", "not the shipped one", needed));
         }
     }
     let (sets, data_s) = data(session, &darcy, arguments.law, &parts)?;
