@@ -22,6 +22,7 @@ pub struct Tested {
     pub iterations: f64,
     pub applications: f64,
     /// Relative residuals of the first sample's iterations.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     pub history: Vec<f64>,
     /// The answer to the first test sample.
     #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]

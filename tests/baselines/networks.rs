@@ -57,7 +57,7 @@ fn unet_is_its_formula() -> Tested {
         let field = |o: usize| (0..nx * ny).map(|p| value(o, p)).collect::<Vec<f64>>();
         Ok::<_, odeon::Error>((0..outputs).map(field).collect::<Vec<_>>())
     };
-    let fine = conv(&conv(&[x.clone()], [nx, ny], "down.0.0", 1)?, [nx, ny], "down.0.1", 1)?;
+    let fine = conv(&conv(std::slice::from_ref(&x), [nx, ny], "down.0.0", 1)?, [nx, ny], "down.0.1", 1)?;
     let largest = |p: usize| {
         let (cx, cy) = (p % 2, p / 2);
         let block = [(0, 0), (1, 0), (0, 1), (1, 1)];

@@ -37,6 +37,13 @@ impl Rows {
         self.flat.len() * self.length
     }
 
+    /// Copies the rows of a run that begins at the first one's place into the dense field.
+    pub fn gather<T: Copy>(&self, run: &[T], dense: &mut [T]) {
+        for (row, start) in dense.chunks_exact_mut(self.length).zip(&self.flat) {
+            row.copy_from_slice(&run[*start..][..self.length]);
+        }
+    }
+
     /// Copies what `V` strips of the run from `p` on hold of rows into the dense field; `values` begins with
     /// them. Whole strips are copied where there is room: what is written too much is written again by the
     /// strips that follow, which are to come in order.

@@ -8,6 +8,10 @@ use super::spec::ConvSpec;
 use crate::error::{Error, Result};
 use crate::num::{Real, parallel};
 
+/// Fields of up to so many points have their weights' gradient as a product of matrices with the shifted
+/// fields as columns: there a sum is too short for sixteen chains of its own.
+const GATHERED: usize = 256;
+
 /// Memory of convolutions; it grows to what the largest one needs and can serve any number of them,
 /// one after the other. A call with warm memory allocates nothing on one thread.
 #[derive(Clone, Debug, Default)]
@@ -378,6 +382,22 @@ fn weight_gradient<T: Real>(
     let group = scratch.split(batch);
     let (terms, length) = (g.forward.starts.len(), weight_bar.len());
     let partial = grow(&mut scratch.partial, batch * length, T::zero());
+    if g.small_rows.points() <= GATHERED {
+        samples(&mut scratch.rooms, group, (&mut *partial, length), |i, room, partial| {
+            let runs = grow(&mut room.large, g.inputs * g.phases() * g.run, T::zero());
+            PackLarge { geometry: g, x: &large[i * g.large_len()..][..g.large_len()], runs }.pack();
+            let runs = &*runs;
+            let points = g.small_rows.points();
+            let columns = grow(&mut room.phases, terms * points, T::zero());
+            for (column, start) in columns.chunks_exact_mut(points).zip(&g.forward.starts) {
+                g.small_rows.gather(&runs[*start..], column);
+            }
+            let y_bar = &small[i * g.small_len()..][..g.small_len()];
+            let shape = [terms, g.outputs, points];
+            T::gemm(shape, T::one(), (columns, true), (y_bar, false), T::zero(), partial);
+        });
+        return add_samples(partial, weight_bar);
+    }
     // Lanes of one block of outputs, or, when there are more threads than samples, of all.
     let alone = batch >= parallel::threads();
     let block = block::<T>() * terms;
@@ -412,11 +432,13 @@ fn weight_gradient<T: Real>(
             }
         }
     });
-    // One sample after the other, so that threads change nothing.
-    for partial in partial.chunks_exact(length) {
-        for (bar, p) in weight_bar.iter_mut().zip(partial) {
-            *bar += *p;
-        }
+    add_samples(partial, weight_bar);
+}
+
+/// ACCUMULATES: `bar` += the parts of all samples, one after the other, so that threads change nothing.
+fn add_samples<T: Real>(partial: &[T], bar: &mut [T]) {
+    for partial in partial.chunks_exact(bar.len()) {
+        bar.iter_mut().zip(partial).for_each(|(bar, p)| *bar += *p);
     }
 }
 

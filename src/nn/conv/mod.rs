@@ -25,8 +25,9 @@
 //! the same kind, that for the weights the scalar products of the same runs. Tiles of 24 registers
 //! hold the sums.
 //!
-//! Each output is one chain of fused multiply-adds, each weight's gradient sixteen chains a sample,
-//! samples added in order: bits depend neither on threads nor on the instruction set.
+//! Each output is one chain of fused multiply-adds, each weight's gradient sixteen chains a sample (on
+//! fields of up to 256 points a product of matrices), samples added in order: bits do not depend on threads,
+//! and but for that product not on the instruction set.
 
 mod correlate;
 mod geometry;
