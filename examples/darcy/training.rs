@@ -15,8 +15,8 @@ use std::time::Instant;
 
 /// Validations of a run.
 const VALIDATIONS: u64 = 24;
-/// Steps that a run of given seconds is measured by, after two that warm the memory.
-const MEASURED: usize = 5;
+/// The part of a run of given seconds that it is measured by, before it begins.
+const MEASURED: f64 = 0.1;
 
 /// Coefficients and solutions.
 pub struct Set {
@@ -115,22 +115,25 @@ fn optimizer(network: &Network, rate: f64, iterations: u64) -> Result<Optimizer<
     Optimizer::new(rule, one_cycle(rate, iterations), network.program.layout().clone())
 }
 
-/// Steps that take so many seconds, by the median of a few.
+/// Steps that take so many seconds, by the mean of some on a copy.
 fn affordable(objective: &mut Fit<'_>, batches: &Batches, theta: &[f32], seconds: f64) -> Result<u64> {
     let (mut batches, mut theta) = (batches.clone(), theta.to_vec());
-    let (mut gradient, mut times) = (vec![0.0; theta.len()], Vec::new());
+    let mut gradient = vec![0.0; theta.len()];
     let mut optimizer = optimizer(objective.network, 1e-6, 100)?;
-    for _ in 0..MEASURED + 2 {
-        let start = Instant::now();
+    let mut step = || {
         let indices = batches.next_batch().to_vec();
         let batch = Batch { iteration: 0, epoch: 0, indices: &indices };
         objective.evaluate(&batch, &theta, &mut gradient)?;
-        optimizer.step(&mut theta, &gradient)?;
-        times.push(start.elapsed().as_secs_f64());
+        optimizer.step(&mut theta, &gradient)
+    };
+    // The first warms the memory.
+    step()?;
+    let (start, mut steps) = (Instant::now(), 0.0);
+    while steps < 3.0 || start.elapsed().as_secs_f64() < MEASURED * seconds {
+        step()?;
+        steps += 1.0;
     }
-    let times = &mut times[2..];
-    times.sort_by(f64::total_cmp);
-    Ok(((seconds / times[MEASURED / 2]) as u64).max(VALIDATIONS))
+    Ok(((seconds * steps / start.elapsed().as_secs_f64()) as u64).max(VALIDATIONS))
 }
 
 /// Trains; writes log, checkpoint and weights. With it the validation error against seconds.
