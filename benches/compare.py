@@ -66,6 +66,8 @@ ROWS = [
     *(Row(p, "amg", "pyamg", t) for p in POISSON for t in (("rs", "rs-cg") if "128" in p else ("rs", "rs-cg", "sa", "sa-cg"))),
     *(Row(p, "geometric", "pyamg", "rs") for p in POISSON),
     *(Row(p, "cg", "scipy", "cg") for p in POISSON),
+    *(Row(f"mgno-{what}", "", "torch_mgno", layout) for what in ("step", "inference") for layout in ("default", "channels-last")),
+    *(Row(f"fno-{what}", "", "torch_fno", "") for what in ("step", "inference")),
 ]
 
 
@@ -96,6 +98,8 @@ FIGURES = [
     *(figure(f"W6 {p}, algebraic multigrid", 0.5, p, "amg", ("pyamg",)) for p in POISSON),
     *(figure(f"W6 {p}, geometric multigrid", 0.15, p, "geometric", ("pyamg",)) for p in POISSON),
     *(figure(f"W6 {p}, plain CG", 0.5, p, "cg", ("scipy",)) for p in POISSON),
+    figure("W8 MgNO 64², C=24, J=5, 4 layers, batch 8, f32, training step", 0.8, "mgno-step", "", ("torch_mgno",)),
+    figure("W8 MgNO 64², inference of one sample", 0.5, "mgno-inference", "", ("torch_mgno",)),
 ]
 
 

@@ -1,4 +1,4 @@
-//! Workloads W1–W7, ours: the problems, data and tolerances of `benches/peers`, timed.
+//! Workloads W1–W8, ours: the problems, data and tolerances of `benches/peers`, timed.
 //!
 //!     cargo bench --bench workloads -- [NAME …] [--variant V] [--json] [--threads N] [--repeats R]
 //!     cargo bench --bench workloads -- mlp-gradient --variant 1e-5 --budget-mib 64
@@ -9,8 +9,8 @@
 //! accepted, rejected` (means over trajectories), `iterations` of a linear solve, `err_max` (largest absolute difference
 //! from the reference), `err_rel` (relative; the true residual of a linear solve) or, for
 //! gradients, `grad_rel_err` (relative, 2-norm) with `peak_bytes` (most memory allocated during the first call, set-up
-//! included). One process times one call at a time; everything but the ensemble and the convolutions runs on one
-//! thread.
+//! included). One process times one call at a time; everything but the ensemble, the convolutions and
+//! the neural operators runs on one thread.
 
 #[path = "workloads/cnf.rs"]
 mod cnf;
@@ -36,6 +36,8 @@ mod poisson;
 mod spiral;
 #[path = "workloads/stiff.rs"]
 mod stiff;
+#[path = "workloads/surrogate.rs"]
+mod surrogate;
 
 use clap::Parser;
 use measure::{Clock, Facts, Row};
@@ -46,7 +48,7 @@ type Failure = Box<dyn std::error::Error>;
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
 
-/// Times workloads W1–W7.
+/// Times workloads W1–W8.
 #[derive(Parser)]
 struct Arguments {
     /// Workloads; all without.
@@ -57,7 +59,7 @@ struct Arguments {
     /// One JSON line for each workload and variant.
     #[arg(long)]
     json: bool,
-    /// Threads of the ensemble and of the convolutions.
+    /// Threads of the ensemble, the convolutions and the neural operators.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
     /// Repeats, whose median is taken.
@@ -176,6 +178,26 @@ const WORKLOADS: &[Workload] = &[
     Workload { name: "dcdm", variants: DCDM, run: |v, _, clock| dcdm::run(v, clock) },
     Workload { name: "conv2d", variants: CONV, run: |v, a, clock| conv::run(2, v, a.threads.into(), clock) },
     Workload { name: "conv3d", variants: CONV, run: |v, a, clock| conv::run(3, v, a.threads.into(), clock) },
+    Workload {
+        name: "mgno-step",
+        variants: &[""],
+        run: |_, a, clock| surrogate::step("mgno", a.threads.into(), clock),
+    },
+    Workload {
+        name: "mgno-inference",
+        variants: &[""],
+        run: |_, a, clock| surrogate::inference("mgno", a.threads.into(), clock),
+    },
+    Workload {
+        name: "fno-step",
+        variants: &[""],
+        run: |_, a, clock| surrogate::step("fno", a.threads.into(), clock),
+    },
+    Workload {
+        name: "fno-inference",
+        variants: &[""],
+        run: |_, a, clock| surrogate::inference("fno", a.threads.into(), clock),
+    },
 ];
 
 /// Ways of solving Poisson's equation beside learned directions.

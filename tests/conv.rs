@@ -27,6 +27,8 @@ struct Case {
     channels: [usize; 2],
     kernel: Vec<usize>,
     stride: Vec<usize>,
+    /// 1 along axes that it does not have.
+    dilation: Vec<usize>,
     padding: Vec<[usize; 2]>,
     modes: Vec<[Padding; 2]>,
     extents: [usize; 3],
@@ -36,8 +38,14 @@ impl Case {
     fn spec(&self) -> Result<ConvSpec, odeon::Error> {
         let [inputs, outputs] = self.channels;
         let spec = ConvSpec::new(inputs, outputs, &self.kernel)?.with_stride(&self.stride)?;
+        let dilation: Vec<usize> = (0..self.kernel.len()).map(|a| self.dilation(a)).collect();
+        let spec = spec.with_dilation(&dilation)?;
         let mut sides = self.padding.iter().zip(&self.modes).enumerate();
         sides.try_fold(spec, |spec, (axis, (p, m))| spec.with_padding(axis, *p, *m))
+    }
+
+    fn dilation(&self, axis: usize) -> usize {
+        self.dilation.get(axis).copied().unwrap_or(1)
     }
 
     /// Calls `f(output, input, tap)` for every product of the formula, outputs of one sample in order.
@@ -46,7 +54,8 @@ impl Case {
         let n = self.extents;
         let pad = |a: usize| self.padding.get(a).copied().unwrap_or([0; 2]);
         let out: [usize; 3] = std::array::from_fn(|a| {
-            (n[a] + pad(a)[0] + pad(a)[1] - get(&self.kernel, a)) / get(&self.stride, a) + 1
+            let reach = (get(&self.kernel, a) - 1) * self.dilation(a);
+            (n[a] + pad(a)[0] + pad(a)[1] - reach - 1) / get(&self.stride, a) + 1
         });
         let points: usize = out.iter().product();
         let k: [usize; 3] = std::array::from_fn(|a| get(&self.kernel, a));
@@ -59,7 +68,8 @@ impl Case {
                         let tap = [t % k[0], t / k[0] % k[1], t / (k[0] * k[1])];
                         let mut from = Some([0; 3]);
                         for a in 0..3 {
-                            let x = (at[a] * get(&self.stride, a) + tap[a]) as isize - pad(a)[0] as isize;
+                            let x = at[a] * get(&self.stride, a) + tap[a] * self.dilation(a);
+                            let x = x as isize - pad(a)[0] as isize;
                             let modes = self.modes.get(a).copied().unwrap_or_default();
                             let x = padded(x, n[a] as isize, modes);
                             from = from.zip(x).map(|(mut from, x): ([isize; 3], isize)| {
@@ -90,11 +100,13 @@ fn cases() -> Vec<Case> {
         channels,
         kernel: kernel.to_vec(),
         stride: stride.to_vec(),
+        dilation: Vec::new(),
         padding: padding.to_vec(),
         modes: modes.to_vec(),
         extents,
     };
     let zero = [Zero; 2];
+    let apart = |dilation: &[usize], case| Case { dilation: dilation.to_vec(), ..case };
     vec![
         case([1, 1], &[3], &[1], &[[1, 1]], &[zero], [9, 1, 1]),
         case([3, 7], &[3], &[1], &[[1, 1]], &[zero], [70, 1, 1]),
@@ -116,6 +128,17 @@ fn cases() -> Vec<Case> {
             [6, 5, 4],
         ),
         case([1, 13], &[1, 1, 1], &[1, 1, 1], &[[0, 0]; 3], &[zero; 3], [4, 3, 5]),
+        apart(&[4], case([2, 3], &[3], &[1], &[[4, 4]], &[zero], [10, 1, 1])),
+        apart(&[8, 8], case([2, 7], &[3, 3], &[1, 1], &[[8, 8]; 2], &[zero; 2], [9, 6, 1])),
+        apart(
+            &[2, 3],
+            case([2, 3], &[3, 2], &[1, 1], &[[2, 2], [1, 2]], &[[Circular; 2], [Reflect; 2]], [7, 5, 1]),
+        ),
+        apart(&[3, 2], case([2, 3], &[2, 3], &[2, 3], &[[1, 0], [2, 1]], &[zero; 2], [8, 9, 1])),
+        apart(
+            &[1, 2, 3],
+            case([1, 2], &[2, 2, 2], &[1, 2, 1], &[[0, 0], [1, 1], [2, 1]], &[zero; 3], [4, 5, 3]),
+        ),
     ]
 }
 

@@ -1,130 +1,175 @@
-//! The surrogate against the solver.
+//! The surrogates against each other and against the solver.
 
 use crate::common::{Session, Table, timed};
-use crate::training::{Set, Surrogate, differences};
+use crate::training::{Set, differences};
+use crate::weights::Surrogate;
 use odeon::Result;
 use odeon::num::parallel;
-use odeon::operator::mgno::Scratch;
+use odeon::operator::Scratch;
 use odeon::operator::pde::Darcy;
 use odeon::operator::surrogate::FieldNorm;
 
-/// Relative residual that the solver is asked for.
-const TOLERANCE: f64 = 1e-6;
-
-pub struct Comparison {
+/// What is known of one way to an answer: means over the test set, one sample on one thread.
+#[derive(Default)]
+pub struct Tested {
+    pub name: String,
     /// Mean relative errors: L2, H1 by differences, spectral, as published.
     pub errors: [f64; 4],
-    /// Of the solver from zero, the network and the solver from its answer, the network alone: seconds of
-    /// one sample on one thread, applications of the matrix, iterations.
-    pub seconds: [f64; 3],
-    pub applications: [usize; 3],
-    pub iterations: [usize; 3],
-    /// The prediction of the first test sample.
+    pub predict_s: f64,
+    /// Operator and hierarchy, and the iteration to the tolerance from this answer.
+    pub setup_s: f64,
+    pub solve_s: f64,
+    pub iterations: f64,
+    pub applications: f64,
+    /// Relative residuals of the first sample's iterations.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
+    pub history: Vec<f64>,
+    /// The answer to the first test sample.
     #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "the pictures read it"))]
     pub first: Vec<f32>,
 }
 
-/// Tests, measures, prints the tables.
-pub fn compare(session: &Session, surrogate: &Surrogate, darcy: &Darcy, test: &Set) -> Result<Comparison> {
-    parallel::with_threads(1, || alone(session, surrogate, darcy, test))?
+impl Tested {
+    /// Seconds from the coefficient to a solution, the hierarchy at hand or not.
+    pub fn total_s(&self, warm: bool) -> f64 {
+        self.predict_s + self.solve_s + if warm { 0.0 } else { self.setup_s }
+    }
 }
 
-fn alone(session: &Session, surrogate: &Surrogate, darcy: &Darcy, test: &Set) -> Result<Comparison> {
+/// Tests, measures, prints the tables: first the solver from zero, then each surrogate.
+pub fn compare(
+    session: &Session,
+    surrogates: &[Surrogate],
+    (darcy, tolerance): (&Darcy, f64),
+    test: &Set,
+) -> Result<Vec<Tested>> {
+    parallel::with_threads(1, || alone(session, surrogates, (darcy, tolerance), test))?
+}
+
+fn wide(field: &[f32]) -> Vec<f64> {
+    field.iter().map(|v| f64::from(*v)).collect()
+}
+
+fn alone(
+    session: &Session,
+    surrogates: &[Surrogate],
+    (darcy, tolerance): (&Darcy, f64),
+    test: &Set,
+) -> Result<Vec<Tested>> {
     let [n, _] = darcy.extents;
+    let dim = test.inputs.dim();
     let norms = [
         FieldNorm::l2(&[n, n])?,
         differences(n)?,
         FieldNorm::spectral(&[n, n], &[1.0; 2])?,
         FieldNorm::published(&[n, n])?,
     ];
-    let (dim, count) = (test.inputs.dim(), test.inputs.count());
-    let mut scratch = Scratch::new();
-    let (mut errors, mut trivial) = ([0.0; 4], [0.0; 4]);
-    let mut guesses = vec![0.0f32; dim * count];
-    let fields = || test.inputs.data().chunks_exact(dim).zip(test.outputs.data().chunks_exact(dim));
-    // Once to warm the memory.
-    surrogate.predict(&test.inputs.data()[..dim], &mut guesses[..dim], &mut scratch)?;
-    let ((), predict_s) = timed(|| {
-        for ((a, _), u) in fields().zip(guesses.chunks_exact_mut(dim)) {
-            surrogate.predict(a, u, &mut scratch)?;
-        }
-        Ok(())
-    })?;
-    for ((_, u), guess) in fields().zip(guesses.chunks_exact(dim)) {
-        let apart = |other: &[f32]| -> Vec<f32> { u.iter().zip(other).map(|(u, v)| v - u).collect() };
-        let (error, none) = (apart(guess), apart(&surrogate.mean));
-        for (k, norm) in norms.iter().enumerate() {
-            let size = norm.norm(u)?;
-            errors[k] += norm.norm(&error)? / size / count as f64;
-            trivial[k] += norm.norm(&none)? / size / count as f64;
-        }
-    }
     let header = ["mean relative error", "L2", "H1", "H1 spectral", "H1 published"];
     let mut table = Table::new(&header);
-    for (name, errors) in [("MgNO", errors), ("mean of the training set", trivial)] {
+    let mut line = |name: &str, errors: [f64; 4]| {
         table.row(std::iter::once(name.to_string()).chain(errors.iter().map(|e| format!("{e:.4}"))));
+    };
+    let zero = vec![0.0; test.inputs.data().len()];
+    let mut all = vec![(Tested { name: "zero".into(), ..Tested::default() }, zero)];
+    for surrogate in surrogates {
+        let (predict_s, guesses) = predictions(surrogate, test)?;
+        let errors = errors(&norms, test, |k| &guesses[k * dim..][..dim])?;
+        line(surrogate.network.name, errors);
+        let name = surrogate.network.name.to_string();
+        all.push((Tested { name, errors, predict_s, ..Tested::default() }, guesses));
+    }
+    if let Some(surrogate) = surrogates.first() {
+        line("mean of the training set", errors(&norms, test, |_| surrogate.mean())?);
     }
     session.say(format!("\n{table}"))?;
-    let predict_s = predict_s / count as f64;
-    let work = solver(session, darcy, test, &guesses, predict_s)?;
-    let [seconds, applications, iterations] = [0, 1, 2].map(|what| [work[0][what], work[1][what]]);
-    let rounded = |mean: [f64; 2]| [mean[0].round() as usize, mean[1].round() as usize, 0];
-    Ok(Comparison {
-        errors,
-        seconds: [seconds[0], seconds[1], predict_s],
-        applications: rounded(applications),
-        iterations: rounded(iterations),
-        first: guesses[..dim].to_vec(),
-    })
+    certificates(session, darcy, test, &all[1..])?;
+    for (tested, guesses) in &mut all {
+        correct(darcy, tolerance, test, tested, guesses)?;
+        tested.first = guesses[..dim].to_vec();
+    }
+    let header = ["from", "iterations", "predict", "set-up", "solve", "total", "set-up at hand"];
+    let mut table = Table::new(&header);
+    let milli = |s: f64| format!("{:.2}", 1e3 * s);
+    for (tested, _) in &all {
+        let Tested { name, predict_s, setup_s, solve_s, iterations, .. } = tested;
+        let times = [*predict_s, *setup_s, *solve_s, tested.total_s(false), tested.total_s(true)];
+        table.row([name.clone(), format!("{iterations:.1}")].into_iter().chain(times.map(milli)));
+    }
+    let what = format!("Multigrid-CG to a relative residual of {tolerance:.0e}, ms a sample, one thread:");
+    session.say(format!("\n{what}\n\n{table}"))?;
+    Ok(all.into_iter().map(|(tested, _)| tested).collect())
 }
 
-/// Seconds, applications and iterations a sample of the solver from zero and from the network's answers;
-/// what residuals say of the errors.
-fn solver(
-    session: &Session,
-    darcy: &Darcy,
+/// Seconds of one prediction, and all predictions.
+fn predictions(surrogate: &Surrogate, test: &Set) -> Result<(f64, Vec<f32>)> {
+    let (dim, count) = (test.inputs.dim(), test.inputs.count());
+    let mut scratch = Scratch::new();
+    let mut guesses = vec![0.0f32; dim * count];
+    // Once to warm the memory.
+    surrogate.predict(&test.inputs.data()[..dim], &mut guesses[..dim], &mut scratch)?;
+    let ((), seconds) = timed(|| {
+        let mut pairs = test.inputs.data().chunks_exact(dim).zip(guesses.chunks_exact_mut(dim));
+        pairs.try_for_each(|(a, u)| surrogate.predict(a, u, &mut scratch))
+    })?;
+    Ok((seconds / count as f64, guesses))
+}
+
+/// Mean relative errors of answers.
+fn errors<'a>(
+    norms: &[FieldNorm<f32>; 4],
     test: &Set,
-    guesses: &[f32],
-    predict_s: f64,
-) -> Result<[[f64; 3]; 2]> {
-    let (dim, share) = (test.inputs.dim(), 1.0 / test.inputs.count() as f64);
-    let wide = |field: &[f32]| -> Vec<f64> { field.iter().map(|v| f64::from(*v)).collect() };
-    let solving = Darcy { tolerance: TOLERANCE, ..*darcy };
-    let f = vec![1.0; dim];
-    let mut work = [[0.0; 3]; 2];
-    let (mut residual, mut estimate, mut bound, mut error) = (0.0, 0.0, 0.0, 0.0);
-    let norm = |e: &[f64]| e.iter().map(|e| e * e).sum::<f64>().sqrt();
-    let fields = test.inputs.data().chunks_exact(dim).zip(test.outputs.data().chunks_exact(dim));
-    for ((a, truth), guess) in fields.zip(guesses.chunks_exact(dim)) {
-        let (a, truth, guess) = (wide(a), wide(truth), wide(guess));
-        let certificate = darcy.certificate(&a, &f, &guess)?;
-        let apart: Vec<f64> = guess.iter().zip(&truth).map(|(g, t)| g - t).collect();
-        residual += share * certificate.residual;
-        estimate += share * certificate.estimate / norm(&truth);
-        bound += share * certificate.bound / norm(&truth);
-        error += share * norm(&apart) / norm(&truth);
-        for (own, start) in work.iter_mut().zip([vec![0.0; dim], guess]) {
-            // The second of two solves: the first warms caches and allocator.
-            solving.solve(&a, &f, &mut start.clone())?;
-            let mut u = start;
-            let (report, seconds) = timed(|| solving.solve(&a, &f, &mut u))?;
-            let all = [seconds, report.applications as f64, report.iterations as f64];
-            own.iter_mut().zip(all).for_each(|(own, one)| *own += share * one);
+    answer: impl Fn(usize) -> &'a [f32],
+) -> Result<[f64; 4]> {
+    let mut errors = [0.0; 4];
+    for (k, u) in test.outputs.data().chunks_exact(test.outputs.dim()).enumerate() {
+        let apart: Vec<f32> = u.iter().zip(answer(k)).map(|(u, v)| v - u).collect();
+        for (error, norm) in errors.iter_mut().zip(norms) {
+            *error += norm.norm(&apart)? / norm.norm(u)? / test.outputs.count() as f64;
         }
     }
-    work[1][0] += predict_s;
-    session.say(format!(
-        "\nOf the network's answers: relative residual {residual:.2e}; relative L2 error {error:.4}, estimated \
-         {estimate:.4} from the residual by a V-cycle, guaranteed below {bound:.3}"
-    ))?;
-    let header = [format!("to a residual of {TOLERANCE:.0e}"), "iterations".into(), "ms a sample".into()];
-    let mut table = Table::new(&header.each_ref().map(String::as_str));
-    let names = ["multigrid-CG from zero", "network, then multigrid-CG"];
-    for (name, [seconds, _, iterations]) in names.iter().zip(work) {
-        table.row([(*name).into(), format!("{iterations:.1}"), format!("{:.2}", 1e3 * seconds)]);
+    Ok(errors)
+}
+
+/// What the residuals say of the errors.
+fn certificates(session: &Session, darcy: &Darcy, test: &Set, all: &[(Tested, Vec<f32>)]) -> Result<()> {
+    let (dim, share) = (test.inputs.dim(), 1.0 / test.inputs.count() as f64);
+    let f = vec![1.0; dim];
+    let norm = |e: &[f64]| e.iter().map(|e| e * e).sum::<f64>().sqrt();
+    let header = ["of the answers of", "relative residual", "L2 error", "estimated", "guaranteed below"];
+    let mut table = Table::new(&header);
+    for (tested, guesses) in all {
+        let mut means = [0.0; 3];
+        let fields = test.inputs.data().chunks_exact(dim).zip(test.outputs.data().chunks_exact(dim));
+        for ((a, truth), guess) in fields.zip(guesses.chunks_exact(dim)) {
+            let certificate = darcy.certificate(&wide(a), &f, &wide(guess))?;
+            let size = norm(&wide(truth));
+            let found = [certificate.residual, certificate.estimate / size, certificate.bound / size];
+            means.iter_mut().zip(found).for_each(|(mean, one)| *mean += share * one);
+        }
+        let numbers = [means[0], tested.errors[0], means[1], means[2]].map(|v| format!("{v:.4}"));
+        table.row(std::iter::once(tested.name.clone()).chain(numbers));
     }
-    let alone = format!("{:.2}", 1e3 * predict_s);
-    table.row(["network alone (no tolerance)".into(), "–".to_string(), alone]);
-    session.say(format!("\n{table}"))?;
-    Ok(work)
+    session.say(format!("\n{table}"))
+}
+
+/// Iterations and seconds from these answers to the tolerance.
+fn correct(darcy: &Darcy, tolerance: f64, test: &Set, tested: &mut Tested, guesses: &[f32]) -> Result<()> {
+    let (dim, share) = (test.inputs.dim(), 1.0 / test.inputs.count() as f64);
+    let f = vec![1.0; dim];
+    let pairs = test.inputs.data().chunks_exact(dim).zip(guesses.chunks_exact(dim));
+    for (number, (a, guess)) in pairs.enumerate() {
+        let (a, guess) = (wide(a), wide(guess));
+        // The second of two: the first warms caches and allocator.
+        darcy.correct(&a, &f, &guess, tolerance)?;
+        let corrected = darcy.correct(&a, &f, &guess, tolerance)?;
+        let report = &corrected.report;
+        tested.setup_s += share * corrected.setup.as_secs_f64();
+        tested.solve_s += share * corrected.warm_s();
+        tested.iterations += share * report.iterations as f64;
+        tested.applications += share * report.applications as f64;
+        if number == 0 {
+            tested.history = report.residuals.iter().map(|r| r / report.scale).collect();
+        }
+    }
+    Ok(())
 }

@@ -1,14 +1,22 @@
-//! The surrogate, and its training.
+//! The networks' training.
 
 use crate::Norm;
 use crate::common::Session;
+use crate::models::Network;
+use crate::weights::Surrogate;
 use odeon::Result;
-use odeon::dataset::{Batches, Missing, Samples, Table};
+use odeon::dataset::{Batches, Samples};
 use odeon::nn::conv::Padding;
-use odeon::nn::{Initializer, Optimizer, Rule, Schedule, io};
-use odeon::operator::mgno::{Mgno, Scratch};
+use odeon::nn::{Initializer, Optimizer, Rule, Schedule};
+use odeon::operator::Scratch;
 use odeon::operator::surrogate::{FieldNorm, Normaliser, Scope};
-use odeon::train::{Batch, Evaluation, Objective, Settings, Trainer};
+use odeon::train::{Batch, Evaluation, Objective, Outcome, Settings, Trainer};
+use std::time::Instant;
+
+/// Validations of a run.
+const VALIDATIONS: u64 = 24;
+/// The part of a run of given seconds that it is measured by, before it begins.
+const MEASURED: f64 = 0.1;
 
 /// Coefficients and solutions.
 pub struct Set {
@@ -18,31 +26,12 @@ pub struct Set {
 
 pub struct Setup {
     pub epochs: u64,
+    /// Seconds of training instead of epochs.
+    pub seconds: Option<f64>,
     pub batch: usize,
     pub rate: f64,
     pub norm: Norm,
     pub resume: bool,
-}
-
-/// A trained network between its normalisers.
-pub struct Surrogate {
-    pub mgno: Mgno,
-    pub theta: Vec<f32>,
-    pub input: Normaliser<f32>,
-    pub output: Normaliser<f32>,
-    /// The training set's mean solution: what a network that knew nothing would say.
-    pub mean: Vec<f32>,
-    pub train_s: f64,
-}
-
-impl Surrogate {
-    /// u for a, one sample.
-    pub fn predict(&self, a: &[f32], u: &mut [f32], scratch: &mut Scratch<f32>) -> Result<()> {
-        let mut x = a.to_vec();
-        self.input.encode(&mut x)?;
-        self.mgno.forward(&self.theta, &x, u, scratch)?;
-        self.output.decode(u)
-    }
 }
 
 /// H1 by differences on the interior vertices of the unit square, 0 beyond.
@@ -51,13 +40,16 @@ pub fn differences(n: usize) -> Result<FieldNorm<f32>> {
 }
 
 struct Fit<'a> {
-    mgno: &'a Mgno,
+    network: &'a Network,
     norm: FieldNorm<f32>,
+    l2: FieldNorm<f32>,
     output: Normaliser<f32>,
     inputs: Samples<f32>,
     targets: &'a Samples<f32>,
     /// Norms of the targets.
     sizes: Vec<f64>,
+    /// Encoded inputs and targets that choose the parameters.
+    validation: [Vec<f32>; 2],
     batch: Vec<f32>,
     scratch: Scratch<f32>,
 }
@@ -89,9 +81,24 @@ impl Objective<f32> for Fit<'_> {
             bar.iter_mut().for_each(|bar| *bar *= share);
             loss
         };
-        let sum = self.mgno.gradient(theta, &x, loss, gradient, &mut scratch)?;
+        let sum = self.network.program.gradient(theta, &x, loss, gradient, &mut scratch)?;
         (self.batch, self.scratch) = (x, scratch);
         Ok(Evaluation { loss: sum * f64::from(share), ..Evaluation::default() })
+    }
+
+    /// Mean relative L2 error.
+    fn validate(&mut self, theta: &[f32]) -> Result<Option<f64>> {
+        let [inputs, targets] = &self.validation;
+        let mut u = vec![0.0; targets.len()];
+        self.network.program.forward(theta, inputs, &mut u, &mut self.scratch)?;
+        self.output.decode(&mut u)?;
+        let dim = self.network.program.output_len();
+        let mut sum = 0.0;
+        for (u, target) in u.chunks_exact_mut(dim).zip(targets.chunks_exact(dim)) {
+            u.iter_mut().zip(target).for_each(|(u, t)| *u -= t);
+            sum += self.l2.norm(u)? / self.l2.norm(target)?;
+        }
+        Ok(Some(sum * dim as f64 / targets.len() as f64))
     }
 }
 
@@ -103,13 +110,47 @@ fn one_cycle(rate: f64, iterations: u64) -> Schedule {
     Schedule::WarmUp { from: 0.04 * rate, over: up, then: Box::new(down) }
 }
 
-/// Trains; writes log, checkpoint and weights.
-pub fn train(session: &mut Session, mgno: Mgno, set: &Set, n: usize, setup: &Setup) -> Result<Surrogate> {
+fn optimizer(network: &Network, rate: f64, iterations: u64) -> Result<Optimizer<f32>> {
+    let rule = Rule::Adam { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 1e-4 };
+    Optimizer::new(rule, one_cycle(rate, iterations), network.program.layout().clone())
+}
+
+/// Steps that take so many seconds, by the mean of some on a copy.
+fn affordable(objective: &mut Fit<'_>, batches: &Batches, theta: &[f32], seconds: f64) -> Result<u64> {
+    let (mut batches, mut theta) = (batches.clone(), theta.to_vec());
+    let mut gradient = vec![0.0; theta.len()];
+    let mut optimizer = optimizer(objective.network, 1e-6, 100)?;
+    let mut step = || {
+        let indices = batches.next_batch().to_vec();
+        let batch = Batch { iteration: 0, epoch: 0, indices: &indices };
+        objective.evaluate(&batch, &theta, &mut gradient)?;
+        optimizer.step(&mut theta, &gradient)
+    };
+    // The first warms the memory.
+    step()?;
+    let (start, mut steps) = (Instant::now(), 0.0);
+    while steps < 3.0 || start.elapsed().as_secs_f64() < MEASURED * seconds {
+        step()?;
+        steps += 1.0;
+    }
+    Ok(((seconds * steps / start.elapsed().as_secs_f64()) as u64).max(VALIDATIONS))
+}
+
+/// Trains; writes log, checkpoint and weights. With it the validation error against seconds.
+pub fn train(
+    session: &mut Session,
+    network: Network,
+    [set, validation]: [&Set; 2],
+    n: usize,
+    setup: &Setup,
+) -> Result<(Surrogate, [Vec<f64>; 2])> {
     let dim = set.inputs.dim();
     let input = Normaliser::fit(set.inputs.data(), dim, 1, Scope::Channel)?;
     let output = Normaliser::fit(set.outputs.data(), dim, 1, Scope::Point)?;
-    let mut encoded = set.inputs.data().to_vec();
-    input.encode(&mut encoded)?;
+    let encode = |samples: &Samples<f32>| {
+        let mut encoded = samples.data().to_vec();
+        input.encode(&mut encoded).map(|()| encoded)
+    };
     let norm = match setup.norm {
         Norm::L2 => FieldNorm::l2(&[n, n])?,
         Norm::H1 => differences(n)?,
@@ -117,47 +158,56 @@ pub fn train(session: &mut Session, mgno: Mgno, set: &Set, n: usize, setup: &Set
     };
     let sizes: Result<Vec<f64>> = set.outputs.data().chunks_exact(dim).map(|u| norm.norm(u)).collect();
     let mut objective = Fit {
-        mgno: &mgno,
+        network: &network,
         norm,
+        l2: FieldNorm::l2(&[n, n])?,
         output: output.clone(),
-        inputs: Samples::new(set.inputs.shape(), encoded)?,
+        inputs: Samples::new(set.inputs.shape(), encode(&set.inputs)?)?,
         targets: &set.outputs,
         sizes: sizes?,
+        validation: [encode(&validation.inputs)?, validation.outputs.data().to_vec()],
         batch: Vec::new(),
         scratch: Scratch::new(),
     };
     let seed = session.common.seed;
-    let mut theta: Vec<f32> = mgno.init(Initializer::TorchLinear, seed)?;
+    let mut theta: Vec<f32> = network.program.init(Initializer::TorchLinear, seed)?;
     let batches = Batches::new(set.inputs.count(), setup.batch)?.shuffled(seed).drop_last();
-    let iterations = setup.epochs * batches.per_epoch() as u64;
-    let rule = Rule::Adam { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 1e-4 };
-    let mut optimizer = Optimizer::new(rule, one_cycle(setup.rate, iterations), mgno.layout().clone())?;
+    let iterations = match setup.seconds {
+        Some(seconds) => affordable(&mut objective, &batches, &theta, seconds)?,
+        None => setup.epochs * batches.per_epoch() as u64,
+    };
+    let mut optimizer = optimizer(&network, setup.rate, iterations)?;
+    let stem = network.model.stem();
     let files =
-        ["log.csv", "checkpoint", "safetensors"].map(|end| session.path(&format!("mgno_{seed}.{end}")));
+        ["log.csv", "checkpoint", "safetensors"].map(|end| session.path(&format!("{stem}_{seed}.{end}")));
     let settings = Settings {
         log: Some(files[0].clone()),
         checkpoint: Some(files[1].clone()),
         checkpoint_every: 200,
+        validate_every: (iterations / VALIDATIONS).max(1),
         ..Settings::new(iterations)
     };
     let trainer = Trainer::new(&mut objective, &mut optimizer, batches, settings)?;
-    match setup.resume {
+    let Outcome { records, best, .. } = match setup.resume {
         true => trainer.resume(&mut theta)?,
         false => trainer.run(&mut theta)?,
     };
-    io::save(&files[2], mgno.layout(), &theta, &io::Names::exact())?;
-    files.iter().for_each(|file| session.wrote(file));
-    let records = Table::read(&files[0], Missing::Fill(0.0))?;
-    let train_s: f64 = records.column("seconds")?.iter().sum();
-    let losses = records.column("loss")?;
-    session.curves("loss", &[("loss", losses)])?;
-    let tail = &losses[losses.len().saturating_sub(losses.len() / 10 + 1)..];
+    let mut curve = [Vec::new(), Vec::new()];
+    let mut train_s = 0.0;
+    for record in &records {
+        train_s += record.seconds;
+        if let Some(error) = record.validation {
+            curve[0].push(train_s);
+            curve[1].push(error);
+        }
+    }
+    let (at, error) = best.unwrap_or((0, f64::NAN));
     session.say(format!(
-        "trained {iterations} steps of {} in {train_s:.1} s; training loss of the last tenth {:.4}",
-        setup.batch,
-        tail.iter().sum::<f64>() / tail.len() as f64
+        "{}: {iterations} steps of {} in {train_s:.1} s; validation error {error:.4}, lowest after step {at}",
+        network.name, setup.batch
     ))?;
-    let mut mean = vec![0.0; dim];
-    output.decode(&mut mean)?;
-    Ok(Surrogate { mgno, theta, input, output, mean, train_s })
+    let surrogate = Surrogate { network, theta, input, output, train_s };
+    surrogate.save(&files[2])?;
+    files.iter().for_each(|file| session.wrote(file));
+    Ok((surrogate, curve))
 }

@@ -1,8 +1,12 @@
 //! Learned and tuned solvers on the shared linear algebra: they implement the traits of
 //! [`linalg`](crate::linalg), so that whatever takes a classical solver takes them.
 
+pub mod baselines;
 pub mod directions;
 pub mod mgno;
 pub mod pde;
+pub mod program;
 pub mod sor_bandit;
 pub mod surrogate;
+
+pub use program::{Program, Scratch, Surrogate};

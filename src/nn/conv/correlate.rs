@@ -4,8 +4,9 @@
 use super::geometry::STRIP;
 use crate::num::{Kernel, Real, dispatch, register_bytes};
 
-/// Strips of a chunk: a tile's small runs stay in the first-level cache while all terms pass.
-const CHUNK: usize = 64;
+/// Strips of a chunk: a tile's small runs stay in the first-level cache while all terms pass. A field of
+/// 32² with a row of padding is one.
+const CHUNK: usize = 72;
 
 /// Outputs and terms of a tile.
 fn tile_shape<T>() -> [usize; 2] {
@@ -32,13 +33,14 @@ pub(super) struct Correlate<'a, T> {
     pub run: usize,
     /// Strips that hold all points.
     pub strips: usize,
-    /// Sixteen chains for each output and term, overwritten.
+    /// Memory for the chains of a block of outputs.
     pub lanes: &'a mut [[T; STRIP]],
+    /// A sum for each output and term, overwritten.
+    pub sums: &'a mut [T],
 }
 
 impl<T: Real> Correlate<'_, T> {
     pub fn compute(self) {
-        self.lanes.fill([T::zero(); STRIP]);
         match tile_shape::<T>() {
             [4, _] => dispatch(Tiles::<T, 4, 6>(self)),
             [2, 6] => dispatch(Tiles::<T, 2, 6>(self)),
@@ -54,23 +56,36 @@ impl<T: Real, const J: usize, const N: usize> Kernel for Tiles<'_, T, J, N> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Correlate { large, starts, small, run, strips, lanes } = self.0;
+        let terms = self.0.starts.len();
+        let outputs = self.0.sums.len() / terms;
+        let mut all = self.0;
+        let mut j = 0;
+        while j + J <= outputs {
+            all.block::<J, N>(j);
+            j += J;
+        }
+        while j < outputs {
+            all.block::<1, N>(j);
+            j += 1;
+        }
+    }
+}
+
+impl<T: Real> Correlate<'_, T> {
+    /// `J` outputs from `j` on, chunk by chunk.
+    #[inline(always)]
+    fn block<const J: usize, const N: usize>(&mut self, j: usize) {
+        let Self { large, starts, small, run, strips, .. } = *self;
         let terms = starts.len();
-        let outputs = lanes.len() / terms;
+        let (small, lanes) = (&small[j * run..], &mut self.lanes[..J * terms]);
         let mut at = 0;
         while at < strips {
             let count = CHUNK.min(strips - at);
-            let piece = Piece { large, starts, small, run, at, count };
-            let mut j = 0;
-            while j + J <= outputs {
-                piece.terms::<J, N>(j, lanes);
-                j += J;
-            }
-            while j < outputs {
-                piece.terms::<1, N>(j, lanes);
-                j += 1;
-            }
+            Piece { large, starts, small, run, at, count }.terms::<J, N>(lanes);
             at += count;
+        }
+        for (sum, lanes) in self.sums[j * terms..].iter_mut().zip(lanes.iter()) {
+            *sum = total(lanes);
         }
     }
 }
@@ -86,35 +101,37 @@ struct Piece<'a, T> {
 }
 
 impl<T: Real> Piece<'_, T> {
-    /// All terms for `J` outputs from `j` on.
+    /// All terms for `J` outputs; the first piece begins the chains.
     #[inline(always)]
-    fn terms<const J: usize, const N: usize>(&self, j: usize, lanes: &mut [[T; STRIP]]) {
+    fn terms<const J: usize, const N: usize>(&self, lanes: &mut [[T; STRIP]]) {
         let terms = self.starts.len();
         let mut t = 0;
         while t + N <= terms {
-            self.tile::<J, N>([j, t], lanes);
+            self.tile::<J, N>(t, lanes);
             t += N;
         }
         while t < terms {
-            self.tile::<J, 1>([j, t], lanes);
+            self.tile::<J, 1>(t, lanes);
             t += 1;
         }
     }
 
     #[inline(always)]
-    fn tile<const J: usize, const N: usize>(&self, [j, t]: [usize; 2], lanes: &mut [[T; STRIP]]) {
+    fn tile<const J: usize, const N: usize>(&self, t: usize, lanes: &mut [[T; STRIP]]) {
         let (terms, from, length) = (self.starts.len(), self.at * STRIP, self.count * STRIP);
         let mut ys: [&[[T; STRIP]]; J] = [&[]; J];
         for (q, y) in ys.iter_mut().enumerate() {
-            *y = &self.small[(j + q) * self.run + from..][..length].as_chunks().0[..self.count];
+            *y = &self.small[q * self.run + from..][..length].as_chunks().0[..self.count];
         }
         let mut xs: [&[[T; STRIP]]; N] = [&[]; N];
         for (x, start) in xs.iter_mut().zip(&self.starts[t..]) {
             *x = &self.large[start + from..][..length].as_chunks().0[..self.count];
         }
         let mut sums = [[[T::of(0.0); STRIP]; N]; J];
-        for (q, sums) in sums.iter_mut().enumerate() {
-            sums.copy_from_slice(&lanes[(j + q) * terms + t..][..N]);
+        if self.at > 0 {
+            for (q, sums) in sums.iter_mut().enumerate() {
+                sums.copy_from_slice(&lanes[q * terms + t..][..N]);
+            }
         }
         for i in 0..self.count {
             let mut y = [[T::of(0.0); STRIP]; J];
@@ -131,14 +148,14 @@ impl<T: Real> Piece<'_, T> {
             }
         }
         for (q, sums) in sums.iter().enumerate() {
-            lanes[(j + q) * terms + t..][..N].copy_from_slice(sums);
+            lanes[q * terms + t..][..N].copy_from_slice(sums);
         }
     }
 }
 
 /// The sum of sixteen chains.
 #[inline(always)]
-pub(super) fn total<T: Real>(lanes: &[T; STRIP]) -> T {
+fn total<T: Real>(lanes: &[T; STRIP]) -> T {
     let mut sums = *lanes;
     let mut half = STRIP / 2;
     while half > 0 {

@@ -1,9 +1,9 @@
 //! [`Geometry`]: where everything stands in memory once fields are padded into runs.
 //!
 //! The *large* side is what a convolution reads (its input), the *small* side what it writes. With
-//! stride s the padded large field is cut into its sᵈ phases, x̃_φ[q] = x̃[s q + φ]; tap t reads phase
-//! t mod s shifted by ⌊t/s⌋. Large and small fields share their strides, so that one packing of the
-//! small side serves both gradients.
+//! stride s the padded large field is cut into its sᵈ phases, x̃_φ[q] = x̃[s q + φ]; tap t, which stands
+//! at d t for dilation d, reads phase d t mod s shifted by ⌊d t/s⌋. Large and small fields share their
+//! strides, so that one packing of the small side serves both gradients.
 
 use super::spec::{ConvSpec, Padding};
 use crate::error::Result;
@@ -37,16 +37,31 @@ impl Rows {
         self.flat.len() * self.length
     }
 
-    /// Copies what `values`, the run from `p` on, holds of rows into the dense field.
+    /// Copies the rows of a run that begins at the first one's place into the dense field.
+    pub fn gather<T: Copy>(&self, run: &[T], dense: &mut [T]) {
+        for (row, start) in dense.chunks_exact_mut(self.length).zip(&self.flat) {
+            row.copy_from_slice(&run[*start..][..self.length]);
+        }
+    }
+
+    /// Copies what `V` strips of the run from `p` on hold of rows into the dense field; `values` begins with
+    /// them. Whole strips are copied where there is room: what is written too much is written again by the
+    /// strips that follow, which are to come in order.
     #[inline(always)]
-    pub fn scatter<T: Copy>(&self, p: usize, values: &[T], dense: &mut [T]) {
-        let end = p + values.len();
+    pub fn scatter<T: Copy, const V: usize>(&self, p: usize, values: &[T], dense: &mut [T]) {
+        let end = p + V * STRIP;
         let mut row = self.first[p / STRIP];
         while row < self.flat.len() && self.flat[row] < end {
             let start = self.flat[row];
             let (from, to) = (start.max(p), (start + self.length).min(end));
             let at = row * self.length + from - start;
-            dense[at..at + to - from].copy_from_slice(&values[from - p..to - p]);
+            let source = &values[from - p..];
+            if source.len() >= V * STRIP && dense.len() >= at + V * STRIP {
+                let strips = source.as_chunks::<STRIP>().0.iter().zip(dense[at..].as_chunks_mut::<STRIP>().0);
+                strips.take(V).for_each(|(from, to)| *to = *from);
+            } else {
+                dense[at..at + to - from].copy_from_slice(&source[..to - from]);
+            }
             row += 1;
         }
     }
@@ -93,13 +108,13 @@ pub(super) struct Geometry {
 impl Geometry {
     pub fn new(spec: &ConvSpec, large: [usize; 3]) -> Result<Self> {
         let small = spec.output(large)?;
-        let (k, s) = (spec.kernel, spec.stride);
-        let reach: [usize; 3] = std::array::from_fn(|a| (k[a] - 1) / s[a]);
+        let (k, d, s) = (spec.kernel, spec.dilation, spec.stride);
+        let reach: [usize; 3] = std::array::from_fn(|a| spec.reach(a) / s[a]);
         let direct = s == [1; 3]
             && (0..3).all(|a| {
                 let plain = |side: usize| {
                     let points = spec.padding[a][side];
-                    points == 0 || (spec.modes[a][side] == Padding::Zero && points < k[a])
+                    points == 0 || (spec.modes[a][side] == Padding::Zero && points <= spec.reach(a))
                 };
                 plain(0) && plain(1)
             });
@@ -112,8 +127,8 @@ impl Geometry {
         let run = (strides[1] * widest[2] + 2 * STRIP).next_multiple_of(STRIP);
         let maps = std::array::from_fn(|a| map(large[a], spec.padding[a], spec.modes[a]));
         let flat = |[x, y, z]: [usize; 3]| x + strides[0] * y + strides[1] * z;
-        let taps: Vec<[usize; 3]> =
-            (0..spec.taps()).map(|t| [t % k[0], t / k[0] % k[1], t / (k[0] * k[1])]).collect();
+        let place = |t: usize| [t % k[0] * d[0], t / k[0] % k[1] * d[1], t / (k[0] * k[1]) * d[2]];
+        let taps: Vec<[usize; 3]> = (0..spec.taps()).map(place).collect();
         let phases: usize = s.iter().product();
         let phase_of = |t: &[usize; 3]| t[0] % s[0] + s[0] * (t[1] % s[1] + s[1] * (t[2] % s[2]));
         let shift = |t: &[usize; 3]| -> [usize; 3] { std::array::from_fn(|a| t[a] / s[a]) };

@@ -1,12 +1,16 @@
 //! [`Conv`] and [`ConvTranspose`]: a convolution on grids of given extents.
 
-use super::correlate::{Correlate, block, sum, total};
+use super::correlate::{Correlate, block, sum};
 use super::geometry::{Geometry, STRIP};
-use super::pack::{PackLarge, PackSmall, fold};
+use super::pack::{Fold, PackLarge, PackSmall};
 use super::product::{ShiftedSums, tile_shape};
 use super::spec::ConvSpec;
 use crate::error::{Error, Result};
 use crate::num::{Real, parallel};
+
+/// Fields of up to so many points have their weights' gradient as a product of matrices with the shifted
+/// fields as columns: there a sum is too short for sixteen chains of its own.
+const GATHERED: usize = 256;
 
 /// Memory of convolutions; it grows to what the largest one needs and can serve any number of them,
 /// one after the other. A call with warm memory allocates nothing on one thread.
@@ -328,10 +332,14 @@ fn up<T: Real>(g: &Geometry, weights: &[T], small: &[T], large: &mut [T], scratc
     let group = scratch.split(batch);
     // The weights of each input, phase by phase, in the order of the phase's terms.
     let packed = grow(&mut scratch.weights, weights.len(), T::zero());
-    let places = g.adjoint.iter().flat_map(|t| (0..g.inputs).map(move |i| (i, t)));
-    let places = places.flat_map(|(i, t)| t.weights.iter().map(move |at| i * g.taps + at));
-    for (to, at) in packed.iter_mut().zip(places) {
-        *to = weights[at];
+    let mut rest = &mut *packed;
+    for terms in g.adjoint.iter().filter(|terms| !terms.weights.is_empty()) {
+        let (phase, after) = rest.split_at_mut(g.inputs * terms.weights.len());
+        for (i, row) in phase.chunks_exact_mut(terms.weights.len()).enumerate() {
+            let weights = &weights[i * g.taps..];
+            row.iter_mut().zip(&terms.weights).for_each(|(to, at)| *to = weights[*at]);
+        }
+        rest = after;
     }
     let (packed, points) = (&*packed, g.domain_rows.points());
     samples(&mut scratch.rooms, group, (large, g.large_len()), |i, room, large| {
@@ -356,7 +364,7 @@ fn up<T: Real>(g: &Geometry, weights: &[T], small: &[T], large: &mut [T], scratc
             } else {
                 let fields = grow(&mut room.phases, g.inputs * points, T::zero());
                 sums(&packed[at..], fields);
-                fold(g, phase, fields, large);
+                Fold { geometry: g, phase, fields, x: &mut *large }.fold();
             }
             at += g.inputs * count;
         }
@@ -374,7 +382,25 @@ fn weight_gradient<T: Real>(
     let group = scratch.split(batch);
     let (terms, length) = (g.forward.starts.len(), weight_bar.len());
     let partial = grow(&mut scratch.partial, batch * length, T::zero());
-    let block = if batch < parallel::threads() { block::<T>() } else { g.outputs };
+    if g.small_rows.points() <= GATHERED {
+        samples(&mut scratch.rooms, group, (&mut *partial, length), |i, room, partial| {
+            let runs = grow(&mut room.large, g.inputs * g.phases() * g.run, T::zero());
+            PackLarge { geometry: g, x: &large[i * g.large_len()..][..g.large_len()], runs }.pack();
+            let runs = &*runs;
+            let points = g.small_rows.points();
+            let columns = grow(&mut room.phases, terms * points, T::zero());
+            for (column, start) in columns.chunks_exact_mut(points).zip(&g.forward.starts) {
+                g.small_rows.gather(&runs[*start..], column);
+            }
+            let y_bar = &small[i * g.small_len()..][..g.small_len()];
+            let shape = [terms, g.outputs, points];
+            T::gemm(shape, T::one(), (columns, true), (y_bar, false), T::zero(), partial);
+        });
+        return add_samples(partial, weight_bar);
+    }
+    // Lanes of one block of outputs, or, when there are more threads than samples, of all.
+    let alone = batch >= parallel::threads();
+    let block = block::<T>() * terms;
     samples(&mut scratch.rooms, group, (&mut *partial, length), |i, room, partial| {
         let runs = grow(&mut room.large, g.inputs * g.phases() * g.run, T::zero());
         PackLarge { geometry: g, x: &large[i * g.large_len()..][..g.large_len()], runs }.pack();
@@ -382,27 +408,37 @@ fn weight_gradient<T: Real>(
         let runs = grow(&mut room.small, g.outputs * g.run, T::zero());
         PackSmall { geometry: g, y: &small[i * g.small_len()..][..g.small_len()], runs }.pack();
         let smalls = &*runs;
-        let lanes = grow(&mut room.lanes, length, [T::zero(); STRIP]);
-        parallel::parts(lanes, block * terms, |start, lanes| {
+        let lanes = grow(&mut room.lanes, if alone { block } else { length }, [T::zero(); STRIP]);
+        let sums = |first: usize, lanes: &mut [[T; STRIP]], sums: &mut [T]| {
             Correlate {
                 large: larges,
                 starts: &g.forward.starts,
-                small: &smalls[start / terms * g.run + g.lead_in()..],
+                small: &smalls[first * g.run + g.lead_in()..],
                 run: g.run,
                 strips: g.small_rows.first.len(),
                 lanes,
+                sums,
             }
             .compute();
-        });
-        for (sum, lanes) in partial.iter_mut().zip(lanes.iter()) {
-            *sum = total(lanes);
+        };
+        match alone {
+            true => sums(0, lanes, partial),
+            false => {
+                let blocks = partial.chunks_mut(block).zip(lanes.chunks_mut(block)).enumerate();
+                let first = |number: usize| number * (block / terms);
+                parallel::each(blocks.collect(), |(number, (partial, lanes))| {
+                    sums(first(number), lanes, partial);
+                });
+            }
         }
     });
-    // One sample after the other, so that threads change nothing.
-    for partial in partial.chunks_exact(length) {
-        for (bar, p) in weight_bar.iter_mut().zip(partial) {
-            *bar += *p;
-        }
+    add_samples(partial, weight_bar);
+}
+
+/// ACCUMULATES: `bar` += the parts of all samples, one after the other, so that threads change nothing.
+fn add_samples<T: Real>(partial: &[T], bar: &mut [T]) {
+    for partial in partial.chunks_exact(bar.len()) {
+        bar.iter_mut().zip(partial).for_each(|(bar, p)| *bar += *p);
     }
 }
 

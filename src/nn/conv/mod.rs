@@ -1,8 +1,8 @@
 //! Convolutions in one, two and three dimensions: forward, and backward to input, weights and bias;
-//! stride; zero, reflecting and circular padding per side; transposed convolutions; pooling by means
-//! and nearest upsampling.
+//! stride and dilation; zero, reflecting and circular padding per side; transposed convolutions; pooling
+//! by means and nearest upsampling.
 //!
-//! y\[j, p\] = b\[j\] + Σ_{i, t} W\[j, i, t\] x̃\[i, s∘p + t\], x̃ being x with its padding: what the field
+//! y\[j, p\] = b\[j\] + Σ_{i, t} W\[j, i, t\] x̃\[i, s∘p + d∘t\], x̃ being x with its padding: what the field
 //! calls a convolution and is a correlation (Goodfellow, Bengio and Courville, *Deep Learning*, 2016,
 //! eq. (9.6)), as in PyTorch and Keras.
 //!
@@ -25,8 +25,9 @@
 //! the same kind, that for the weights the scalar products of the same runs. Tiles of 24 registers
 //! hold the sums.
 //!
-//! Each output is one chain of fused multiply-adds, each weight's gradient sixteen chains a sample,
-//! samples added in order: bits depend neither on threads nor on the instruction set.
+//! Each output is one chain of fused multiply-adds, each weight's gradient sixteen chains a sample (on
+//! fields of up to 256 points a product of matrices), samples added in order: bits do not depend on threads,
+//! and but for that product not on the instruction set.
 
 mod correlate;
 mod geometry;

@@ -105,9 +105,8 @@ impl<T: Real> Tile<'_, T> {
     #[inline(always)]
     fn write<const V: usize, const K: usize>(self, place: &mut [T], target: &mut [T]) {
         self.sums::<V, K>(place);
-        let fields = target.chunks_exact_mut(self.rows.points());
-        for (sums, field) in place.chunks_exact(V * STRIP).zip(fields) {
-            self.rows.scatter(self.p, sums, field);
+        for (k, field) in target.chunks_exact_mut(self.rows.points()).enumerate() {
+            self.rows.scatter::<T, V>(self.p, &place[k * V * STRIP..], field);
         }
     }
 

@@ -16,14 +16,15 @@ pub enum Padding {
     Circular,
 }
 
-/// Channels, kernel, stride and padding of a convolution; [`Conv`](super::Conv) applies it to grids of
-/// given extents. In fewer than three dimensions the further axes have kernel and stride 1.
+/// Channels, kernel, dilation, stride and padding of a convolution; [`Conv`](super::Conv) applies it to
+/// grids of given extents. In fewer than three dimensions the further axes have kernel, dilation and stride 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvSpec {
     pub(super) dim: usize,
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     pub(super) kernel: [usize; 3],
+    pub(super) dilation: [usize; 3],
     pub(super) stride: [usize; 3],
     pub(super) padding: [[usize; 2]; 3],
     pub(super) modes: [[Padding; 2]; 3],
@@ -51,6 +52,7 @@ impl ConvSpec {
             inputs,
             outputs,
             kernel: [1; 3],
+            dilation: [1; 3],
             stride: [1; 3],
             padding: [[0; 2]; 3],
             modes: [[Padding::Zero; 2]; 3],
@@ -91,6 +93,21 @@ impl ConvSpec {
         Ok(self)
     }
 
+    /// With the kernel's points so far apart along each axis (F. Yu and V. Koltun, *Multi-Scale Context
+    /// Aggregation by Dilated Convolutions*, ICLR 2016): tap t reads s∘p + d∘t. The padding stays as it
+    /// is; (k − 1)d points in all keep the extents.
+    ///
+    /// # Errors
+    /// Another number of axes, a dilation of 0.
+    pub fn with_dilation(mut self, dilation: &[usize]) -> Result<Self> {
+        Error::check_len("the dilation", dilation.len(), self.dim, "one for each axis of the kernel")?;
+        if dilation.contains(&0) {
+            return Err(Error::invalid("the dilation", format!("{dilation:?}"), "it must be at least 1"));
+        }
+        self.dilation[..self.dim].copy_from_slice(dilation);
+        Ok(self)
+    }
+
     /// With so many points beyond the low and the high side of an axis, and what stands there.
     ///
     /// # Errors
@@ -128,6 +145,10 @@ impl ConvSpec {
     /// Points of the kernel.
     pub fn taps(&self) -> usize {
         self.kernel.iter().product()
+    }
+    /// From the first point of the kernel to the last one along an axis.
+    pub(super) fn reach(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis]
     }
     /// Length of the weights `[outputs, inputs, k₂, k₁, k₀]`.
     pub fn weight_len(&self) -> usize {
@@ -201,12 +222,13 @@ impl ConvSpec {
                 }
             }
             let padded = n + self.padding[axis][0] + self.padding[axis][1];
-            if padded < self.kernel[axis] {
+            let reach = self.reach(axis);
+            if padded <= reach {
                 let what = format!("the padded extent of axis {axis}");
-                let needed = format!("the kernel is {} long there", self.kernel[axis]);
+                let needed = format!("the kernel is {} long there", reach + 1);
                 return Err(Error::invalid(what, padded, needed));
             }
-            output[axis] = (padded - self.kernel[axis]) / self.stride[axis] + 1;
+            output[axis] = (padded - reach - 1) / self.stride[axis] + 1;
         }
         Ok(output)
     }

@@ -1,10 +1,10 @@
 //! The cycle as operations: the recursion of [`Multigrid`](crate::linalg::multigrid::Multigrid) with
 //! kernels in the place of its pieces, unrolled.
 
-use super::program::{Assembly, Kernel, Value};
 use super::spec::{CycleSpec, Restriction};
 use crate::error::Result;
 use crate::linalg::multigrid::Cycle;
+use crate::operator::program::assembly::{Assembly, Kernel, Value};
 
 /// One step; the very first one has no A.
 pub(super) struct Step {

@@ -22,24 +22,16 @@
 //!
 //! # How
 //!
-//! A network on a grid is compiled once into a straight line of operations on numbered fields
-//! (`program`): convolutions of [`nn::conv`](crate::nn::conv), activations, normalisations, each
-//! with an optional field it is added to or subtracted from. The forward pass walks the line; the
-//! reverse pass walks it backwards with hand-written pullbacks. For inference alone fields share memory
-//! as their lives end. Samples are worked on one by one, in parallel, each with its own gradient, which
-//! are added in order: bits do not depend on threads.
+//! A network on a grid is compiled once into a straight line of operations on numbered fields: see
+//! [`program`](super::program), which the baselines share.
 //!
 //! Samples are channels of fields with the first axis fastest, as in [`nn::conv`](crate::nn::conv).
 
 mod cycle;
 mod network;
-mod norm;
-mod passes;
-mod program;
-mod run;
 mod spec;
 mod stencil;
 
+pub use super::program::Scratch;
 pub use network::Mgno;
-pub use passes::Scratch;
 pub use spec::{Architecture, CoarsePoints, CycleSpec, Restriction};

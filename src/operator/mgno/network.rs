@@ -1,22 +1,23 @@
 //! [`Mgno`]: networks on grids of given extents.
 
 use super::cycle::{kernels, unroll};
-use super::program::{Assembly, Program};
 use super::spec::{Architecture, CycleSpec};
 use super::stencil::Plan;
 use crate::error::{Error, Result};
 use crate::linalg::grid::Stencil;
 use crate::nn::conv::ConvSpec;
-use crate::nn::init::{Initializer, draw};
+use crate::nn::init::Initializer;
 use crate::nn::{Layout, Role};
 use crate::num::Real;
+use crate::operator::program::assembly::Assembly;
+use crate::operator::program::{Program, Scratch, Surrogate};
 
 /// A multigrid neural operator on a grid, or one of its linear maps by itself; see the
 /// [module](super) and [`Architecture`].
 #[derive(Clone, Debug)]
 pub struct Mgno {
     grids: Vec<[usize; 3]>,
-    pub(super) program: Program,
+    program: Program,
     /// What each cycle's kernels are when they are classical.
     stencils: Vec<Plan>,
 }
@@ -73,9 +74,13 @@ impl Mgno {
         Ok(Self { grids, program: assembly.finish(), stencils })
     }
 
+    /// The network as a line of operations.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
     /// Names and places of the parameters.
     pub fn layout(&self) -> &Layout {
-        &self.program.layout
+        self.program.layout()
     }
     /// Numbers of one sample's input: channels × points.
     pub fn input_len(&self) -> usize {
@@ -90,12 +95,56 @@ impl Mgno {
         &self.grids
     }
 
-    /// Draws all parameters; see [`init`](crate::nn::init).
+    /// As [`Program::init`].
     ///
     /// # Errors
     /// A scale that is negative or not finite.
     pub fn init<T: Real>(&self, initializer: Initializer, seed: u64) -> Result<Vec<T>> {
-        draw(self.layout(), |_| initializer, seed)
+        self.program.init(initializer, seed)
+    }
+
+    /// As [`Program::forward`].
+    ///
+    /// # Errors
+    /// Lengths that do not fit.
+    pub fn forward<T: Real>(
+        &self,
+        theta: &[T],
+        x: &[T],
+        y: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> Result<()> {
+        self.program.forward(theta, x, y, scratch)
+    }
+
+    /// As [`Program::gradient`].
+    ///
+    /// # Errors
+    /// Lengths that do not fit.
+    pub fn gradient<T: Real>(
+        &self,
+        theta: &[T],
+        x: &[T],
+        loss: impl Fn(usize, &[T], [&mut [T]; 2]) -> f64 + Sync,
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> Result<f64> {
+        self.program.gradient(theta, x, loss, theta_bar, scratch)
+    }
+
+    /// As [`Program::pullback`].
+    ///
+    /// # Errors
+    /// Lengths that do not fit.
+    pub fn pullback<T: Real>(
+        &self,
+        theta: &[T],
+        given: [&[T]; 2],
+        x_bar: Option<&mut [T]>,
+        theta_bar: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> Result<()> {
+        self.program.pullback(theta, given, x_bar, theta_bar, scratch)
     }
 
     /// Parameters with which every W is the classical cycle for operators with constant stencils, one for
@@ -132,5 +181,16 @@ impl Mgno {
         }
         self.stencils.iter().try_for_each(|plan| plan.write(stencils, omega, &mut theta))?;
         Ok(theta)
+    }
+}
+
+impl Surrogate for Architecture {
+    fn name(&self) -> &'static str {
+        "MgNO"
+    }
+
+    /// [`Mgno::new`]'s network.
+    fn compile(&self, extents: &[usize]) -> Result<Program> {
+        Ok(Mgno::new(self, extents)?.program)
     }
 }

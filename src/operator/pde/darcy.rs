@@ -3,7 +3,6 @@
 use super::{CosineField, Generator};
 use crate::error::{Error, Result};
 use crate::linalg::grid::{Grid, StencilOperator};
-use crate::linalg::krylov::Cg;
 use crate::linalg::model::diffusion;
 use crate::linalg::multigrid::{Geometric, GridLevel, Multigrid};
 use crate::linalg::vector::norm2;
@@ -79,10 +78,9 @@ impl Darcy {
     /// As [`operator`](Self::operator) and [`cycle`](Self::cycle), lengths that do not fit, a solve that
     /// does not converge.
     pub fn solve(&self, a: &[f64], f: &[f64], u: &mut [f64]) -> Result<Report> {
-        let operator = self.operator(a)?;
-        let mut cycle = self.cycle(operator.clone())?;
-        let settings = Settings::tol(self.tolerance).max_iterations(200);
-        Cg::new(operator.grid().len(), settings)?.solve(&operator, &mut cycle, f, u)?.ok()
+        let correction = self.correct(a, f, u, self.tolerance)?;
+        u.copy_from_slice(&correction.u);
+        Ok(correction.report)
     }
 }
 
@@ -101,7 +99,7 @@ pub struct Certificate {
 
 impl Darcy {
     /// The certificate of an answer `u`, given by a surrogate or anything else. To bring it to a tolerance,
-    /// [`solve`](Self::solve) from it.
+    /// [`correct`](Self::correct).
     ///
     /// # Errors
     /// As [`operator`](Self::operator) and [`cycle`](Self::cycle); lengths that do not fit, entries that

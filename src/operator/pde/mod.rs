@@ -5,9 +5,11 @@
 //! A sample is a function of seed and index: whatever the number of threads, the order and the cut into
 //! files, the same bits come out.
 
+mod correct;
 mod darcy;
 mod field;
 
+pub use correct::{Correction, Corrector};
 pub use darcy::{Certificate, Darcy};
 pub use field::CosineField;
 

@@ -70,6 +70,33 @@ impl<T: Real> Normaliser<T> {
         Ok(Self { mean: mean.into_iter().map(T::of).collect(), deviation, run })
     }
 
+    /// From means and deviations (ε included) that a fit gave, each for `run` numbers in a row.
+    ///
+    /// # Errors
+    /// No numbers, another number of deviations than of means, means that are not finite, deviations that
+    /// are not positive and finite.
+    pub fn new(mean: Vec<T>, deviation: Vec<T>, run: usize) -> Result<Self> {
+        Error::check_len("the deviations", deviation.len(), mean.len(), "one for each mean")?;
+        if mean.is_empty() || run == 0 {
+            let given = format!("{} means for {run} numbers each", mean.len());
+            return Err(Error::invalid("the normaliser", given, "at least one of both is needed"));
+        }
+        Error::check_finite("the means", &mean)?;
+        match deviation.iter().find(|d| !(d.is_finite() && **d > T::zero())) {
+            Some(d) => Err(Error::invalid("a deviation", d.f64(), "it must be positive and finite")),
+            None => Ok(Self { mean, deviation, run }),
+        }
+    }
+
+    /// μ, for each run of numbers that share it.
+    pub fn mean(&self) -> &[T] {
+        &self.mean
+    }
+    /// s + ε, likewise.
+    pub fn deviation(&self) -> &[T] {
+        &self.deviation
+    }
+
     /// Numbers of one sample.
     pub fn dim(&self) -> usize {
         self.mean.len() * self.run

@@ -1,6 +1,6 @@
-//! The passes of [`Mgno`] over batches: samples one by one, groups of samples in parallel.
+//! The passes of a [`Program`] over batches: samples one by one, groups of samples in parallel.
 
-use super::network::Mgno;
+use super::assembly::Program;
 use super::run::Room;
 use crate::error::{Error, Result};
 use crate::linalg::vector::axpy;
@@ -11,7 +11,10 @@ use crate::num::{Real, parallel};
 #[derive(Clone, Debug, Default)]
 pub struct Scratch<T> {
     rooms: Vec<Room<T>>,
-    /// A gradient for each sample.
+    /// Where what does not depend on the input is computed.
+    common: Room<T>,
+    common_bar: Vec<T>,
+    /// For each sample a gradient and the cotangents of what is common.
     partial: Vec<T>,
     losses: Vec<f64>,
 }
@@ -19,7 +22,13 @@ pub struct Scratch<T> {
 impl<T: Real> Scratch<T> {
     /// Empty.
     pub fn new() -> Self {
-        Self { rooms: Vec::new(), partial: Vec::new(), losses: Vec::new() }
+        Self {
+            rooms: Vec::new(),
+            common: Room::default(),
+            common_bar: Vec::new(),
+            partial: Vec::new(),
+            losses: Vec::new(),
+        }
     }
 
     /// Samples of each of the groups that are worked on at once; a room for every group.
@@ -40,10 +49,10 @@ fn all<J: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<()> + Sync) -> Result<(
     results.into_iter().collect()
 }
 
-impl Mgno {
+impl Program {
     fn batch(&self, theta: usize, x: usize) -> Result<usize> {
-        self.program.layout.check_len("theta", theta)?;
-        let n = self.program.input_len();
+        self.layout.check_len("theta", theta)?;
+        let n = self.input_len();
         if x == 0 || !x.is_multiple_of(n) {
             let needed = format!("a multiple of {n} (numbers of one sample's input), at least one sample");
             return Err(Error::Length { what: "x", given: x, needed });
@@ -62,15 +71,18 @@ impl Mgno {
         y: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> Result<()> {
-        let (n, m) = (self.program.input_len(), self.program.output_len());
+        let (n, m) = (self.input_len(), self.output_len());
         let batch = self.batch(theta.len(), x.len())?;
         Error::check_len("y", y.len(), m * batch, "the outputs of every sample")?;
         let group = scratch.group(batch);
+        let Scratch { rooms, common, .. } = scratch;
+        common.prepare(self, theta)?;
+        let common = &*common;
         let run = |room: &mut Room<T>, x: &[T], y: &mut [T]| {
             let mut samples = x.chunks_exact(n).zip(y.chunks_exact_mut(m));
-            samples.try_for_each(|(x, y)| room.infer(&self.program, theta, x, y))
+            samples.try_for_each(|(x, y)| room.infer((self, common), theta, x, y))
         };
-        match &mut scratch.rooms[..] {
+        match &mut rooms[..] {
             [room, ..] if group >= batch => run(room, x, y),
             rooms => {
                 let parts = x.chunks(group * n).zip(y.chunks_mut(group * m)).zip(rooms).collect();
@@ -106,36 +118,53 @@ impl Mgno {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> Result<f64> {
-        let (n, p) = (self.program.input_len(), theta.len());
+        let (n, p) = (self.input_len(), theta.len());
         let batch = self.batch(p, x.len())?;
         Error::check_len("theta_bar", theta_bar.len(), p, "one for each parameter")?;
         if let Some(x_bar) = &x_bar {
             Error::check_len("x_bar", x_bar.len(), x.len(), "the length of x")?;
         }
         let group = scratch.group(batch);
-        let Scratch { rooms, partial, losses } = scratch;
-        if partial.len() < batch * p {
-            partial.resize(batch * p, T::zero());
-        }
+        let Scratch { rooms, common, common_bar, partial, losses } = scratch;
+        common.prepare(self, theta)?;
+        let known = &*common;
         losses.resize(batch, 0.0);
-        let partial = &mut partial[..batch * p];
-        let one =
-            |room: &mut Room<T>, at: usize, x: &[T], x_bar: Option<&mut [T]>, out: (&mut [T], &mut f64)| {
-                room.forward(&self.program, theta, x)?;
-                let (y, places) = room.result(&self.program);
-                *out.1 = loss(at, y, places);
-                out.0.fill(T::zero());
-                room.backward(&self.program, theta, x_bar, out.0)
-            };
+        let one = |room: &mut Room<T>,
+                   (at, x): (usize, &[T]),
+                   x_bar: Option<&mut [T]>,
+                   bars: [&mut [T]; 2],
+                   value: &mut f64| {
+            room.forward((self, known), theta, x)?;
+            let (y, places) = room.result(self);
+            *value = loss(at, y, places);
+            room.backward(self, theta, x_bar, bars)
+        };
+        if let ([room, ..], true) = (&mut rooms[..], self.direct && group >= batch) {
+            let mut x_bars = x_bar.map(|x_bar| x_bar.chunks_exact_mut(n));
+            for (i, (x, value)) in x.chunks_exact(n).zip(losses.iter_mut()).enumerate() {
+                let x_bar = x_bars.as_mut().and_then(Iterator::next);
+                one(room, (i, x), x_bar, [&mut *theta_bar, &mut []], value)?;
+            }
+            return Ok(losses.iter().sum());
+        }
+        let tail: usize = self.trained.iter().map(|value| self.lengths[*value]).sum();
+        let width = p + tail;
+        if partial.len() < batch * width {
+            partial.resize(batch * width, T::zero());
+        }
+        let partial = &mut partial[..batch * width];
         let run = |room: &mut Room<T>,
                    first: usize,
                    x: &[T],
                    x_bar: Option<&mut [T]>,
                    out: (&mut [T], &mut [f64])| {
             let mut x_bars = x_bar.map(|x_bar| x_bar.chunks_exact_mut(n));
-            let outs = out.0.chunks_exact_mut(p).zip(out.1);
-            for (i, (x, out)) in x.chunks_exact(n).zip(outs).enumerate() {
-                one(room, first + i, x, x_bars.as_mut().and_then(Iterator::next), out)?;
+            let outs = out.0.chunks_exact_mut(width).zip(out.1);
+            for (i, (x, (bars, value))) in x.chunks_exact(n).zip(outs).enumerate() {
+                let (theta_bar, common_bar) = bars.split_at_mut(p);
+                theta_bar.fill(T::zero());
+                let x_bar = x_bars.as_mut().and_then(Iterator::next);
+                one(room, (first + i, x), x_bar, [theta_bar, common_bar], value)?;
             }
             Ok(())
         };
@@ -143,16 +172,20 @@ impl Mgno {
             [room, ..] if group >= batch => run(room, 0, x, x_bar, (&mut *partial, &mut losses[..]))?,
             rooms => {
                 let mut x_bars = x_bar.map(|x_bar| x_bar.chunks_mut(group * n));
-                let outs = partial.chunks_mut(group * p).zip(losses.chunks_mut(group));
+                let outs = partial.chunks_mut(group * width).zip(losses.chunks_mut(group));
                 let parts = x.chunks(group * n).zip(outs).zip(rooms).enumerate();
                 let jobs = parts.map(|(g, part)| (g, part, x_bars.as_mut().and_then(Iterator::next)));
                 all(jobs.collect(), |(g, ((x, out), room), x_bar)| run(room, g * group, x, x_bar, out))?;
             }
         }
         // One sample after the other, so that threads change nothing.
-        for partial in partial.chunks_exact(p) {
-            axpy(1.0, partial, theta_bar);
+        common_bar.clear();
+        common_bar.resize(tail, T::zero());
+        for partial in partial.chunks_exact(width) {
+            axpy(1.0, &partial[..p], theta_bar);
+            axpy(1.0, &partial[p..], common_bar);
         }
+        common.conclude(self, theta, common_bar, theta_bar)?;
         Ok(losses.iter().sum())
     }
 
@@ -169,7 +202,7 @@ impl Mgno {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> Result<()> {
-        let m = self.program.output_len();
+        let m = self.output_len();
         let batch = self.batch(theta.len(), x.len())?;
         Error::check_len("y_bar", y_bar.len(), m * batch, "the outputs of every sample")?;
         let given = |sample: usize, _: &[T], [bar, _]: [&mut [T]; 2]| {
