@@ -4,7 +4,7 @@
 //! [`DiscreteAdjoint`] (through the accepted steps, checkpointed by a byte budget), [`ReversibleAdjoint`]
 //! (through steps that are taken back algebraically), [`ContinuousAdjoint`] (the adjoint equation, a solve of
 //! its own), [`ForwardSensitivity`] (tangents carried along) with [`GaussNewton`] for least squares,
-//! [`Hessian`] (second derivatives along a direction).
+//! [`Hessian`] (second derivatives along a direction), [`step_size_gradient`] (through the controller).
 //! [`DiscreteAdjoint::certify`] estimates the error of a loss, [`check_gradient`] compares a gradient with
 //! differences. `docs/adjoints.md` says which when. [`Backsolve`] is the continuous adjoint of stochastic equations.
 
@@ -22,6 +22,7 @@ mod gauss_newton;
 mod hessian;
 mod reversible;
 mod spill;
+mod step_sizes;
 mod times;
 
 pub use crate::integrate::Injection;
@@ -39,4 +40,5 @@ pub use gauss_newton::GaussNewton;
 pub use hessian::{Hessian, HessianProduct, SecondOrderLoss};
 pub use reversible::ReversibleAdjoint;
 pub use spill::Spill;
+pub use step_sizes::{StepSizeGradient, StepSizes, step_size_gradient};
 pub use times::time_gradients;

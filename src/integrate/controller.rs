@@ -136,6 +136,24 @@ impl Controller {
     }
 }
 
+/// log₂(1 + r)/r on [√½ − 1, √2 − 1).
+pub(super) const LOG_COEFFICIENTS: [f64; 7] = [
+    1.4426964322205762,
+    -0.7213640398472572,
+    0.4806291469242939,
+    -0.3593506528382748,
+    0.2956336002613319,
+    -0.2695062744398742,
+    0.17212873067091522,
+];
+
+/// 2ˣ on [−½, ½].
+pub(super) const EXP_COEFFICIENTS: [f64; 5] =
+    [1.0000000754953493, 0.6931210339915467, 0.24022107355830324, 0.05592203564726202, 0.00967603709787742];
+
+/// E² below which the controller sees no difference.
+pub(super) const LEAST_SQUARE: f64 = 1e-20;
+
 /// log₂ E from E², floored where the estimate is all rounding (NaN too: such a step is rejected anyway).
 ///
 /// log₂ x = k + log₂(1 + r), x = 2ᵏ(1 + r), 1 + r ∈ [√½, √2), by a polynomial that interpolates
@@ -143,16 +161,8 @@ impl Controller {
 #[inline(always)]
 pub(crate) fn log_error<T: Real>(square: T) -> T {
     const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
-    const C: [f64; 7] = [
-        1.4426964322205762,
-        -0.7213640398472572,
-        0.4806291469242939,
-        -0.3593506528382748,
-        0.2956336002613319,
-        -0.2695062744398742,
-        0.17212873067091522,
-    ];
-    let bits = square.max_number(T::of(1e-20)).f64().to_bits();
+    const C: [f64; 7] = LOG_COEFFICIENTS;
+    let bits = square.max_number(T::of(LEAST_SQUARE)).f64().to_bits();
     let above = bits.wrapping_sub(ROOT_HALF);
     let r = f64::from_bits(bits.wrapping_sub(above & 0xfff0_0000_0000_0000)) - 1.0;
     // (above >> 52), signed, as a float: shifted into the mantissa of 1.5·2⁵², without a conversion.
@@ -170,13 +180,7 @@ const SHIFT: f64 = 6755399441055744.0;
 /// Chebyshev points.
 #[inline(always)]
 pub(crate) fn exp2<T: Real>(x: T) -> T {
-    const C: [f64; 5] = [
-        1.0000000754953493,
-        0.6931210339915467,
-        0.24022107355830324,
-        0.05592203564726202,
-        0.00967603709787742,
-    ];
+    const C: [f64; 5] = EXP_COEFFICIENTS;
     let x = x.f64();
     let shifted = x + SHIFT;
     let f = x - (shifted - SHIFT);

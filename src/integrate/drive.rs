@@ -3,6 +3,7 @@
 mod post_mortem;
 mod save;
 
+use super::control::Decision;
 use super::controller::History;
 use super::heuristic::{Heuristic, Stiffness};
 use super::initial::initial_step;
@@ -21,10 +22,17 @@ pub trait Observer<T: Real> {
     const ACTIVE: bool = true;
     /// Whether the stages of a view must include those of the dense output.
     const DENSE: bool = false;
+    /// Whether it sees every attempt as the controller did.
+    const ATTEMPTS: bool = false;
     /// Whether it may refuse to go on.
     const FALLIBLE: bool = false;
     /// Called once for each accepted step.
     fn accepted(&mut self, step: &StepView<'_, T>);
+    /// Called once for each attempt, before [`accepted`](Self::accepted), where [`ATTEMPTS`](Self::ATTEMPTS) is
+    /// set.
+    fn attempted(&mut self, decision: &Decision<T>) {
+        let _ = decision;
+    }
     /// Why the solve must end after the step just accepted (say nothing more can be kept of it); asked where
     /// [`FALLIBLE`](Self::FALLIBLE) is set.
     fn refusal(&mut self) -> Option<Error> {
@@ -265,7 +273,9 @@ impl<T: Real> Drive<T> {
         if stepper.nfe() - at.nfe0 >= options.max_nfe {
             return Err(self.post_mortem(stepper, Failure::MaxNfe, at, options));
         }
+        let mut capped = false;
         if let Some(largest) = options.dt_max {
+            capped = at.h.abs() > largest;
             at.h = at.h.abs().min(largest).copysign(at.h);
         }
         let stop = at.stops[at.next_stop];
@@ -299,6 +309,22 @@ impl<T: Real> Drive<T> {
         }
         let wanted = at.h;
         at.h = h * factor;
+        if O::ATTEMPTS {
+            let unsolved = if accepted { None } else { stepper.unsolved() };
+            observer.attempted(&Decision {
+                step: self.solution.steps.len(),
+                h,
+                error,
+                factor: unsolved.unwrap_or(factor),
+                steered: unsolved.is_none(),
+                accepted,
+                clipped,
+                to_stop,
+                capped,
+                kept: clipped && accepted && wanted.abs() > at.h.abs(),
+                history: before,
+            });
+        }
         if options.diagnostics {
             self.diagnose(stepper, at.t, h, error, options);
         }

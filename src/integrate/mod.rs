@@ -1,6 +1,7 @@
 //! The one engine: the adaptive loop, its controllers, step records, dense output, saving,
 //! statistics and heuristics. It knows steppers, not vector fields, and does not know that adjoints exist.
 
+mod control;
 mod controller;
 mod drive;
 mod heuristic;
@@ -12,6 +13,7 @@ mod solution;
 mod step;
 
 pub use crate::error::Member;
+pub use control::{ControlCotangent, Decision};
 pub use controller::{Controller, History};
 pub(crate) use controller::{exp2, log_error};
 #[cfg(feature = "diffsol")]

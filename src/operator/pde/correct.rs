@@ -95,15 +95,15 @@ impl<A: LinearOperator<f64>, M: Preconditioner<f64>> Corrector<A, M> {
     }
 }
 
+/// Multigrid-CG on a stencil.
+pub type MultigridCorrector = Corrector<StencilOperator<f64>, Multigrid<f64, GridLevel<f64>>>;
+
 impl Darcy {
     /// The corrector of answers for the coefficient `a`: multigrid-CG as in [`solve`](Self::solve).
     ///
     /// # Errors
     /// As [`operator`](Self::operator) and [`cycle`](Self::cycle).
-    pub fn corrector(
-        &self,
-        a: &[f64],
-    ) -> Result<Corrector<StencilOperator<f64>, Multigrid<f64, GridLevel<f64>>>> {
+    pub fn corrector(&self, a: &[f64]) -> Result<MultigridCorrector> {
         Corrector::new(|| {
             let operator = self.operator(a)?;
             let cycle = self.cycle(operator.clone())?;

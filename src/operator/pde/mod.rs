@@ -9,7 +9,7 @@ mod correct;
 mod darcy;
 mod field;
 
-pub use correct::{Correction, Corrector};
+pub use correct::{Correction, Corrector, MultigridCorrector};
 pub use darcy::{Certificate, Darcy};
 pub use field::CosineField;
 
