@@ -1,11 +1,11 @@
 //! The right-hand side that is trained: x³ → 50 tanh → 2.
 
-use odeon::Result;
 use odeon::dynamics::{Dynamics, Point, SecondOrder, Tangent};
 use odeon::model::NeuralOde;
 use odeon::nn::{Activation, Initializer, Layout, Network, Scratch};
 use odeon::num::Real;
 use odeon::num::kernels::{self, Function};
+use odeon::{Error, Result};
 
 /// Rows of the state.
 pub const DIM: usize = 2;
@@ -84,11 +84,21 @@ impl<T: Real> SecondOrder<T> for Model {
 
     fn memory(&self, _batch: usize) {}
 
+    /// RNODE asks for directions of the state alone.
+    fn check_direction(&self, theta_dot: &[T]) -> Result<()> {
+        match theta_dot.iter().find(|d| **d != T::zero()) {
+            Some(moved) => {
+                Err(Error::invalid("a direction of theta", *moved, "only the state's are written"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The model is autonomous, so that ∂f/∂t ṫ has no share.
     fn tangent_vjp(
         &self,
         at: Point<'_, T>,
-        (_, direction): (T, &[T]),
+        dot: Tangent<'_, T>,
         bar: &[T],
         y_bar: &mut [T],
         theta_bar: &mut [T],
@@ -97,7 +107,7 @@ impl<T: Real> SecondOrder<T> for Model {
         let (one, two, three, six) = (T::one(), T::of(2.0), T::of(3.0), T::of(6.0));
         let (first, second) = (0..DIM * WIDTH, (DIM + 1) * WIDTH);
         let bias = &at.theta[first.end..second];
-        let columns = at.y.chunks_exact(DIM).zip(direction.chunks_exact(DIM));
+        let columns = at.y.chunks_exact(DIM).zip(dot.y.chunks_exact(DIM));
         let bars = bar.chunks_exact(DIM).zip(y_bar.chunks_exact_mut(DIM));
         for ((y, d), (bar, y_bar)) in columns.zip(bars) {
             let cube: [T; DIM] = std::array::from_fn(|j| y[j] * y[j] * y[j]);
