@@ -58,8 +58,8 @@ struct Arguments {
     #[command(flatten)]
     common: Common,
 
-    /// Comma-separated methods: none, steer, rnode, error, stiffness, error+stiffness,
-    /// local-unbiased, local-biased, local-step, steps, log-error, or all
+    /// Comma-separated methods: none, steer, rnode, taynode (K = 3), error, stiffness,
+    /// error+stiffness, local-unbiased, local-biased, local-step, steps, log-error, or all
     #[arg(
         long,
         value_name = "LIST",

@@ -17,6 +17,8 @@ pub enum Method {
     Steer,
     /// Kinetic energy + Frobenius norm of the Jacobian, integrated.
     Rnode,
+    /// TayNODE: |d³y/dt³|², integrated.
+    Taylor,
     /// R_E = Σ E_j |h_j|.
     Error,
     /// R_S = Σ S_j |h_j|.
@@ -40,10 +42,11 @@ const STIFFNESS_SHARE: f64 = 0.01;
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::None,
         Self::Steer,
         Self::Rnode,
+        Self::Taylor,
         Self::Error,
         Self::Stiffness,
         Self::ErrorStiffness,
@@ -60,6 +63,7 @@ impl Method {
             Self::None => "none",
             Self::Steer => "steer",
             Self::Rnode => "rnode",
+            Self::Taylor => "taynode",
             Self::Error => "error",
             Self::Stiffness => "stiffness",
             Self::ErrorStiffness => "error+stiffness",
@@ -78,6 +82,7 @@ impl Method {
             Self::None => return None,
             Self::Steer => [0.1, 0.1],
             Self::Rnode => [1e-4, 1e-7],
+            Self::Taylor => [1e-8, 1e-11],
             Self::Error => [1e-2, 1e-6],
             Self::Stiffness => [1e-4, 1e-5],
             Self::ErrorStiffness => [1e-1, 1e-7],
@@ -111,6 +116,7 @@ pub enum Regulariser<T: Real> {
     Steer(Box<Steer<T>>),
     /// Seed of the probes.
     Rnode(u64),
+    Taylor,
     Global(Box<dyn Penalty<T>>),
     Local(Box<Local<T, ErrorEstimate<T>>>),
 }
@@ -131,6 +137,7 @@ impl Method {
                 Regulariser::Steer(Box::new(steer))
             }
             Self::Rnode => Regulariser::Rnode(seed),
+            Self::Taylor => Regulariser::Taylor,
             Self::Error => Regulariser::Global(Box::new(Global::<T, _>::error())),
             Self::Stiffness => Regulariser::Global(Box::new(Global::<T, _>::stiffness())),
             Self::ErrorStiffness => {

@@ -1,8 +1,8 @@
 //! The right-hand side that is trained: x³ → 50 tanh → 2.
 
-use odeon::dynamics::{Dynamics, Point, SecondOrder, Tangent};
+use odeon::dynamics::{Dynamics, Point, SecondOrder, SolutionSeries, Tangent};
 use odeon::model::NeuralOde;
-use odeon::nn::{Activation, Initializer, Layout, Network, Scratch};
+use odeon::nn::{Activation, Initializer, Layout, Network, Scratch, SeriesScratch};
 use odeon::num::Real;
 use odeon::num::kernels::{self, Function};
 use odeon::{Error, Result};
@@ -136,5 +136,37 @@ impl<T: Real> SecondOrder<T> for Model {
             }
         }
         T::zero()
+    }
+}
+
+/// Those of the network.
+impl<T: Real> SolutionSeries<T> for Model {
+    type Series = SeriesScratch<T>;
+
+    fn check_order(&self, order: usize) -> Result<()> {
+        SolutionSeries::<T>::check_order(&self.0, order)
+    }
+
+    fn series(&self, batch: usize, order: usize) -> SeriesScratch<T> {
+        self.0.series(batch, order)
+    }
+
+    fn series_bytes(&self, batch: usize, order: usize) -> usize {
+        SolutionSeries::<T>::series_bytes(&self.0, batch, order)
+    }
+
+    fn total_derivative(&self, at: Point<'_, T>, values: [&mut [T]; 2], memory: &mut SeriesScratch<T>) {
+        self.0.total_derivative(at, values, memory);
+    }
+
+    fn total_derivative_vjp(
+        &self,
+        at: Point<'_, T>,
+        bars: [&[T]; 2],
+        y_bar: &mut [T],
+        theta_bar: &mut [T],
+        memory: &mut SeriesScratch<T>,
+    ) -> T {
+        self.0.total_derivative_vjp(at, bars, y_bar, theta_bar, memory)
     }
 }

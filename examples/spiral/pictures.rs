@@ -41,6 +41,7 @@ fn look(method: Method) -> (Color, Dash, Marker) {
         Method::None => (Color::Blue, Dash::Solid, Marker::Circle),
         Method::Steer => (Color::Grey, Dash::Solid, Marker::Diamond),
         Method::Rnode => (Color::Orange, Dash::Solid, Marker::Triangle),
+        Method::Taylor => (Color::Orange, Dash::Dashed, Marker::Ring),
         Method::Error => (Color::Green, Dash::Solid, Marker::Square),
         Method::Stiffness => (Color::Purple, Dash::Solid, Marker::Square),
         Method::ErrorStiffness => (Color::Sky, Dash::Solid, Marker::Square),

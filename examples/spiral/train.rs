@@ -7,12 +7,14 @@ use crate::model::Model;
 use crate::weights::schedule;
 use odeon::adjoint::{DiscreteAdjoint, Memory, Weighted};
 use odeon::dataset::Batches;
+use odeon::dynamics::Dynamics;
 use odeon::integrate::{ErrorEstimate, Injection, Options, Problem, Save, Solution};
 use odeon::nn::{Clip, Loss, Optimizer, Reduction, Rule, Schedule};
+use odeon::num::ErrorNorm;
 use odeon::num::Real;
 use odeon::ode::tableaux::Tsit5;
 use odeon::ode::{ExplicitStepper, Solver};
-use odeon::regularise::{LambdaSchedule, Local, Rnode};
+use odeon::regularise::{LambdaSchedule, Local, Rnode, TotalDerivative};
 use odeon::train::{Batch, Evaluation, Objective, Record, Settings, Trainer};
 use odeon::{Error, Result};
 
@@ -193,8 +195,12 @@ impl<T: Real> Objective<T> for Fit<'_, T> {
                 return locally(adjoint, local, (&problem, target), setting, gradient);
             }
             Regulariser::Rnode(seed) => {
-                let setting = (*seed + batch.iteration, weight);
-                return rnode(self.model, &self.options, (theta, target), setting, gradient);
+                let rows = Rnode::new(self.model, 1, *seed + batch.iteration);
+                return with_rows(&rows, &self.options, (theta, target), weight, gradient);
+            }
+            Regulariser::Taylor => {
+                let rows = TotalDerivative::new::<T>(self.model, ORDER)?;
+                return with_rows(&rows, &self.options, (theta, target), weight, gradient);
             }
         };
         gradient.copy_from_slice(adjoint.theta_gradient());
@@ -235,19 +241,54 @@ fn locally<T: Real>(
     Ok(evaluation(adjoint.solution(), [value, r], lambda))
 }
 
-/// The objective with two more states; a new probe for each iteration.
-fn rnode<T: Real>(
-    model: &Model,
+/// K of TayNODE.
+const ORDER: usize = 3;
+
+/// The model with further rows whose integrals are the penalty.
+trait Augmented<T: Real>: Dynamics<T> {
+    fn augment(&self, y: &[T], out: &mut Vec<T>) -> Result<()>;
+    fn norm(&self, norm: &ErrorNorm<T>) -> ErrorNorm<T>;
+    /// The penalty's value; with the weight its cotangents are added to `bar`.
+    fn read(&self, y: &[T], weight: T, bar: &mut [T]) -> T;
+}
+
+impl<T: Real> Augmented<T> for Rnode<'_, T, Model> {
+    fn augment(&self, y: &[T], out: &mut Vec<T>) -> Result<()> {
+        Rnode::augment(self, y, out)
+    }
+    fn norm(&self, norm: &ErrorNorm<T>) -> ErrorNorm<T> {
+        Rnode::norm(self, norm)
+    }
+    fn read(&self, y: &[T], weight: T, bar: &mut [T]) -> T {
+        let [energy, frobenius] = Rnode::read(self, y, [weight; 2], bar);
+        energy + frobenius
+    }
+}
+
+impl<T: Real> Augmented<T> for TotalDerivative<'_, Model> {
+    fn augment(&self, y: &[T], out: &mut Vec<T>) -> Result<()> {
+        TotalDerivative::augment(self, y, out)
+    }
+    fn norm(&self, norm: &ErrorNorm<T>) -> ErrorNorm<T> {
+        TotalDerivative::norm(self, norm)
+    }
+    fn read(&self, y: &[T], weight: T, bar: &mut [T]) -> T {
+        TotalDerivative::read(self, y, weight, bar)
+    }
+}
+
+/// The objective with more states.
+fn with_rows<T: Real, A: Augmented<T>>(
+    augmented: &A,
     options: &Options<T>,
     (theta, target): (&[T], &[T]),
-    (seed, weight): (u64, T),
+    weight: T,
     gradient: &mut [T],
 ) -> Result<Evaluation> {
-    let augmented = Rnode::new(model, 1, seed);
     let mut y0 = Vec::new();
     augmented.augment(&start::<T>(), &mut y0)?;
     let options = Options { norm: augmented.norm(&options.norm), ..options.clone() };
-    let stepper = ExplicitStepper::new(&augmented, &Tsit5, 1);
+    let stepper = ExplicitStepper::new(augmented, &Tsit5, 1);
     let mut adjoint = DiscreteAdjoint::new(stepper, Memory::Unlimited);
     let dim = y0.len();
     let own = START.len();
@@ -262,9 +303,8 @@ fn rnode<T: Real>(
     let Some(last) = bar.chunks_exact_mut(dim).last() else {
         return Err(Error::invalid("the saved states", "none", "the end is needed"));
     };
-    let r = augmented.read(solution.last(), [weight; 2], last);
+    let total = augmented.read(solution.last(), weight, last);
     adjoint.reverse(&bar, &[], &mut [])?;
     gradient.copy_from_slice(adjoint.theta_gradient());
-    let total = r[0] + r[1];
     Ok(evaluation(adjoint.solution(), [value, total], weight.f64()))
 }

@@ -20,6 +20,7 @@ mod extra;
 mod global;
 mod local;
 mod rnode;
+mod rows;
 mod schedule;
 mod surrogate;
 mod total_derivative;

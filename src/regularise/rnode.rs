@@ -1,7 +1,8 @@
 //! [`Rnode`]: kinetic energy and the Jacobian's Frobenius norm as additional states.
 
+use super::rows;
 use crate::dynamics::{Dynamics, Point, SecondOrder, Tangent};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::num::{ErrorNorm, Real};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -67,14 +68,7 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
     /// # Errors
     /// A `y` that is not a whole number of columns.
     pub fn augment(&self, y: &[T], out: &mut Vec<T>) -> Result<()> {
-        let dim = self.dynamics.dim();
-        check_columns(y.len(), dim)?;
-        out.clear();
-        for column in y.chunks_exact(dim) {
-            out.extend_from_slice(column);
-            out.extend([T::zero(); ROWS]);
-        }
-        Ok(())
+        rows::augment(y, self.dynamics.dim(), ROWS, out)
     }
 
     /// (1/batch) Σ e and (1/batch) Σ q of an augmented state, and with `seeds` their weights λ the
@@ -99,11 +93,7 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
     }
 
     fn split(&self, y: &[T], s: &mut Scratch<T, D>) -> usize {
-        let dim = self.dynamics.dim();
-        s.y.clear();
-        for column in y.chunks_exact(dim + ROWS) {
-            s.y.extend_from_slice(&column[..dim]);
-        }
+        rows::split(y, self.dynamics.dim(), ROWS, &mut s.y);
         s.y.len()
     }
 
@@ -119,22 +109,6 @@ impl<'a, T: Real, D: SecondOrder<T>> Rnode<'a, T, D> {
         let (probe, w) = (&s.bar[..n], &mut s.w[..n]);
         self.dynamics.vjp(at, probe, w, &mut s.theta_bar, &mut s.inner);
     }
-
-    /// `y_bar` += rows of `s.y_bar`.
-    fn add_columns(&self, from: &[T], to: &mut [T]) {
-        let dim = self.dynamics.dim();
-        for (to, from) in to.chunks_exact_mut(dim + ROWS).zip(from.chunks_exact(dim)) {
-            to.iter_mut().zip(from).for_each(|(a, b)| *a += *b);
-        }
-    }
-}
-
-/// Checks that a state is a whole number of columns.
-pub(super) fn check_columns(given: usize, dim: usize) -> Result<()> {
-    if given == 0 || !given.is_multiple_of(dim) {
-        return Err(Error::Length { what: "y", given, needed: format!("a positive multiple of {dim}") });
-    }
-    Ok(())
 }
 
 fn square<T: Real>(x: &[T]) -> T {
@@ -221,7 +195,7 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Rnode<'_, T, D> {
             let products = [&s.w[..n], &s.bar[..n]];
             t_bar += self.dynamics.jvp_vjp(at, products, into, theta_bar, &mut s.memory);
         }
-        self.add_columns(&s.y_bar[..n], y_bar);
+        rows::add_columns(&s.y_bar[..n], dim, ROWS, y_bar);
         t_bar
     }
 
@@ -250,9 +224,8 @@ impl<T: Real, D: SecondOrder<T>> Dynamics<T> for Rnode<'_, T, D> {
     }
 
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
-        let dim = self.dynamics.dim();
-        let columns = at.y.chunks_exact(dim + ROWS);
-        let y: Vec<T> = columns.flat_map(|c| &c[..dim]).copied().collect();
+        let mut y = Vec::new();
+        rows::split(at.y, self.dynamics.dim(), ROWS, &mut y);
         self.dynamics.locate_non_finite(Point { y: &y, ..at })
     }
 }

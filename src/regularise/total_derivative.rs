@@ -1,6 +1,6 @@
 //! [`TotalDerivative`]: a total derivative of the solution as an additional state.
 
-use super::rnode::check_columns;
+use super::rows;
 use crate::dynamics::{Dynamics, Point, SolutionSeries, Tangent};
 use crate::error::Result;
 use crate::num::{ErrorNorm, Real};
@@ -55,14 +55,7 @@ impl<'a, D> TotalDerivative<'a, D> {
     where
         D: SolutionSeries<T>,
     {
-        let dim = self.dynamics.dim();
-        check_columns(y.len(), dim)?;
-        out.clear();
-        for column in y.chunks_exact(dim) {
-            out.extend_from_slice(column);
-            out.push(T::zero());
-        }
-        Ok(())
+        rows::augment(y, self.dynamics.dim(), 1, out)
     }
 
     /// (1/batch) Σ r of an augmented state, and with the weight λ as `seed` the cotangents ACCUMULATED into `y_bar`.
@@ -93,11 +86,7 @@ impl<'a, D> TotalDerivative<'a, D> {
     where
         D: SolutionSeries<T>,
     {
-        let dim = self.dynamics.dim();
-        s.y.clear();
-        for column in at.y.chunks_exact(dim + 1) {
-            s.y.extend_from_slice(&column[..dim]);
-        }
+        rows::split(at.y, self.dynamics.dim(), 1, &mut s.y);
         let n = s.y.len();
         let at = Point { y: &s.y, ..at };
         self.dynamics.total_derivative(at, [&mut s.f[..n], &mut s.top[..n]], &mut s.series);
@@ -170,9 +159,7 @@ impl<T: Real, D: SolutionSeries<T>> Dynamics<T> for TotalDerivative<'_, D> {
         let at = Point { y: &s.y, ..at };
         let into = &mut s.y_bar[..n];
         let t_bar = self.dynamics.total_derivative_vjp(at, bars, into, theta_bar, &mut s.series);
-        for (to, from) in y_bar.chunks_exact_mut(dim + 1).zip(s.y_bar.chunks_exact(dim)) {
-            to.iter_mut().zip(from).for_each(|(a, b)| *a += *b);
-        }
+        rows::add_columns(&s.y_bar[..n], dim, 1, y_bar);
         t_bar
     }
 
@@ -196,9 +183,8 @@ impl<T: Real, D: SolutionSeries<T>> Dynamics<T> for TotalDerivative<'_, D> {
     }
 
     fn locate_non_finite(&self, at: Point<'_, T>) -> Option<String> {
-        let dim = self.dynamics.dim();
-        let columns = at.y.chunks_exact(dim + 1);
-        let y: Vec<T> = columns.flat_map(|c| &c[..dim]).copied().collect();
+        let mut y = Vec::new();
+        rows::split(at.y, self.dynamics.dim(), 1, &mut y);
         self.dynamics.locate_non_finite(Point { y: &y, ..at })
     }
 }
