@@ -13,7 +13,7 @@ mod spectra;
 
 use odeon::operator::Surrogate;
 use odeon::operator::baselines::{DeepONet, DilResNet, Fno, UNet};
-use operator_support::{Tested, allocations, check_gradient, wave};
+use operator_support::{Tested, allocations, check_program, wave};
 
 /// Small ones of all kinds, each with extents: odd, not square, in one to three dimensions.
 fn small() -> Vec<(Box<dyn Surrogate>, Vec<usize>)> {

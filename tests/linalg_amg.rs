@@ -11,32 +11,10 @@ use odeon::linalg::multigrid::{
 };
 use odeon::linalg::relax::{GaussSeidel, Jacobi, Sweep};
 use odeon::linalg::{Claims, Csr, LinearOperator, LinearSolver, Preconditioner, Settings, model};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a const-initialised
-// thread-local without a destructor, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "support/counting.rs"]
+mod counting;
 
 /// Numbers in (−1, 1) without pattern.
 fn noise(n: usize, seed: u64) -> Vec<f64> {
@@ -659,14 +637,13 @@ fn cycles_allocate_nothing() {
         let (sa, rs) = both(&a, &options);
         for mut amg in [sa, rs] {
             let (b, mut x) = (noise(1600, 17), vec![0.0; 1600]);
-            amg.apply(&b, &mut x);
-            let before = COUNT.with(Cell::get);
-            amg.apply(&b, &mut x);
-            amg.multigrid().full_multigrid(&b, &mut x, 1);
-            assert_eq!(COUNT.with(Cell::get), before, "{cycle:?}");
+            let counted = counting::allocations(|| {
+                amg.apply(&b, &mut x);
+                amg.multigrid().full_multigrid(&b, &mut x, 1);
+            });
+            assert_eq!(counted, 0, "{cycle:?}");
         }
     }
-    let before = COUNT.with(Cell::get);
-    drop(std::hint::black_box(vec![1.0; 9]));
-    assert_eq!(COUNT.with(Cell::get), before + 1, "the counter counts");
+    let counted = counting::allocations(|| drop(std::hint::black_box(vec![1.0; 9])));
+    assert_eq!(counted, 1, "the counter counts");
 }

@@ -13,4 +13,4 @@ mod losses;
 mod network;
 mod operator_support;
 
-use operator_support::{Tested, allocations, check_gradient, wave};
+use operator_support::{Tested, allocations, check_gradient, check_program, wave};

@@ -2,38 +2,11 @@
 
 use odeon::Result;
 use odeon::nn::{Activation, Builder, Initializer, Input, Network, Optimizer, Rule, Schedule};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
-struct Counting;
+#[path = "support/counting.rs"]
+mod counting;
 
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a const-initialised
-// thread-local without a destructor, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(mut work: impl FnMut()) -> usize {
-    work();
-    let before = COUNT.with(Cell::get);
-    work();
-    COUNT.with(Cell::get) - before
-}
+use counting::allocations;
 
 #[test]
 fn passes_allocate_nothing() -> Result<()> {
@@ -62,6 +35,27 @@ fn passes_allocate_nothing() -> Result<()> {
             assert!(optimizer.step(&mut theta, &theta_bar).is_ok());
         });
         assert_eq!(counted, 0, "batch {batch}");
+    }
+    Ok(())
+}
+
+/// Taylor coefficients of solutions, and their reverse.
+#[test]
+fn series_allocate_nothing() -> Result<()> {
+    for activation in Activation::ALL {
+        let network =
+            Network::builder(20).concat_time().dense(30).activation(activation).dense(20).build()?;
+        let theta: Vec<f64> = network.init(Initializer::GlorotNormal, 1)?;
+        let x: Vec<f64> = (0..20 * 9).map(|i| f64::from(i).sin()).collect();
+        let (mut first, mut top) = (x.clone(), x.clone());
+        let (mut x_bar, mut theta_bar) = (x.clone(), theta.clone());
+        let mut scratch = network.series_scratch(9, 4);
+        let counted = allocations(|| {
+            let at = Input { t: 0.5, x: &x, theta: &theta };
+            network.solution_series(at, [&mut first, &mut top], &mut scratch);
+            network.solution_series_vjp(at, [&x, &x], &mut x_bar, &mut theta_bar, &mut scratch);
+        });
+        assert_eq!(counted, 0, "{}", activation.name());
     }
     Ok(())
 }

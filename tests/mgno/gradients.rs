@@ -1,10 +1,11 @@
 //! Reverse passes against finite differences, for every feature of the architecture.
 
-use crate::{Tested, check_gradient, wave};
+use crate::{Tested, check_program};
 use odeon::linalg::multigrid::Cycle;
+use odeon::nn::Activation;
 use odeon::nn::conv::Padding;
-use odeon::nn::{Activation, Initializer};
-use odeon::operator::mgno::{Architecture, CoarsePoints, CycleSpec, Mgno, Restriction, Scratch};
+use odeon::operator::Surrogate;
+use odeon::operator::mgno::{Architecture, CoarsePoints, CycleSpec, Restriction};
 
 fn architectures() -> Vec<(Architecture, Vec<usize>)> {
     use Padding::{Circular, Reflect, Zero};
@@ -34,41 +35,10 @@ fn architectures() -> Vec<(Architecture, Vec<usize>)> {
     ]
 }
 
-/// Σ over samples and outputs of c·y + y²/2 as the loss, in parameters and inputs.
 #[test]
 fn gradients_are_those_of_finite_differences() -> Tested {
     for (architecture, extents) in architectures() {
-        let mgno = Mgno::new(&architecture, &extents)?;
-        let mut scratch = Scratch::new();
-        let batch = 2;
-        let theta: Vec<f64> = mgno.init(Initializer::TorchLinear, 3)?;
-        let x = wave::<f64>(batch * mgno.input_len(), 0.4);
-        let m = mgno.output_len();
-        let c = wave::<f64>(batch * m, 1.9);
-        let loss = |sample: usize, y: &[f64], [y_bar, _]: [&mut [f64]; 2]| {
-            let c = &c[sample * m..][..m];
-            y_bar.iter_mut().zip(y.iter().zip(c)).for_each(|(bar, (y, c))| *bar = y + c);
-            y.iter().zip(c).map(|(y, c)| y * (0.5 * y + c)).sum::<f64>()
-        };
-        let before = wave::<f64>(theta.len(), 0.2);
-        let mut theta_bar = before.clone();
-        let total = mgno.gradient(&theta, &x, loss, &mut theta_bar, &mut scratch)?;
-        theta_bar.iter_mut().zip(&before).for_each(|(bar, b)| *bar -= b);
-        let mut y = vec![0.0; batch * m];
-        let mut value = |theta: &[f64], x: &[f64]| {
-            mgno.forward(theta, x, &mut y, &mut scratch)?;
-            Ok::<f64, odeon::Error>(y.iter().zip(&c).map(|(y, c)| y * (0.5 * y + c)).sum())
-        };
-        assert!((value(&theta, &x)? - total).abs() < 1e-11 * (1.0 + total.abs()), "{architecture:?}");
-        check_gradient(&theta, &theta_bar, 6, |theta| value(theta, &x))?;
-        let mut y_bar = vec![0.0; batch * m];
-        mgno.forward(&theta, &x, &mut y_bar, &mut Scratch::new())?;
-        y_bar.iter_mut().zip(&c).for_each(|(bar, c)| *bar += c);
-        let (mut x_bar, mut again) = (vec![f64::NAN; x.len()], before.clone());
-        mgno.pullback(&theta, [&x, &y_bar], Some(&mut x_bar), &mut again, &mut Scratch::new())?;
-        again.iter_mut().zip(&before).for_each(|(bar, b)| *bar -= b);
-        assert_eq!(again, theta_bar);
-        check_gradient(&x, &x_bar, 3, |x| value(&theta, x))?;
+        check_program(&format!("{architecture:?}"), &architecture.compile(&extents)?, [6, 3])?;
     }
     Ok(())
 }

@@ -1,41 +1,14 @@
 //! What tests of networks on grids share: a counting allocator, numbers without a pattern, gradients against
 //! differences.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../support/counting.rs"]
+mod counting;
+
+pub use counting::allocations;
+use odeon::nn::Initializer;
+use odeon::operator::{Program, Scratch};
 
 pub type Tested = Result<(), Box<dyn std::error::Error>>;
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a const-initialised
-// thread-local without a destructor, which allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocations of the second call of `work`.
-pub fn allocations(mut work: impl FnMut()) -> usize {
-    work();
-    let before = COUNT.with(Cell::get);
-    work();
-    COUNT.with(Cell::get) - before
-}
 
 /// Numbers without a pattern.
 pub fn wave<T: odeon::num::Real>(n: usize, seed: f64) -> Vec<T> {
@@ -75,5 +48,41 @@ pub fn check_gradient(
             "{name}: {own} by the reverse pass, {difference} by differences"
         );
     }
+    Ok(())
+}
+
+/// Gradients of Σ c·y + y²/2 over two samples, in parameters and inputs, against differences of the forward pass.
+pub fn check_program(name: &str, program: &Program, [parameters, inputs]: [usize; 2]) -> Tested {
+    let (batch, m) = (2, program.output_len());
+    let mut scratch = Scratch::new();
+    let theta: Vec<f64> = program.init(Initializer::TorchLinear, 3)?;
+    let x = wave::<f64>(batch * program.input_len(), 0.4);
+    let c = wave::<f64>(batch * m, 1.9);
+    let loss = |sample: usize, y: &[f64], [y_bar, _]: [&mut [f64]; 2]| {
+        let c = &c[sample * m..][..m];
+        y_bar.iter_mut().zip(y.iter().zip(c)).for_each(|(bar, (y, c))| *bar = y + c);
+        y.iter().zip(c).map(|(y, c)| y * (0.5 * y + c)).sum::<f64>()
+    };
+    // It is added to what is there.
+    let before = wave::<f64>(theta.len(), 0.2);
+    let mut theta_bar = before.clone();
+    let total = program.gradient(&theta, &x, loss, &mut theta_bar, &mut scratch)?;
+    theta_bar.iter_mut().zip(&before).for_each(|(bar, b)| *bar -= b);
+    let mut y = vec![0.0; batch * m];
+    let mut value = |theta: &[f64], x: &[f64]| {
+        program.forward(theta, x, &mut y, &mut scratch)?;
+        Ok::<f64, odeon::Error>(y.iter().zip(&c).map(|(y, c)| y * (0.5 * y + c)).sum())
+    };
+    assert!((value(&theta, &x)? - total).abs() < 1e-11 * (1.0 + total.abs()), "{name}");
+    let explained = |e: Box<dyn std::error::Error>| format!("{name}: {e}");
+    check_gradient(&theta, &theta_bar, parameters, |theta| value(theta, &x)).map_err(explained)?;
+    let mut y_bar = vec![0.0; batch * m];
+    program.forward(&theta, &x, &mut y_bar, &mut Scratch::new())?;
+    y_bar.iter_mut().zip(&c).for_each(|(bar, c)| *bar += c);
+    let (mut x_bar, mut again) = (vec![f64::NAN; x.len()], before.clone());
+    program.pullback(&theta, [&x, &y_bar], Some(&mut x_bar), &mut again, &mut Scratch::new())?;
+    again.iter_mut().zip(&before).for_each(|(bar, b)| *bar -= b);
+    assert_eq!(again, theta_bar, "{name}");
+    check_gradient(&x, &x_bar, inputs, |x| value(&theta, x)).map_err(explained)?;
     Ok(())
 }
