@@ -11,6 +11,8 @@ mod gradients;
 mod losses;
 #[path = "mgno/network.rs"]
 mod network;
+#[path = "mgno/neural_pde.rs"]
+mod neural_pde;
 mod operator_support;
 
 use operator_support::{Tested, allocations, check_gradient, check_program, wave};

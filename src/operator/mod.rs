@@ -4,9 +4,11 @@
 pub mod baselines;
 pub mod directions;
 pub mod mgno;
+mod neural_pde;
 pub mod pde;
 pub mod program;
 pub mod sor_bandit;
 pub mod surrogate;
 
+pub use neural_pde::{NeuralPde, NeuralPdeScratch};
 pub use program::{Program, Scratch, Surrogate};

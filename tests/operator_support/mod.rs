@@ -84,5 +84,15 @@ pub fn check_program(name: &str, program: &Program, [parameters, inputs]: [usize
     again.iter_mut().zip(&before).for_each(|(bar, b)| *bar -= b);
     assert_eq!(again, theta_bar, "{name}");
     check_gradient(&x, &x_bar, inputs, |x| value(&theta, x)).map_err(explained)?;
+    // The tangent along a direction of both, by the reverse pass.
+    let (theta_dot, x_dot, mut y_dot) = (wave(theta.len(), 0.7), wave(x.len(), 1.1), vec![0.0; y_bar.len()]);
+    program.tangent([&theta, &theta_dot], [&x, &x_dot], &mut y_dot, &mut Scratch::new())?;
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let [along, back] = [dot(&y_bar, &y_dot), dot(&theta_bar, &theta_dot) + dot(&x_bar, &x_dot)];
+    assert!((along - back).abs() < 1e-10 * back.abs().max(1.0), "{name}: {along} {back}");
+    let mut alone = y_dot.clone();
+    program.tangent([&theta, &[]], [&x, &x_dot], &mut alone, &mut Scratch::new())?;
+    let [along, back] = [dot(&y_bar, &alone), dot(&x_bar, &x_dot)];
+    assert!((along - back).abs() < 1e-10 * back.abs().max(1.0), "{name}: {along} {back}");
     Ok(())
 }

@@ -36,6 +36,16 @@ impl<T: Real> Scratch<T> {
         Self::default()
     }
 
+    /// Bytes that it has grown to.
+    pub fn bytes(&self) -> usize {
+        let room = |room: &Room<T>| {
+            let numbers = room.large.capacity() + room.small.capacity() + room.phases.capacity();
+            numbers + room.lanes.capacity() * STRIP
+        };
+        let rooms: usize = self.rooms.iter().map(room).sum();
+        (self.weights.capacity() + self.partial.capacity() + rooms) * size_of::<T>()
+    }
+
     /// One room for each group of samples that is worked on at once, and the samples of a group.
     fn split(&mut self, batch: usize) -> usize {
         let groups = batch.min(parallel::threads()).max(1);

@@ -49,6 +49,15 @@ impl MaxPool {
         }
     }
 
+    /// `y_dot` ← the derivative along `x_dot`.
+    pub fn tangent<T: Real>(&self, [x, x_dot]: [&[T]; 2], y_dot: &mut [T]) {
+        let points = self.fine.iter().product();
+        let fields = x.chunks_exact(points).zip(x_dot.chunks_exact(points));
+        for ((x, x_dot), y_dot) in fields.zip(y_dot.chunks_exact_mut(self.points())) {
+            y_dot.iter_mut().enumerate().for_each(|(at, y)| *y = x_dot[self.largest(x, at)]);
+        }
+    }
+
     /// `x_bar` ← the cotangent of x.
     pub fn backward<T: Real>(&self, x: &[T], y_bar: &[T], x_bar: &mut [T]) {
         x_bar.fill(T::zero());
@@ -137,6 +146,12 @@ pub(super) mod combine {
         let shape = shape(bias, y, c);
         y.chunks_exact_mut(shape[0]).zip(bias).for_each(|(y, b)| y.fill(*b));
         T::gemm(shape, T::one(), (t, false), (c, false), T::one(), y);
+    }
+
+    /// `y` += b.
+    pub fn add_bias<T: Real>(bias: &[T], y: &mut [T]) {
+        let points = y.len() / bias.len();
+        y.chunks_exact_mut(points).zip(bias).for_each(|(y, b)| y.iter_mut().for_each(|y| *y += *b));
     }
 
     /// `t_bar` ← the cotangent of t.

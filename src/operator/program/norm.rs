@@ -58,3 +58,23 @@ pub(super) fn backward<T: Real>(theta: &[T], [x, y_bar]: [&[T]; 2], x_bar: &mut 
         }
     }
 }
+
+/// `y_dot` ← the derivative along (θ̇, ẋ), θ̇ empty for none: ẏ = γ (ẋ − ⟨ẋ⟩ − x̂ ⟨ẋ x̂⟩)/√(σ² + ε) + γ̇ x̂ + β̇.
+pub(super) fn tangent<T: Real>([theta, theta_dot]: [&[T]; 2], [x, x_dot]: [&[T]; 2], y_dot: &mut [T]) {
+    let [mean, scale] = moments(x);
+    let n = x.len() as f64;
+    let plain = x_dot.iter().map(|x| x.f64()).sum::<f64>() / n;
+    let products = x.iter().zip(x_dot).map(|(x, x_dot)| (x.f64() - mean) * scale * x_dot.f64());
+    let [mean, scale, plain, along] = [mean, scale, plain, products.sum::<f64>() / n].map(T::of);
+    let channels = theta.len() / 2;
+    let points = x.len() / channels;
+    let fields = x.chunks_exact(points).zip(x_dot.chunks_exact(points));
+    for (c, ((x, x_dot), y_dot)) in fields.zip(y_dot.chunks_exact_mut(points)).enumerate() {
+        let own = |at: usize| theta_dot.get(at).copied().unwrap_or_else(T::zero);
+        let (factor, gain, shift) = (theta[c] * scale, own(c), own(channels + c));
+        for (y_dot, (x, x_dot)) in y_dot.iter_mut().zip(x.iter().zip(x_dot)) {
+            let normal = (*x - mean) * scale;
+            *y_dot = factor.mul_add(*x_dot - plain - normal * along, gain.mul_add(normal, shift));
+        }
+    }
+}

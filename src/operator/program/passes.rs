@@ -4,6 +4,7 @@ use super::assembly::Program;
 use super::run::Room;
 use crate::error::{Error, Result};
 use crate::linalg::vector::axpy;
+use crate::nn::Role;
 use crate::num::{Real, parallel};
 
 /// Memory of networks; it grows to what the largest one needs and can serve any number of them, one
@@ -17,6 +18,8 @@ pub struct Scratch<T> {
     /// For each sample a gradient and the cotangents of what is common.
     partial: Vec<T>,
     losses: Vec<f64>,
+    /// Parameters without biases and shifts.
+    linear: Vec<T>,
 }
 
 impl<T: Real> Scratch<T> {
@@ -28,7 +31,15 @@ impl<T: Real> Scratch<T> {
             common_bar: Vec::new(),
             partial: Vec::new(),
             losses: Vec::new(),
+            linear: Vec::new(),
         }
+    }
+
+    /// Bytes that it has grown to.
+    pub fn bytes(&self) -> usize {
+        let own = self.common_bar.capacity() + self.partial.capacity() + self.linear.capacity();
+        let rooms: usize = self.rooms.iter().map(Room::bytes).sum();
+        rooms + self.common.bytes() + own * size_of::<T>() + self.losses.capacity() * size_of::<f64>()
     }
 
     /// Samples of each of the groups that are worked on at once; a room for every group.
@@ -125,7 +136,7 @@ impl Program {
             Error::check_len("x_bar", x_bar.len(), x.len(), "the length of x")?;
         }
         let group = scratch.group(batch);
-        let Scratch { rooms, common, common_bar, partial, losses } = scratch;
+        let Scratch { rooms, common, common_bar, partial, losses, .. } = scratch;
         common.prepare(self, theta)?;
         let known = &*common;
         losses.resize(batch, 0.0);
@@ -211,5 +222,47 @@ impl Program {
         };
         self.reverse(theta, x, x_bar, &given, theta_bar, scratch)?;
         Ok(())
+    }
+
+    /// `y_dot` ← the derivatives of the outputs along (θ̇, ẋ) at (θ, x); θ̇ may be empty for none.
+    ///
+    /// # Errors
+    /// Lengths that do not fit.
+    pub fn tangent<T: Real>(
+        &self,
+        [theta, theta_dot]: [&[T]; 2],
+        [x, x_dot]: [&[T]; 2],
+        y_dot: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) -> Result<()> {
+        let (n, m) = (self.input_len(), self.output_len());
+        let batch = self.batch(theta.len(), x.len())?;
+        Error::check_len("x_dot", x_dot.len(), x.len(), "the length of x")?;
+        Error::check_len("y_dot", y_dot.len(), m * batch, "the outputs of every sample")?;
+        if !theta_dot.is_empty() {
+            Error::check_len("theta_dot", theta_dot.len(), theta.len(), "one for each parameter, or none")?;
+        }
+        let group = scratch.group(batch);
+        let Scratch { rooms, linear, .. } = scratch;
+        linear.clear();
+        linear.extend_from_slice(theta);
+        for entry in self.layout.entries() {
+            if matches!(entry.role, Role::Bias { .. } | Role::Shift) {
+                linear[entry.range()].fill(T::zero());
+            }
+        }
+        let params = [theta, &*linear, theta_dot];
+        let run = |room: &mut Room<T>, [x, x_dot]: [&[T]; 2], y_dot: &mut [T]| {
+            let samples = x.chunks_exact(n).zip(x_dot.chunks_exact(n)).zip(y_dot.chunks_exact_mut(m));
+            samples.into_iter().try_for_each(|((x, x_dot), y)| room.tangent(self, params, [x, x_dot], y))
+        };
+        match &mut rooms[..] {
+            [room, ..] if group >= batch => run(room, [x, x_dot], y_dot),
+            rooms => {
+                let inputs = x.chunks(group * n).zip(x_dot.chunks(group * n));
+                let parts = inputs.zip(y_dot.chunks_mut(group * m)).zip(rooms).collect();
+                all(parts, |(((x, x_dot), y), room)| run(room, [x, x_dot], y))
+            }
+        }
     }
 }

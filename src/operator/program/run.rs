@@ -40,6 +40,13 @@ fn grow<T: Real>(fields: &mut Vec<Vec<T>>, lengths: &[usize]) {
 }
 
 impl<T: Real> Room<T> {
+    /// Bytes that it has grown to.
+    pub fn bytes(&self) -> usize {
+        let fields = self.shared.iter().chain(&self.values).chain(&self.bars);
+        let own = fields.map(Vec::capacity).sum::<usize>() + self.temporary.capacity();
+        (own + self.tools.spectral.capacity()) * size_of::<T>() + self.tools.conv.bytes()
+    }
+
     /// Computes what does not depend on the input.
     pub fn prepare(&mut self, program: &Program, theta: &[T]) -> Result<()> {
         grow(&mut self.values, if program.shared > 0 { &program.lengths } else { &[] });
@@ -267,6 +274,52 @@ impl<T: Real> Room<T> {
     }
 }
 
+/// `y` ← the operation's result for its input and, of a pair, its other operand: what the base is added to or
+/// subtracted from is left out.
+fn apply<T: Real>(
+    program: &Program,
+    op: &Op,
+    theta: &[T],
+    [x, other]: [&[T]; 2],
+    y: &mut [T],
+    tools: &mut Tools<T>,
+) -> Result<()> {
+    match op.kind {
+        Kind::Down(number) => return program.downs[number].forward(theta, x, y, &mut tools.conv),
+        Kind::Up(number) => return program.ups[number].forward(theta, x, y, &mut tools.conv),
+        Kind::Analyse(number) => program.spectral[number].analyse(false, x, y, &mut tools.spectral),
+        Kind::Modes(number) => program.spectral[number].forward(theta, x, y),
+        Kind::Synthesise(number) => program.spectral[number].synthesise(true, x, y, &mut tools.spectral),
+        Kind::Dense => dense::forward(theta, x, y),
+        Kind::Norm => norm::forward(theta, x, y),
+        Kind::Activation(activation) => return kernels::map(activation.function(), x, y),
+        Kind::Pool(number) => program.pools[number].forward(x, y),
+        Kind::Pad(number) => program.frames[number].pad(x, y),
+        Kind::Crop(number) => program.frames[number].crop(x, y),
+        Kind::Same => y.copy_from_slice(x),
+        Kind::Constant(number) => {
+            y.iter_mut().zip(&program.constants[number]).for_each(|(y, c)| *y = T::of(*c));
+        }
+        Kind::Join => {
+            let (first, second) = y.split_at_mut(x.len());
+            first.copy_from_slice(x);
+            second.copy_from_slice(other);
+        }
+        Kind::Combine => combine::forward(theta, [x, other], y),
+    }
+    Ok(())
+}
+
+/// `y` ± = the base that the result is added to or subtracted from.
+fn join_base<T: Real>(op: &Op, base: &[T], y: &mut [T]) {
+    match op.minus {
+        true => {
+            subtract_from(base, y);
+        }
+        false => axpy(1.0, base, y),
+    }
+}
+
 /// Runs these operations in the memory that `place` gives each value.
 fn forward<T: Real>(
     program: &Program,
@@ -280,43 +333,98 @@ fn forward<T: Real>(
         let y = &mut out[..program.lengths[op.output]];
         let value = |value: Value| &fields[place(value)][..program.lengths[value]];
         let x = if matches!(op.kind, Kind::Constant(_)) { &[] } else { value(op.input) };
-        let theta = &theta[op.params.clone()];
-        let mut done = Ok(());
-        match op.kind {
-            Kind::Down(number) => done = program.downs[number].forward(theta, x, y, &mut tools.conv),
-            Kind::Up(number) => done = program.ups[number].forward(theta, x, y, &mut tools.conv),
-            Kind::Analyse(number) => program.spectral[number].analyse(false, x, y, &mut tools.spectral),
-            Kind::Modes(number) => program.spectral[number].forward(theta, x, y),
-            Kind::Synthesise(number) => program.spectral[number].synthesise(true, x, y, &mut tools.spectral),
-            Kind::Dense => dense::forward(theta, x, y),
-            Kind::Norm => norm::forward(theta, x, y),
-            Kind::Activation(activation) => done = kernels::map(activation.function(), x, y),
-            Kind::Pool(number) => program.pools[number].forward(x, y),
-            Kind::Pad(number) => program.frames[number].pad(x, y),
-            Kind::Crop(number) => program.frames[number].crop(x, y),
-            Kind::Same => y.copy_from_slice(x),
-            Kind::Constant(number) => {
-                y.iter_mut().zip(&program.constants[number]).for_each(|(y, c)| *y = T::of(*c));
-            }
-            Kind::Join => {
-                let (first, second) = y.split_at_mut(x.len());
-                first.copy_from_slice(x);
-                op.base.into_iter().for_each(|base| second.copy_from_slice(value(base)));
-            }
-            Kind::Combine => {
-                op.base.into_iter().for_each(|base| combine::forward(theta, [x, value(base)], y));
-            }
-        }
-        if let Some(base) = op.base.filter(|_| !op.kind.is_pair()) {
-            match op.minus {
-                true => {
-                    subtract_from(value(base), y);
-                }
-                false => axpy(1.0, value(base), y),
-            }
+        let base = op.base.map_or(&[][..], value);
+        let done = apply(program, op, &theta[op.params.clone()], [x, base], y, tools);
+        if op.base.is_some() && !op.kind.is_pair() {
+            join_base(op, base, y);
         }
         fields[place(op.output)] = out;
         done?;
     }
     Ok(())
+}
+
+impl<T: Real> Room<T> {
+    /// `y_dot` ← the derivative of the result at (θ, x) along (θ̇, ẋ), θ̇ empty for none; `linear` is θ without
+    /// what is added to a result.
+    ///
+    /// Operations are linear in operands and in parameters up to biases b, y = B(θ, x) + b, so that
+    /// ẏ = B(θ, ẋ) + (B(θ̇, x) + ḃ): two applications, the first of them without biases.
+    pub fn tangent(
+        &mut self,
+        program: &Program,
+        [theta, linear, theta_dot]: [&[T]; 3],
+        [x, x_dot]: [&[T]; 2],
+        y_dot: &mut [T],
+    ) -> Result<()> {
+        self.grow_bars(program);
+        grow(&mut self.values, &program.lengths);
+        self.values[0][..x.len()].copy_from_slice(x);
+        forward(program, 0..program.ops.len(), theta, (&mut self.values, |value| value), &mut self.tools)?;
+        self.bars[0][..x_dot.len()].copy_from_slice(x_dot);
+        for op in &program.ops {
+            let mut out = std::mem::take(&mut self.bars[op.output]);
+            let done = self.push(program, op, [theta, linear, theta_dot], &mut out);
+            self.bars[op.output] = out;
+            done?;
+        }
+        let last = program.lengths.len() - 1;
+        y_dot.copy_from_slice(&self.bars[last][..y_dot.len()]);
+        Ok(())
+    }
+
+    /// The tangent of one operation's output, from those in the places of cotangents.
+    fn push(
+        &mut self,
+        program: &Program,
+        op: &Op,
+        [theta, linear, theta_dot]: [&[T]; 3],
+        out: &mut [T],
+    ) -> Result<()> {
+        let Self { values, bars, temporary, tools, .. } = self;
+        let length = program.lengths[op.output];
+        let (dot, more) = (&mut out[..length], &mut temporary[..length]);
+        if let Kind::Constant(_) = op.kind {
+            dot.fill(T::zero());
+            return Ok(());
+        }
+        let place = |value: Value| 0..program.lengths[value];
+        let x = &values[op.input][place(op.input)];
+        let x_dot = &bars[op.input][place(op.input)];
+        let other = op.base.map_or(&[][..], |base| &values[base][place(base)]);
+        let other_dot = op.base.map_or(&[][..], |base| &bars[base][place(base)]);
+        let along = if theta_dot.is_empty() { &[] } else { &theta_dot[op.params.clone()] };
+        let linear = &linear[op.params.clone()];
+        match op.kind {
+            Kind::Activation(activation) => {
+                let function = activation.function();
+                let saved = match function.saved() {
+                    kernels::Saved::Output => &values[op.output][..length],
+                    _ => x,
+                };
+                kernels::pullback(function, saved, x_dot, dot)?;
+            }
+            Kind::Norm => norm::tangent([&theta[op.params.clone()], along], [x, x_dot], dot),
+            Kind::Pool(number) => program.pools[number].tangent([x, x_dot], dot),
+            Kind::Combine => {
+                apply(program, op, linear, [x_dot, other], dot, tools)?;
+                apply(program, op, linear, [x, other_dot], more, tools)?;
+                axpy(1.0, more, dot);
+                if !along.is_empty() {
+                    combine::add_bias(along, dot);
+                }
+            }
+            _ => {
+                apply(program, op, linear, [x_dot, other_dot], dot, tools)?;
+                if !along.is_empty() {
+                    apply(program, op, along, [x, other], more, tools)?;
+                    axpy(1.0, more, dot);
+                }
+            }
+        }
+        if op.base.is_some() && !op.kind.is_pair() {
+            join_base(op, other_dot, dot);
+        }
+        Ok(())
+    }
 }
