@@ -14,5 +14,7 @@ mod network;
 #[path = "mgno/neural_pde.rs"]
 mod neural_pde;
 mod operator_support;
+#[path = "mgno/rollouts.rs"]
+mod rollouts;
 
 use operator_support::{Tested, allocations, check_gradient, check_program, wave};

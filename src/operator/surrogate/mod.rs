@@ -1,8 +1,11 @@
 //! What surrogates of partial differential equations are trained and judged by: norms of fields with
-//! their gradients ([`FieldNorm`]) and normalisers fitted on the training set ([`Normaliser`]).
+//! their gradients ([`FieldNorm`]), normalisers fitted on the training set ([`Normaliser`]), roll-outs of
+//! one-step surrogates ([`Rollout`]) and how long they stay true ([`high_correlation_time`]).
 
 mod field_norm;
 mod normaliser;
+mod rollout;
 
 pub use field_norm::FieldNorm;
 pub use normaliser::{Normaliser, Scope};
+pub use rollout::{Rollout, Through, add_noise, correlation, high_correlation_time};
