@@ -26,7 +26,7 @@ use weights::Surrogate;
 
 /// −∇·(a∇u) = 1 on the unit square with u = 0 on its sides: the map from a to u learned from samples.
 ///
-/// Coefficients take two values as a Gaussian random field is positive or not; our own multigrid-CG makes
+/// Coefficients take two values as a Gaussian random field is positive or not (or vary on six scales); our own multigrid-CG makes
 /// the data (kept in the output directory and used again). Without --train the multigrid neural operator of
 /// data/darcy predicts at once. With --train each of --models is trained on the same samples with Adam and a
 /// one-cycle schedule on the relative H1 norm by differences, or L2, for --epochs or, each alike, for
@@ -117,6 +117,8 @@ enum Law {
     Smooth,
     /// α = 2, τ = 5, a ∈ {12, 2}
     Rough,
+    /// Six scales, a between 2⁻¹² and 130
+    Multiscale,
 }
 
 /// What is trained on.
@@ -200,6 +202,7 @@ fn darcy(arguments: &Arguments, session: &mut Session) -> Result<()> {
     let darcy = match arguments.law {
         Law::Smooth => Darcy::smooth([n, n]),
         Law::Rough => Darcy::rough([n, n]),
+        Law::Multiscale => Darcy::multiscale([n, n]),
     };
     let train = arguments.train || quick;
     let mut parts = vec![("test", tests, 1_000_000)];

@@ -11,7 +11,7 @@
 
 use crate::dynamics::dual::Dual;
 use crate::dynamics::generic::VectorField;
-use crate::num::random::at;
+use crate::num::random::{self, at};
 use crate::num::{Real, Scalar};
 use crate::{Error, Result};
 
@@ -149,7 +149,7 @@ impl LagrangianNetwork {
         let mut theta = Vec::new();
         let uniform = |k: usize| {
             let [bits, _] = at(seed, k as u64, 0);
-            2.0 * (bits >> 11) as f64 / (1u64 << 53) as f64 - 1.0
+            2.0 * random::uniform(bits) - 1.0
         };
         for pair in self.widths.windows(2) {
             let bound = (6.0 / (pair[0] + pair[1]) as f64).sqrt();

@@ -3,6 +3,7 @@
 
 pub mod baselines;
 pub mod directions;
+mod fourier;
 pub mod mgno;
 mod neural_pde;
 pub mod pde;

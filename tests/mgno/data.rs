@@ -3,7 +3,7 @@
 use crate::Tested;
 use odeon::dataset::Simulated;
 use odeon::num::parallel;
-use odeon::operator::pde::{CosineField, Darcy, Generator};
+use odeon::operator::pde::{Coefficient, CosineField, Darcy, Generator};
 use std::f64::consts::{PI, SQRT_2};
 use std::path::Path;
 
@@ -98,7 +98,9 @@ fn darcy_refuses_what_it_cannot_solve() -> Tested {
     assert!(darcy.output(&a).is_err_and(|e| e.to_string().contains("[2, 1, 0]")));
     a[9] = f64::NAN;
     assert!(darcy.output(&a).is_err());
-    assert!(Darcy { values: [1.0, 0.0], ..darcy }.check().is_err());
+    let Coefficient::TwoValued { field, .. } = darcy.coefficient else { return Err("two values".into()) };
+    let coefficient = Coefficient::TwoValued { field, values: [1.0, 0.0] };
+    assert!(Darcy { coefficient, ..darcy }.check().is_err());
     assert!(Darcy { tolerance: -1.0, ..darcy }.check().is_err());
     assert!(Darcy { extents: [0, 5], ..darcy }.check().is_err());
     Ok(())

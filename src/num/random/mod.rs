@@ -9,7 +9,7 @@ mod normal;
 mod philox;
 
 pub use normal::{Addresses, Consecutive, Ids, Streams, fill_normal_pairs, normal_pair, normal_pairs};
-pub use philox::{at, philox, stream};
+pub use philox::{at, philox, stream, uniform};
 
 #[cfg(test)]
 mod tests;

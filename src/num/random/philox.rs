@@ -31,6 +31,12 @@ pub fn at(seed: u64, id: u64, stream: u64) -> [u64; 2] {
     rounds([id, id >> 32, stream, stream >> 32], [seed as u32, (seed >> 32) as u32])
 }
 
+/// A uniform number in [0, 1) from random bits, a multiple of 2⁻⁵³.
+#[inline(always)]
+pub fn uniform(bits: u64) -> f64 {
+    (bits >> 11) as f64 * 2f64.powi(-53)
+}
+
 /// The stream of a path's component.
 #[inline(always)]
 pub const fn stream(path: u32, component: u32) -> u64 {

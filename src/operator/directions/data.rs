@@ -5,7 +5,7 @@ use crate::linalg::LinearOperator;
 use crate::linalg::eigen::Lanczos;
 use crate::linalg::grid::{Boundary, Centring, Grid};
 use crate::linalg::vector::{norm2, scale};
-use crate::num::random::{Consecutive, at, fill_normal_pairs, stream};
+use crate::num::random::{self, Consecutive, at, fill_normal_pairs, stream};
 use crate::num::{Real, accumulate};
 use std::f64::consts::PI;
 
@@ -29,7 +29,7 @@ fn normals(seed: u64, count: u32, out: &mut [f64]) {
 
 /// A uniform number in [0, 1).
 pub(super) fn uniform(seed: u64, id: u64, component: u32) -> f64 {
-    (at(seed, id, stream(u32::MAX, component))[0] >> 11) as f64 * 2f64.powi(-53)
+    random::uniform(at(seed, id, stream(u32::MAX, component))[0])
 }
 
 /// b = Σ λ_k^s ξ_k φ_k normalised: φ_k and λ_k the eigenvectors (sines) and eigenvalues of −Δ_h on a box

@@ -1,17 +1,37 @@
 //! [`Darcy`]: stationary flow through a porous medium.
 
-use super::{CosineField, Generator};
+use super::{CosineField, Generator, json, line};
 use crate::error::{Error, Result};
 use crate::linalg::grid::{Grid, StencilOperator};
 use crate::linalg::model::diffusion;
 use crate::linalg::multigrid::{Geometric, GridLevel, Multigrid};
 use crate::linalg::vector::norm2;
 use crate::linalg::{LinearOperator, Preconditioner, Report, Settings};
+use crate::num::random::{at, stream, uniform};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// −∇·(a∇u) = 1 on the unit square, u = 0 on its sides; a takes one of two values, as a random field is
-/// positive or not (the benchmark of the Fourier neural operator, Li et al. 2021, section 5.2).
+/// The law of the coefficient a.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coefficient {
+    /// One of two values, as a random field is positive or not (the benchmark of the Fourier neural operator, Li et
+    /// al. 2021, section 5.2).
+    TwoValued {
+        /// The random field.
+        field: CosineField,
+        /// a where the field is not negative, and where it is.
+        values: [f64; 2],
+    },
+    /// Six scales, a = Π_{k=1}^{6} (1 + ½ cos(a_kπ(x₀ + x₁))) (1 + ½ sin(a_kπ(x₁ − 3x₀))) with a_k uniform on
+    /// [2^{k−1}, 1.5·2^{k−1}] (the multiscale benchmark of He, Liu & Xu, *MgNO*, ICLR 2024): between 2⁻¹² and 130.
+    Multiscale,
+}
+
+/// Scales of [`Coefficient::Multiscale`].
+const SCALES: usize = 6;
+
+/// −∇·(a∇u) = 1 on the unit square, u = 0 on its sides, a random.
 ///
 /// Unknowns are the interior vertices, a is given there and averaged harmonically between them
 /// ([`diffusion`]); CG preconditioned by a V-cycle solves to the tolerance on the true residual.
@@ -19,10 +39,8 @@ use std::f64::consts::PI;
 pub struct Darcy {
     /// Interior vertices along each axis.
     pub extents: [usize; 2],
-    /// The random field.
-    pub field: CosineField,
-    /// a where the field is not negative, and where it is.
-    pub values: [f64; 2],
+    /// The law of a.
+    pub coefficient: Coefficient,
     /// Relative residual of the solves.
     pub tolerance: f64,
 }
@@ -30,15 +48,22 @@ pub struct Darcy {
 impl Darcy {
     /// The smooth law: α = 2, τ = 3, a ∈ {12, 3}, as many modes as intervals along the longer axis.
     pub fn smooth(extents: [usize; 2]) -> Self {
-        let modes = extents[0].max(extents[1]) + 1;
-        let field = CosineField { alpha: 2.0, tau: 3.0, modes };
-        Self { extents, field, values: [12.0, 3.0], tolerance: 1e-10 }
+        Self::two_valued(extents, 3.0, [12.0, 3.0])
     }
 
     /// The rough law: α = 2, τ = 5, a ∈ {12, 2}.
     pub fn rough(extents: [usize; 2]) -> Self {
-        let smooth = Self::smooth(extents);
-        Self { field: CosineField { tau: 5.0, ..smooth.field }, values: [12.0, 2.0], ..smooth }
+        Self::two_valued(extents, 5.0, [12.0, 2.0])
+    }
+
+    /// The multiscale law.
+    pub fn multiscale(extents: [usize; 2]) -> Self {
+        Self { coefficient: Coefficient::Multiscale, ..Self::smooth(extents) }
+    }
+
+    fn two_valued(extents: [usize; 2], tau: f64, values: [f64; 2]) -> Self {
+        let coefficient = Coefficient::TwoValued { field: CosineField::darcy(extents, tau), values };
+        Self { extents, coefficient, tolerance: 1e-10 }
     }
 
     /// The grid of the unknowns.
@@ -133,15 +158,21 @@ impl Generator for Darcy {
     }
 
     fn parameters(&self) -> Result<serde_json::Value> {
-        serde_json::to_value(self).map_err(|e| Error::invalid("the parameters", e, "JSON must hold them"))
+        json(self)
     }
 
     fn check(&self) -> Result<()> {
-        self.field.check()?;
-        self.grid()?;
-        if let Some(a) = self.values.iter().find(|a| !(a.is_finite() && **a > 0.0)) {
-            return Err(Error::invalid("a value of the coefficient", a, "it must be positive and finite"));
+        if let Coefficient::TwoValued { field, values } = &self.coefficient {
+            field.check()?;
+            if let Some(a) = values.iter().find(|a| !(a.is_finite() && **a > 0.0)) {
+                return Err(Error::invalid(
+                    "a value of the coefficient",
+                    a,
+                    "it must be positive and finite",
+                ));
+            }
         }
+        self.grid()?;
         Settings::tol(self.tolerance).check()
     }
 
@@ -152,11 +183,28 @@ impl Generator for Darcy {
 
     fn input(&self, seed: u64, index: u32) -> Result<Vec<f64>> {
         self.check()?;
-        let line = |n: usize| -> Vec<f64> { (1..=n).map(|i| i as f64 / (n + 1) as f64).collect() };
         let [x, y] = self.extents.map(line);
-        let field = self.field.at(seed, index, [&x, &y])?;
-        let [high, low] = self.values;
-        Ok(field.into_iter().map(|v| if v >= 0.0 { high } else { low }).collect())
+        match self.coefficient {
+            Coefficient::TwoValued { field, values: [high, low] } => {
+                let field = field.at(seed, index, [&x, &y])?;
+                Ok(field.into_iter().map(|v| if v >= 0.0 { high } else { low }).collect())
+            }
+            Coefficient::Multiscale => {
+                let draw = |k: usize| {
+                    let [bits, _] = at(seed, k as u64, stream(index, 2));
+                    2f64.powi(k as i32) * (1.0 + 0.5 * uniform(bits))
+                };
+                let scales: [f64; SCALES] = std::array::from_fn(draw);
+                let value = |x: f64, y: f64| -> f64 {
+                    let factor = |a: &f64| {
+                        let [sum, difference] = [x + y, y - 3.0 * x].map(|z| a * PI * z);
+                        (1.0 + 0.5 * sum.cos()) * (1.0 + 0.5 * difference.sin())
+                    };
+                    scales.iter().map(factor).product()
+                };
+                Ok(y.iter().flat_map(|y| x.iter().map(move |x| (*x, *y))).map(|(x, y)| value(x, y)).collect())
+            }
+        }
     }
 
     fn output(&self, input: &[f64]) -> Result<Vec<f64>> {

@@ -26,6 +26,11 @@ pub struct CosineField {
 }
 
 impl CosineField {
+    /// α = 2 with as many modes as intervals along the longer axis between so many interior vertices.
+    pub(super) fn darcy(extents: [usize; 2], tau: f64) -> Self {
+        Self { alpha: 2.0, tau, modes: extents[0].max(extents[1]) + 1 }
+    }
+
     /// Checks the parameters.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::num::random::at;
+use crate::num::random::{at, uniform};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -172,7 +172,7 @@ impl Draws {
 
     /// An index drawn with these probabilities (which sum to one but for rounding).
     pub(super) fn index(&mut self, probabilities: &[f64]) -> usize {
-        let mut left = (self.bits()[0] >> 11) as f64 / (1u64 << 53) as f64;
+        let mut left = uniform(self.bits()[0]);
         for (i, p) in probabilities.iter().enumerate() {
             left -= p;
             if left < 0.0 {
