@@ -178,3 +178,15 @@ fn bad_input_is_explained_and_changes_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn one_cycle_goes_up_and_down() {
+    let schedule = Schedule::one_cycle(0.1, 100);
+    assert!(schedule.check().is_ok() && Schedule::one_cycle(0.1, 1).check().is_ok());
+    let close = |k, rate: f64| assert!((schedule.at(k) - rate).abs() < 1e-15, "{k}: {}", schedule.at(k));
+    close(0, 0.004);
+    close(15, 0.052);
+    close(30, 0.1);
+    close(65, 0.05005);
+    close(100, 1e-4);
+}

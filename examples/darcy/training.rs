@@ -102,17 +102,9 @@ impl Objective<f32> for Fit<'_> {
     }
 }
 
-/// Straight up over a third of the steps, then down by a cosine.
-fn one_cycle(rate: f64, iterations: u64) -> Schedule {
-    let up = (iterations * 3 / 10).max(1);
-    let over = (iterations - up.min(iterations)).max(1);
-    let down = Schedule::Cosine { initial: rate, last: 1e-3 * rate, over };
-    Schedule::WarmUp { from: 0.04 * rate, over: up, then: Box::new(down) }
-}
-
 fn optimizer(network: &Network, rate: f64, iterations: u64) -> Result<Optimizer<f32>> {
     let rule = Rule::Adam { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 1e-4 };
-    Optimizer::new(rule, one_cycle(rate, iterations), network.program.layout().clone())
+    Optimizer::new(rule, Schedule::one_cycle(rate, iterations), network.program.layout().clone())
 }
 
 /// Steps that take so many seconds, by the mean of some on a copy.

@@ -66,6 +66,15 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// One cycle over so many iterations (Smith & Topin, *Super-Convergence*, 2019): straight from 0.04 `rate` to `rate`
+    /// over three tenths of them, then down to 10⁻³ `rate` by a cosine.
+    pub fn one_cycle(rate: f64, iterations: u64) -> Self {
+        let up = (iterations * 3 / 10).max(1);
+        let over = (iterations - up.min(iterations)).max(1);
+        let down = Self::Cosine { initial: rate, last: 1e-3 * rate, over };
+        Self::WarmUp { from: 0.04 * rate, over: up, then: Box::new(down) }
+    }
+
     /// η(k).
     pub fn at(&self, k: u64) -> f64 {
         match self {

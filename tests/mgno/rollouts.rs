@@ -3,7 +3,9 @@
 use crate::{Tested, check_gradient, wave};
 use odeon::nn::conv::Padding;
 use odeon::operator::mgno::{Architecture, CycleSpec};
-use odeon::operator::surrogate::{Rollout, Through, add_noise, correlation, high_correlation_time};
+use odeon::operator::surrogate::{
+    Rollout, Through, add_noise, correlation, high_correlation_time, shell_spectrum,
+};
 use odeon::operator::{Program, Scratch, Surrogate};
 
 fn step() -> Result<Program, odeon::Error> {
@@ -132,5 +134,26 @@ fn bad_roll_outs_are_explained() -> Tested {
     let mut rollout = Rollout::new(&program, 2, Through::Window)?;
     let error = rollout.forward(&theta, &[1.0; 8], &mut Scratch::new()).unwrap_err().to_string();
     assert!(error.contains("after step 1 of the roll-out"), "{error}");
+    Ok(())
+}
+
+/// Cosines of known wavenumbers: |û|² = a²/4 at ±κ; and Parseval.
+#[test]
+fn spectra_are_sums_over_shells() -> Tested {
+    let wave = |[k, l]: [usize; 2], at: usize| {
+        let [x, y] = [(at % 12) as f64 / 12.0, (at / 12) as f64 / 10.0];
+        (std::f64::consts::TAU * (k as f64 * x + l as f64 * y)).cos()
+    };
+    let u: Vec<f64> =
+        (0..120).map(|at| 0.3 + 2.0 * wave([3, 0], at) + wave([2, 2], at) + wave([5, 4], at)).collect();
+    let shells = shell_spectrum(&[12, 10], &u)?;
+    // |(2, 2)| = 2.83, |(5, 4)| = 6.4.
+    let expected = [0.09, 0.0, 0.0, 2.5, 0.0, 0.0, 0.5];
+    assert_eq!(shells.len(), 7);
+    assert!(shells.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-14), "{shells:?}");
+    let mean_square = u.iter().map(|u| u * u).sum::<f64>() / 120.0;
+    assert!((shells.iter().sum::<f64>() - mean_square).abs() < 1e-13);
+    assert!(shell_spectrum(&[12], &u).is_err() && shell_spectrum::<f64>(&[0], &[]).is_err());
+    assert!(shell_spectrum(&[2, 2, 2], &[0.0; 8]).is_err());
     Ok(())
 }
