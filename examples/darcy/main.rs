@@ -9,13 +9,14 @@ mod comparison;
 mod models;
 #[cfg(feature = "plot")]
 mod pictures;
+#[path = "../common/simulated.rs"]
+mod simulated;
 mod training;
 mod weights;
 
 use clap::{Parser, ValueEnum};
 use common::{Common, Row, Session, timed};
 use models::{Model, Sizes};
-use odeon::dataset::Simulated;
 use odeon::num::parallel;
 use odeon::operator::pde::Darcy;
 use odeon::{Error, Result};
@@ -153,14 +154,7 @@ fn data(session: &Session, darcy: &Darcy, law: Law, parts: &[(&str, u32, u64)]) 
         let part = |&(name, count, offset): &(&str, u32, u64)| {
             let seed = session.common.seed.wrapping_add(offset);
             let stem = format!("{law:?}_{}_{name}_{count}_{seed}", darcy.extents[0]).to_lowercase();
-            let directory: PathBuf = session.path(&stem);
-            let bar = indicatif::ProgressBar::new(count.into());
-            let set = Simulated::generate(darcy, [count, 64.min(count)], seed, &directory, |done| {
-                bar.set_position(done as u64);
-                Ok(())
-            })?;
-            bar.finish_and_clear();
-            let [inputs, outputs] = set.read_all()?;
+            let [inputs, outputs] = simulated::simulate(session, darcy, &stem, count, seed)?;
             Ok(Set { inputs, outputs })
         };
         parts.iter().map(part).collect()

@@ -27,6 +27,9 @@ pub struct FlowScratch<T> {
     theta_bar: Vec<T>,
 }
 
+/// Numbers of the tape that a level-2 cache holds beside the rest: a batch passes in groups of columns of that size.
+const GROUP: usize = 1 << 16;
+
 fn dot<T: Real>(x: &[T], y: &[T]) -> T {
     x.iter().zip(y).fold(T::zero(), |a, (x, y)| x.mul_add(*y, a))
 }
@@ -34,6 +37,12 @@ fn dot<T: Real>(x: &[T], y: &[T]) -> T {
 impl<T: Real> Flow<T> {
     fn rows(&self) -> usize {
         self.data_dim() + self.extra()
+    }
+
+    /// Columns that pass the network at once.
+    fn group(&self, batch: usize) -> usize {
+        let column = self.network.tangents_tape_len(1, self.directions().0);
+        (GROUP / column).max(1).next_multiple_of(16).min(batch)
     }
 
     /// The rows z of the states, and the directions of `columns` columns from `first` on.
@@ -134,6 +143,7 @@ impl<T: Real> Dynamics<T> for Flow<T> {
 
     fn scratch(&self, batch: usize) -> FlowScratch<T> {
         let (dim, (k, _)) = (self.data_dim(), self.directions());
+        let batch = self.group(batch);
         let zeros = |n: usize| vec![T::zero(); n * batch];
         FlowScratch {
             network: self.network.tangents_scratch(batch, k),
@@ -153,6 +163,7 @@ impl<T: Real> Dynamics<T> for Flow<T> {
 
     fn scratch_bytes(&self, batch: usize) -> usize {
         let (dim, (k, _)) = (self.data_dim(), self.directions());
+        let batch = self.group(batch);
         let network = self.network.tangents_scratch_len(batch, k) + self.network.scratch_len(1);
         let own = (self.rows() + (4 + 3 * k) * dim) * batch + self.num_params();
         let own = own + self.network.tangents_tape_len(batch, k);
@@ -161,8 +172,11 @@ impl<T: Real> Dynamics<T> for Flow<T> {
 
     fn eval(&self, at: Point<'_, T>, dy: &mut [T], s: &mut FlowScratch<T>) {
         let mut tape = std::mem::take(&mut s.tape);
-        self.split(at.y, 0, s);
-        self.products((at.t, at.theta), dy, &mut tape, s);
+        let (rows, group) = (self.rows(), self.group(at.y.len() / self.rows()));
+        for (i, (y, dy)) in at.y.chunks(rows * group).zip(dy.chunks_mut(rows * group)).enumerate() {
+            self.split(y, i * group, s);
+            self.products((at.t, at.theta), dy, &mut tape, s);
+        }
         s.tape = tape;
     }
 
@@ -176,12 +190,17 @@ impl<T: Real> Dynamics<T> for Flow<T> {
     ) -> T {
         let (dim, rows) = (self.data_dim(), self.rows());
         let (mut tape, mut dy) = (std::mem::take(&mut s.tape), std::mem::take(&mut s.dy));
-        self.split(at.y, 0, s);
-        self.products((at.t, at.theta), &mut dy[..at.y.len()], &mut tape, s);
-        self.seeds(dy_bar, s);
-        let t_bar = self.pull((at.t, at.theta), theta_bar, &tape, s);
-        for (y_bar, z_bar) in y_bar.chunks_exact_mut(rows).zip(s.z_bar.chunks_exact(dim)) {
-            y_bar.iter_mut().zip(z_bar).for_each(|(y, z)| *y += *z);
+        let group = self.group(at.y.len() / rows);
+        let mut t_bar = T::zero();
+        let bars = dy_bar.chunks(rows * group).zip(y_bar.chunks_mut(rows * group));
+        for (i, (y, (dy_bar, y_bar))) in at.y.chunks(rows * group).zip(bars).enumerate() {
+            self.split(y, i * group, s);
+            self.products((at.t, at.theta), &mut dy[..y.len()], &mut tape, s);
+            self.seeds(dy_bar, s);
+            t_bar += self.pull((at.t, at.theta), theta_bar, &tape, s);
+            for (y_bar, z_bar) in y_bar.chunks_exact_mut(rows).zip(s.z_bar.chunks_exact(dim)) {
+                y_bar.iter_mut().zip(z_bar).for_each(|(y, z)| *y += *z);
+            }
         }
         (s.tape, s.dy) = (tape, dy);
         t_bar
