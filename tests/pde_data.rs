@@ -6,6 +6,8 @@ mod elliptic;
 mod fields;
 #[path = "pde_data/files.rs"]
 mod files;
+#[path = "pde_data/plume.rs"]
+mod plume;
 #[path = "pde_data/torus.rs"]
 mod torus;
 

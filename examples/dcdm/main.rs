@@ -9,6 +9,7 @@ mod linear;
 #[cfg(feature = "plot")]
 mod pictures;
 mod problems;
+mod smoke;
 mod solve;
 mod training;
 
@@ -43,6 +44,10 @@ struct Arguments {
     /// sides
     #[arg(long)]
     linear: bool,
+
+    /// The pressures of a plume of smoke around an obstacle that moves instead: a sequence of systems
+    #[arg(long, conflicts_with = "linear")]
+    smoke: bool,
 
     /// Steps of the training [default: 1500, in three dimensions 600, with --quick 30]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -93,6 +98,15 @@ fn dcdm(arguments: &Arguments, session: &mut Session) -> Result<()> {
     } else {
         net.load(arguments.weights.as_ref().unwrap_or(&shipped))?
     };
+    if arguments.smoke {
+        let (extents, steps) = match (dim, quick) {
+            (2, true) => (vec![32, 48], 6),
+            (2, false) => (vec![128, 192], 60),
+            (_, true) => (vec![12, 12, 16], 3),
+            _ => (vec![32, 32, 48], 30),
+        };
+        return smoke::run(session, (&net, &theta), &extents, steps);
+    }
     let sizes: &[usize] = match (dim, quick) {
         (2, true) => &[64],
         (2, false) => &[64, 128, 256],

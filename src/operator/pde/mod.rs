@@ -3,7 +3,8 @@
 //! `dataset::Simulated` writes their samples to files.
 //!
 //! On the unit square [`Darcy`], [`Poisson`] and [`Helmholtz`]; on the torus [`NavierStokes`], [`Burgers`],
-//! [`Advection`] and [`Heat`], whose samples are an initial state and its [`Snapshots`].
+//! [`Advection`] and [`Heat`], whose samples are an initial state and its [`Snapshots`]. [`Plume`] makes sequences of
+//! pressure systems around obstacles.
 //!
 //! A sample is a function of seed and index: whatever the number of threads, the order and the cut into
 //! files, the same bits come out.
@@ -14,6 +15,7 @@ mod elliptic;
 mod field;
 mod navier_stokes;
 mod periodic;
+mod plume;
 mod semilinear;
 mod torus;
 
@@ -23,6 +25,7 @@ pub use elliptic::{Helmholtz, Poisson};
 pub use field::CosineField;
 pub use navier_stokes::NavierStokes;
 pub use periodic::PeriodicField;
+pub use plume::Plume;
 pub use semilinear::Snapshots;
 pub use torus::{Advection, Burgers, Heat};
 
