@@ -171,6 +171,8 @@ impl<T: Real> SsorCg<T> {
     /// r̃ ← C⁻¹D^−½ r from the true residual; r̃ᵀr̃.
     fn replace(&mut self) -> f64 {
         let Self { triangles, v, omega, .. } = self;
+        // Behind the levels too: a solve that ended in NaN has left some there.
+        v.r.fill(T::zero());
         triangles.enter(&self.residual, &mut v.r);
         v.t.fill(T::zero());
         triangles.forward(*omega, &v.r, &v.t, &mut v.w);

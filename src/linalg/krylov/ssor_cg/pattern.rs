@@ -17,7 +17,7 @@ pub(super) struct Entries {
 }
 
 pub(super) fn refuse(given: String) -> Error {
-    let needed = "SSOR-CG needs A = Aᵀ with a positive diagonal; GMRES takes any matrix";
+    let needed = "SSOR-CG needs a symmetric one with a positive diagonal; GMRES takes any";
     Error::invalid("the matrix", given, needed)
 }
 
@@ -78,10 +78,11 @@ impl Entries {
         if let Some(i) = (0..self.len()).find(|&i| !(d(i) > T::zero() && d(i).is_finite())) {
             return Err(refuse(format!("with {} on the diagonal of row {i}", d(i))));
         }
-        let apart = |&[lower, upper]: &[u32; 2]| {
-            let (lower, upper) = (values[lower as usize], values[upper as usize]);
+        let apart = |&[k, twin]: &[u32; 2]| {
+            let (lower, upper) = (values[k as usize], values[twin as usize]);
+            let size = lower.abs() + upper.abs() + d(self.columns[k as usize] as usize);
             // NaN is apart from everything.
-            let near = (lower - upper).abs() <= T::of(64.0) * T::EPSILON * (lower.abs() + upper.abs());
+            let near = (lower - upper).abs() <= T::of(64.0) * T::EPSILON * size;
             !near
         };
         match self.twins.iter().find(|pair| apart(pair)) {

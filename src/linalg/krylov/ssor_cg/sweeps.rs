@@ -1,8 +1,9 @@
 //! The passes of an iteration over banded levels.
 //!
 //! Every level is a loop over whole chunks, its neighbours read from the levels before (or behind) it at a
-//! constant shift, so that the compiler vectorises it; the entries beyond a level's end are set to 0, which
-//! is what the levels beside it read there.
+//! constant shift. A chunk is loaded, computed and stored as local arrays, so that possible overlaps of the slices
+//! do not keep the compiler from vectorising. The entries beyond a level's end are set to 0, which is what the
+//! levels beside it read there.
 
 use super::bands::{Bands, Couplings};
 use super::levels::WIDTH;
@@ -29,7 +30,11 @@ fn neighbours<'a, T, const M: usize>(
     starts: &[usize],
     length: usize,
 ) -> [&'a [Chunk<T>]; M] {
-    std::array::from_fn(|m| chunks(&x[starts[m] - from..][..length]))
+    let mut all: [&[Chunk<T>]; M] = [&[]; M];
+    for (all, start) in all.iter_mut().zip(starts) {
+        *all = chunks(&x[start - from..][..length]);
+    }
+    all
 }
 
 /// Σ over the slots of coupling · neighbour, at chunk c.
@@ -41,12 +46,24 @@ fn coupled<T: Real, C: Couplings<T, M>, const M: usize>(
 ) -> Chunk<T> {
     let mut sum = [T::zero(); WIDTH];
     for (m, x) in x.iter().enumerate() {
-        let (weight, x) = (couplings.at(m, c), &x[c]);
+        let (weight, x) = (couplings.at(m, c), x[c]);
         for l in 0..WIDTH {
             sum[l] = weight[l].mul_add(x[l], sum[l]);
         }
     }
     sum
+}
+
+/// 1 where a chunk of a level holds unknowns, 0 beyond: for all but the last chunk, and for that one.
+#[inline(always)]
+fn masks<T: Real>(live: usize) -> [Chunk<T>; 2] {
+    let mut last = [T::one(); WIDTH];
+    for (l, last) in last.iter_mut().enumerate() {
+        if l > (live - 1) % WIDTH {
+            *last = T::zero();
+        }
+    }
+    [[T::one(); WIDTH], last]
 }
 
 /// t ← (I/ω + Lᵀ)⁻¹ p; when `FUSED` after x += α p, p ← r + β p.
@@ -69,29 +86,36 @@ impl<T: Real, C: Couplings<T, M>, const M: usize, const FUSED: bool> Kernel for 
         let Self { bands, upper, omega, alpha, beta, r, p, x, t } = self;
         for s in (0..bands.levels.count()).rev() {
             let span = bands.levels.span(s);
-            let (length, live) = (span.len(), bands.levels.len(s));
+            let masks = masks::<T>(bands.levels.len(s));
             let (here, behind) = t.split_at_mut(span.end);
             let t = chunks_mut(&mut here[span.start..]);
-            let above = neighbours::<T, M>(behind, span.end, bands.above::<M>(s), length);
+            let count = t.len();
+            let above = neighbours::<T, M>(behind, span.end, bands.above::<M>(s), span.len());
             let upper = upper.level(span.clone());
-            let p = chunks_mut(&mut p[span.clone()]);
-            let (r, x) = if FUSED {
-                (chunks(&r[span.clone()]), chunks_mut(&mut x[span]))
-            } else {
-                (&[][..], &mut [][..])
-            };
-            for c in 0..t.len() {
-                if FUSED {
-                    for l in 0..WIDTH {
-                        x[c][l] = alpha.mul_add(p[c][l], x[c][l]);
-                        p[c][l] = beta.mul_add(p[c][l], r[c][l]);
-                    }
-                }
+            let p = &mut chunks_mut(&mut p[span.clone()])[..count];
+            let (mut r_here, mut x_here): (&[Chunk<T>], &mut [Chunk<T>]) = (&[], &mut []);
+            if FUSED {
+                r_here = &chunks(&r[span.clone()])[..count];
+                x_here = &mut chunks_mut(&mut x[span])[..count];
+            }
+            for c in 0..count {
+                let mask = masks[usize::from(c + 1 == count)];
                 let sum = coupled(&upper, &above, c);
-                for l in 0..WIDTH {
-                    let value = omega * (p[c][l] - sum[l]);
-                    t[c][l] = if c * WIDTH + l < live { value } else { T::zero() };
+                let mut direction = p[c];
+                if FUSED {
+                    let (r, mut x) = (r_here[c], x_here[c]);
+                    for l in 0..WIDTH {
+                        x[l] = alpha.mul_add(direction[l], x[l]);
+                        direction[l] = beta.mul_add(direction[l], r[l]);
+                    }
+                    x_here[c] = x;
+                    p[c] = direction;
                 }
+                let mut new = [T::zero(); WIDTH];
+                for l in 0..WIDTH {
+                    new[l] = mask[l] * (omega * (direction[l] - sum[l]));
+                }
+                t[c] = new;
             }
         }
     }
@@ -116,20 +140,22 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Forward<'_, T, C, M
         let mut total = [0.0; WIDTH];
         for s in 0..bands.levels.count() {
             let span = bands.levels.span(s);
-            let (length, live) = (span.len(), bands.levels.len(s));
+            let masks = masks::<T>(bands.levels.len(s));
             let (before, here) = w.split_at_mut(span.start);
-            let w = chunks_mut(&mut here[..length]);
-            let below = neighbours::<T, M>(before, 0, bands.below::<M>(s), length);
+            let w = chunks_mut(&mut here[..span.len()]);
+            let count = w.len();
+            let below = neighbours::<T, M>(before, 0, bands.below::<M>(s), span.len());
             let lower = lower.level(span.clone());
-            let (p, t) = (chunks(&p[span.clone()]), chunks(&t[span]));
-            for c in 0..w.len() {
-                let sum = coupled(&lower, &below, c);
+            let (p, t) = (&chunks(&p[span.clone()])[..count], &chunks(&t[span])[..count]);
+            for c in 0..count {
+                let mask = masks[usize::from(c + 1 == count)];
+                let (sum, p, t) = (coupled(&lower, &below, c), p[c], t[c]);
+                let mut new = [T::zero(); WIDTH];
                 for l in 0..WIDTH {
-                    let value = omega.mul_add(p[c][l] - sum[l], middle * t[c][l]);
-                    let value = if c * WIDTH + l < live { value } else { T::zero() };
-                    w[c][l] = value;
-                    total[l] = p[c][l].f64().mul_add((t[c][l] + value).f64(), total[l]);
+                    new[l] = mask[l] * omega.mul_add(p[l] - sum[l], middle * t[l]);
+                    total[l] = p[l].f64().mul_add((t[l] + new[l]).f64(), total[l]);
                 }
+                w[c] = new;
             }
         }
         total.iter().sum()
@@ -156,24 +182,24 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Update<'_, T, C, M>
         let (mut squares, mut residual) = ([0.0; WIDTH], [0.0; WIDTH]);
         for s in 0..bands.levels.count() {
             let span = bands.levels.span(s);
-            let length = span.len();
-            let live = bands.levels.len(s);
+            let masks = masks::<T>(bands.levels.len(s));
             let (before, here) = r.split_at_mut(span.start);
-            let r = chunks_mut(&mut here[..length]);
-            let below = neighbours::<T, M>(before, 0, bands.below::<M>(s), length);
+            let r = chunks_mut(&mut here[..span.len()]);
+            let count = r.len();
+            let below = neighbours::<T, M>(before, 0, bands.below::<M>(s), span.len());
             let lower = lower.level(span.clone());
-            let (t, w) = (chunks(&t[span.clone()]), chunks(&w[span]));
-            for c in 0..r.len() {
-                let sum = coupled(&lower, &below, c);
-                let diagonal = lower.diagonal(c);
+            let (t, w) = (&chunks(&t[span.clone()])[..count], &chunks(&w[span])[..count]);
+            for c in 0..count {
+                let mask = masks[usize::from(c + 1 == count)];
+                let (sum, diagonal) = (coupled(&lower, &below, c), lower.diagonal(c));
+                let (t, w, mut new) = (t[c], w[c], r[c]);
                 for l in 0..WIDTH {
-                    let value = (-alpha).mul_add(t[c][l] + w[c][l], r[c][l]);
-                    r[c][l] = value;
-                    squares[l] = value.f64().mul_add(value.f64(), squares[l]);
-                    let scaled = inverse.mul_add(value, sum[l]);
-                    let scaled = if c * WIDTH + l < live { scaled } else { T::zero() };
+                    new[l] = (-alpha).mul_add(t[l] + w[l], new[l]);
+                    squares[l] = new[l].f64().mul_add(new[l].f64(), squares[l]);
+                    let scaled = mask[l] * inverse.mul_add(new[l], sum[l]);
                     residual[l] = (diagonal[l] * scaled).f64().mul_add(scaled.f64(), residual[l]);
                 }
+                r[c] = new;
             }
         }
         [squares.iter().sum(), residual.iter().sum()]
