@@ -2,13 +2,12 @@
 
 use super::levels::{Levels, WIDTH};
 use super::pattern::Entries;
-use super::sweeps::{Backward, Forward, Update};
+use super::schedule::{SLOTS, schedule, shifts};
+use super::sweeps::{Backward, Chunk, Forward, Update, masks};
 use crate::linalg::grid::StencilOperator;
-use crate::num::{Real, dispatch};
+use crate::num::{Kernel, Real, dispatch};
 use std::ops::Range;
 
-/// Most diagonals of a level: 2 for the 5-point, 4 for the 9-point stencil.
-const SLOTS: usize = 4;
 /// No such source.
 const NONE: u32 = u32::MAX;
 
@@ -17,6 +16,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bands<T> {
     pub(super) levels: Levels,
+    pub(super) masks: [Chunk<T>; WIDTH],
     slots: usize,
     below: Vec<usize>,
     above: Vec<usize>,
@@ -158,7 +158,7 @@ impl<T: Real> Bands<T> {
             });
         }
         let values = Values::Shared { extents: [n, m], couplings: [T::zero(); 2], diagonal: T::one() };
-        let mut bands = Self { levels, slots: 2, below, above, values };
+        let mut bands = Self { levels, masks: masks(), slots: 2, below, above, values };
         bands.set_stencil(stencil);
         bands
     }
@@ -192,20 +192,20 @@ impl<T: Real> Bands<T> {
                 place[i as usize] = levels.base(s) + k;
             }
         }
-        let mut shifts = [Vec::new(), Vec::new()];
+        let mut used = [Vec::new(), Vec::new()];
         for s in 0..levels.count() {
-            let [lower, upper] = shifts_of(entries, &levels, &place, s)?;
-            shifts[0].push(lower);
-            shifts[1].push(upper);
+            let [lower, upper] = shifts(entries, &levels, &place, s)?;
+            used[0].push(lower);
+            used[1].push(upper);
         }
-        let most = shifts.iter().flatten().map(Vec::len).max()?;
+        let most = used.iter().flatten().map(Vec::len).max()?;
         let slots = if most <= 2 { 2 } else { SLOTS };
         // Slots that a level does not use read what is always 0, or what a coefficient 0 hides.
         let idle = [0, levels.places() - levels.base(0)];
         let mut starts = [Vec::new(), Vec::new()];
         let mut sources = [0, 1].map(|_| vec![NONE; slots * levels.places()]);
         for side in 0..2 {
-            for (s, used) in shifts[side].iter().enumerate() {
+            for (s, used) in used[side].iter().enumerate() {
                 starts[side].extend((0..slots).map(|m| used.get(m).copied().unwrap_or(idle[side])));
                 for (k, &i) in levels.unknowns(s).iter().enumerate() {
                     for e in entries.triangle(i as usize, side == 0) {
@@ -226,36 +226,12 @@ impl<T: Real> Bands<T> {
             root: zeros(levels.places()),
             sources: Box::new(Sources { lower, upper }),
         };
-        Some(Self { levels, slots, below, above, values })
+        Some(Self { levels, masks: masks(), slots, below, above, values })
     }
 
     /// Takes the values of the matrix.
     pub(super) fn refill(&mut self, entries: &Entries, from: &[T]) {
-        let Self { levels, slots, below, above, values } = self;
-        let Values::Own { lower, upper, diagonal, root, sources } = values else { return };
-        let places = levels.places();
-        for s in 0..levels.count() {
-            for (k, &i) in levels.unknowns(s).iter().enumerate() {
-                let d = from[entries.diagonal()[i as usize] as usize];
-                diagonal[levels.base(s) + k] = d;
-                root[levels.base(s) + k] = T::one() / d.sqrt();
-            }
-        }
-        let triangles = [(lower, &sources.lower, &*below), (upper, &sources.upper, &*above)];
-        for (to, sources, starts) in triangles {
-            for s in 0..levels.count() {
-                let span = levels.base(s)..levels.base(s) + levels.len(s);
-                for m in 0..*slots {
-                    let near = &root[starts[s * *slots + m]..][..span.len()];
-                    let own = &root[span.clone()];
-                    let at = m * places + span.start..m * places + span.end;
-                    let pairs = to[at.clone()].iter_mut().zip(&sources[at]).zip(near.iter().zip(own));
-                    for ((to, &source), (&near, &own)) in pairs {
-                        *to = from.get(source as usize).map_or(T::zero(), |&v| v * near * own);
-                    }
-                }
-            }
-        }
+        dispatch(Refill { bands: self, entries, from });
     }
 
     /// `to` ← D^−½ `from`, in the order of the levels.
@@ -304,58 +280,46 @@ impl<T: Real> Bands<T> {
     }
 }
 
-/// The levels of a matrix, where they are wide enough to be worth it.
-fn schedule(entries: &Entries) -> Option<Levels> {
-    let n = entries.len();
-    let mut level = vec![0u32; n];
-    let mut starts = vec![0u32];
-    for i in 0..n {
-        let below = entries.triangle(i, true).map(|e| level[entries.columns()[e] as usize] + 1).max();
-        level[i] = below.unwrap_or(0);
-        let s = level[i] as usize;
-        if starts.len() < s + 2 {
-            starts.resize(s + 2, 0);
-        }
-        starts[s + 1] += 1;
-    }
-    if n < WIDTH / 2 * (starts.len() - 1) {
-        return None;
-    }
-    for s in 1..starts.len() {
-        starts[s] += starts[s - 1];
-    }
-    let (mut next, mut order) = (starts.clone(), vec![0; n]);
-    for (i, &s) in level.iter().enumerate() {
-        order[next[s as usize] as usize] = i as u32;
-        next[s as usize] += 1;
-    }
-    Some(Levels::new(order, starts))
+struct Refill<'a, T> {
+    bands: &'a mut Bands<T>,
+    entries: &'a Entries,
+    from: &'a [T],
 }
 
-/// Where the k-th unknown of a level reads its lower and its upper neighbours, less k: none where they are
-/// more than [`SLOTS`] or overlap the level itself.
-fn shifts_of(entries: &Entries, levels: &Levels, place: &[usize], s: usize) -> Option<[Vec<usize>; 2]> {
-    let span = levels.span(s);
-    let mut shifts = [Vec::new(), Vec::new()];
-    for (k, &i) in levels.unknowns(s).iter().enumerate() {
-        for (side, shifts) in shifts.iter_mut().enumerate() {
-            for e in entries.triangle(i as usize, side == 0) {
-                let start = place[entries.columns()[e] as usize].checked_sub(k)?;
-                let end = start + span.len();
-                let apart = if side == 0 { end <= span.start } else { start >= span.end };
-                if !apart || end > levels.places() {
-                    return None;
-                }
-                if !shifts.contains(&start) {
-                    shifts.push(start);
-                }
-                if shifts.len() > SLOTS {
-                    return None;
+impl<T: Real> Kernel for Refill<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { bands, entries, from } = self;
+        let Bands { levels, slots, below, above, values, .. } = bands;
+        let Values::Own { lower, upper, diagonal, root, sources } = values else { return };
+        for s in 0..levels.count() {
+            let span = levels.base(s)..levels.base(s) + levels.len(s);
+            let (diagonal, root) = (&mut diagonal[span.clone()], &mut root[span]);
+            for (d, &i) in diagonal.iter_mut().zip(levels.unknowns(s)) {
+                *d = from[entries.diagonal()[i as usize] as usize];
+            }
+            for (root, d) in root.iter_mut().zip(diagonal) {
+                *root = T::one() / d.sqrt();
+            }
+        }
+        let places = levels.places();
+        let triangles = [(lower, &sources.lower, &*below), (upper, &sources.upper, &*above)];
+        for (to, sources, starts) in triangles {
+            for s in 0..levels.count() {
+                let span = levels.base(s)..levels.base(s) + levels.len(s);
+                for m in 0..*slots {
+                    let near = &root[starts[s * *slots + m]..][..span.len()];
+                    let own = &root[span.clone()];
+                    let at = m * places + span.start..m * places + span.end;
+                    let pairs = to[at.clone()].iter_mut().zip(&sources[at]).zip(near.iter().zip(own));
+                    for ((to, &source), (&near, &own)) in pairs {
+                        *to = from.get(source as usize).map_or(T::zero(), |&v| v * near * own);
+                    }
                 }
             }
         }
     }
-    Some(shifts)
 }
 
 /// [n, m] and [centre, along x, along y] of an operator that [`Bands::five_points`] serves: two axes, one

@@ -7,6 +7,7 @@ use crate::num::Real;
 
 /// A sparse matrix, or a stencil on a grid that stands for one. A constant symmetric 5-point stencil between
 /// Dirichlet sides, values beyond them 0, is swept without a matrix; others are assembled where entries are needed.
+#[allow(clippy::large_enum_variant)] // One in a solver: a box would only allocate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Matrix<T> {
     /// By rows.

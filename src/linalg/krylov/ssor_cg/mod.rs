@@ -22,6 +22,7 @@ mod levels;
 mod matrix;
 mod pattern;
 mod rows;
+mod schedule;
 mod sweeps;
 mod triangles;
 

@@ -35,8 +35,9 @@ impl Entries {
         for i in 0..n {
             let own = find(i, i).ok_or_else(|| refuse(format!("without a diagonal entry in row {i}")))?;
             diagonal.push(own);
-            for k in starts[i]..starts[i + 1] {
-                let j = columns[k] as usize;
+            let row = starts[i]..starts[i + 1];
+            for (k, &j) in row.clone().zip(&columns[row]) {
+                let j = j as usize;
                 let twin =
                     find(j, i).ok_or_else(|| refuse(format!("with ({i}, {j}) and without ({j}, {i})")))?;
                 if j < i {

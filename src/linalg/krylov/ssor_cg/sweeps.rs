@@ -9,7 +9,7 @@ use super::bands::{Bands, Couplings};
 use super::levels::WIDTH;
 use crate::num::{Kernel, Real};
 
-type Chunk<T> = [T; WIDTH];
+pub(super) type Chunk<T> = [T; WIDTH];
 
 /// The whole chunks of a slice.
 #[inline(always)]
@@ -54,16 +54,11 @@ fn coupled<T: Real, C: Couplings<T, M>, const M: usize>(
     sum
 }
 
-/// 1 where a chunk of a level holds unknowns, 0 beyond: for all but the last chunk, and for that one.
-#[inline(always)]
-fn masks<T: Real>(live: usize) -> [Chunk<T>; 2] {
-    let mut last = [T::one(); WIDTH];
-    for (l, last) in last.iter_mut().enumerate() {
-        if l > (live - 1) % WIDTH {
-            *last = T::zero();
-        }
-    }
-    [[T::one(); WIDTH], last]
+/// 1 where the last chunk of a level holds unknowns, 0 beyond, by the level's length modulo the width. A table and
+/// not a comparison, so that a mask is loaded as a vector.
+pub(super) fn masks<T: Real>() -> [Chunk<T>; WIDTH] {
+    let live = |rest: usize, l: usize| rest == 0 || l < rest;
+    std::array::from_fn(|rest| std::array::from_fn(|l| if live(rest, l) { T::one() } else { T::zero() }))
 }
 
 /// t ← (I/ω + Lᵀ)⁻¹ p; when `FUSED` after x += α p, p ← r + β p.
@@ -86,7 +81,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize, const FUSED: bool> Kernel for 
         let Self { bands, upper, omega, alpha, beta, r, p, x, t } = self;
         for s in (0..bands.levels.count()).rev() {
             let span = bands.levels.span(s);
-            let masks = masks::<T>(bands.levels.len(s));
+            let rest = bands.levels.len(s) % WIDTH;
             let (here, behind) = t.split_at_mut(span.end);
             let t = chunks_mut(&mut here[span.start..]);
             let count = t.len();
@@ -99,7 +94,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize, const FUSED: bool> Kernel for 
                 x_here = &mut chunks_mut(&mut x[span])[..count];
             }
             for c in 0..count {
-                let mask = masks[usize::from(c + 1 == count)];
+                let mask = bands.masks[if c + 1 == count { rest } else { 0 }];
                 let sum = coupled(&upper, &above, c);
                 let mut direction = p[c];
                 if FUSED {
@@ -140,7 +135,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Forward<'_, T, C, M
         let mut total = [0.0; WIDTH];
         for s in 0..bands.levels.count() {
             let span = bands.levels.span(s);
-            let masks = masks::<T>(bands.levels.len(s));
+            let rest = bands.levels.len(s) % WIDTH;
             let (before, here) = w.split_at_mut(span.start);
             let w = chunks_mut(&mut here[..span.len()]);
             let count = w.len();
@@ -148,7 +143,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Forward<'_, T, C, M
             let lower = lower.level(span.clone());
             let (p, t) = (&chunks(&p[span.clone()])[..count], &chunks(&t[span])[..count]);
             for c in 0..count {
-                let mask = masks[usize::from(c + 1 == count)];
+                let mask = bands.masks[if c + 1 == count { rest } else { 0 }];
                 let (sum, p, t) = (coupled(&lower, &below, c), p[c], t[c]);
                 let mut new = [T::zero(); WIDTH];
                 for l in 0..WIDTH {
@@ -182,7 +177,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Update<'_, T, C, M>
         let (mut squares, mut residual) = ([0.0; WIDTH], [0.0; WIDTH]);
         for s in 0..bands.levels.count() {
             let span = bands.levels.span(s);
-            let masks = masks::<T>(bands.levels.len(s));
+            let rest = bands.levels.len(s) % WIDTH;
             let (before, here) = r.split_at_mut(span.start);
             let r = chunks_mut(&mut here[..span.len()]);
             let count = r.len();
@@ -190,7 +185,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Update<'_, T, C, M>
             let lower = lower.level(span.clone());
             let (t, w) = (&chunks(&t[span.clone()])[..count], &chunks(&w[span])[..count]);
             for c in 0..count {
-                let mask = masks[usize::from(c + 1 == count)];
+                let mask = bands.masks[if c + 1 == count { rest } else { 0 }];
                 let (sum, diagonal) = (coupled(&lower, &below, c), lower.diagonal(c));
                 let (t, w, mut new) = (t[c], w[c], r[c]);
                 for l in 0..WIDTH {

@@ -151,3 +151,32 @@ fn check_centre<T: Real>([centre, ..]: [T; 3]) -> Result<()> {
     }
     Err(refuse(format!("with {centre} on the diagonal")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::grid::{Boundary, Grid};
+    use crate::linalg::model;
+
+    /// Grids in the plane are swept by levels, the rest by rows; the constant 5-point stencil without a matrix.
+    #[test]
+    fn what_is_banded_is_found_so() -> Result<()> {
+        let is_banded = |t: &Triangles<f64>| matches!(t.form, Form::Bands(_));
+        let plane = Grid::vertices(&[20, 15], &[1.0; 2])?;
+        let five = model::poisson(plane)?;
+        let stencil = Triangles::of_stencil(&five)?;
+        assert!(is_banded(&stencil) && stencil.entries.is_none());
+        assert!(is_banded(&Triangles::of_matrix(&five.to_csr())?));
+        let nine = Triangles::of_stencil(&model::poisson_9(plane)?)?;
+        assert!(is_banded(&nine) && nine.entries.is_some());
+        let neumann = plane.with_boundary(Boundary::Neumann)?;
+        let neumann = model::anisotropic(
+            Grid::cells(&[20, 15], &[1.0; 2])?.with_sides(0, neumann.boundaries()[0])?,
+            [1.0; 3],
+        )?;
+        let neumann = Triangles::of_stencil(&neumann)?;
+        assert!(is_banded(&neumann) && neumann.entries.is_some());
+        assert!(!is_banded(&Triangles::of_matrix(&model::poisson_1d(50)?)?));
+        Ok(())
+    }
+}
