@@ -59,6 +59,9 @@ fn matrices() -> Result<Vec<(String, Matrix<f64>)>, odeon::Error> {
     all.push(("9 points".into(), nine.into()));
     let sides = Grid::cells(&[19, 17], &[1.0; 2])?.with_boundary(Boundary::Neumann)?;
     all.push(("Neumann".into(), model::poisson::<f64>(sides)?.affine(1.0, 0.1)?.into()));
+    // What one axis takes from the diagonal of a corner, the other one adds.
+    let mixed = Grid::cells(&[19, 17], &[1.0; 2])?.with_sides(0, [Boundary::Neumann; 2])?;
+    all.push(("mixed sides".into(), model::poisson::<f64>(mixed)?.into()));
     let around = Grid::cells(&[12, 10], &[1.0; 2])?.with_boundary(Boundary::Periodic)?;
     all.push(("periodic".into(), model::poisson::<f64>(around)?.affine(1.0, 0.1)?.into()));
     all.push(("line".into(), model::poisson_1d::<f64>(40)?.into()));

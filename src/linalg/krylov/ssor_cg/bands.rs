@@ -330,23 +330,18 @@ pub(super) fn five_point<T: Real>(a: &StencilOperator<T>) -> Option<([usize; 2],
     if grid.dim() != 2 || !a.is_constant() || !a.is_star() || n.min(m) < 2 {
         return None;
     }
-    let at = |x: isize, y: isize, point: [usize; 2]| a.row([point[0], point[1], 0]).get([x, y, 0]);
     let inner = a.inner();
     let (x, y, centre) = (inner.get([1, 0, 0]), inner.get([0, 1, 0]), inner.get([0; 3]));
-    // A side that is eliminated otherwise shows in the rows of the corners.
-    let corner = |i: usize, j: usize, sx: isize, sy: isize| {
-        let point = [i, j];
-        at(0, 0, point) == centre
-            && at(sx, 0, point) == x
-            && at(0, sy, point) == y
-            && at(-sx, 0, point) == T::zero()
-            && at(0, -sy, point) == T::zero()
+    // A side that is eliminated otherwise, or wraps, shows in the rows beside it: corners, middles of sides, within.
+    let is_plain = |i: usize, j: usize| {
+        let row = a.row([i, j, 0]);
+        let beside = |inside: bool, coupling: T| if inside { coupling } else { T::zero() };
+        row.get([0; 3]) == centre
+            && row.get([-1, 0, 0]) == beside(i > 0, x)
+            && row.get([1, 0, 0]) == beside(i + 1 < n, x)
+            && row.get([0, -1, 0]) == beside(j > 0, y)
+            && row.get([0, 1, 0]) == beside(j + 1 < m, y)
     };
-    let plain = inner.get([-1, 0, 0]) == x
-        && inner.get([0, -1, 0]) == y
-        && corner(0, 0, 1, 1)
-        && corner(n - 1, 0, -1, 1)
-        && corner(0, m - 1, 1, -1)
-        && corner(n - 1, m - 1, -1, -1);
+    let plain = [0, n / 2, n - 1].iter().all(|&i| [0, m / 2, m - 1].iter().all(|&j| is_plain(i, j)));
     plain.then_some(([n, m], [centre, x, y]))
 }
