@@ -54,6 +54,13 @@ fn coupled<T: Real, C: Couplings<T, M>, const M: usize>(
     sum
 }
 
+/// The sum over lanes. Not inlined: partial sums that are stored as a whole stay one vector in the loop before, where
+/// the compiler would otherwise take the lanes apart to begin with the additions.
+#[inline(never)]
+fn sum(lanes: &[f64; WIDTH]) -> f64 {
+    lanes.iter().sum()
+}
+
 /// 1 where the last chunk of a level holds unknowns, 0 beyond, by the level's length modulo the width. A table and
 /// not a comparison, so that a mask is loaded as a vector.
 pub(super) fn masks<T: Real>() -> [Chunk<T>; WIDTH] {
@@ -153,7 +160,7 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Forward<'_, T, C, M
                 w[c] = new;
             }
         }
-        total.iter().sum()
+        sum(&total)
     }
 }
 
@@ -197,6 +204,6 @@ impl<T: Real, C: Couplings<T, M>, const M: usize> Kernel for Update<'_, T, C, M>
                 r[c] = new;
             }
         }
-        [squares.iter().sum(), residual.iter().sum()]
+        [sum(&squares), sum(&residual)]
     }
 }
