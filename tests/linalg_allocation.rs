@@ -4,8 +4,9 @@
 mod linalg_support;
 
 use linalg_support::*;
-use odeon::linalg::krylov::{BiCgStab, Cg, Gmres, Lsmr, Lsqr, MinRes, Narrow, Normalised};
-use odeon::linalg::{Claims, Identity, Settings};
+use odeon::linalg::grid::Grid;
+use odeon::linalg::krylov::{BiCgStab, Cg, Gmres, Lsmr, Lsqr, Matrix, MinRes, Narrow, Normalised, SsorCg};
+use odeon::linalg::{Claims, Identity, Settings, model};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -64,5 +65,21 @@ fn iterations_allocate_nothing() {
         "bicgstab" |s| BiCgStab::new(n, s), jacobi();
         "lsqr" |s| Lsqr::new([n, n], s), jacobi();
         "lsmr" |s| Lsmr::new([n, n], s), Identity(n);
+    }
+    // SSOR-CG is built with its preconditioner; another ω, and another matrix of the pattern, cost nothing either.
+    let stencil = model::poisson::<f64>(Grid::vertices(&[10, 10], &[1.0; 2]).unwrap()).unwrap();
+    let periodic = with_spectrum(&(1..=n).map(|i| i as f64).collect::<Vec<_>>(), 3);
+    for a in [Matrix::from(a), stencil.into(), periodic.into()] {
+        let settings = Settings { check_every: 3, ..Settings::tol(1e-15) }.max_iterations(40);
+        let mut cg = SsorCg::new(&a, 1.0, settings).unwrap();
+        for omega in [1.0, 1.5] {
+            x.fill(0.0);
+            let before = CALLS.load(Relaxed);
+            cg.refill(&a).unwrap();
+            cg.set_omega(omega).unwrap();
+            let report = cg.solve(&a, &b, &mut x).unwrap();
+            assert_eq!(CALLS.load(Relaxed) - before, 2, "ω = {omega}: the two histories");
+            assert!(report.iterations >= 10, "{:?}", report.outcome);
+        }
     }
 }

@@ -5,7 +5,8 @@
 use crate::common::{Row, Session, Table, timed};
 use crate::experiment1::Totals;
 use odeon::Result;
-use odeon::linalg::krylov::Cg;
+use odeon::linalg::grid::{Grid, StencilOperator};
+use odeon::linalg::krylov::{Cg, Matrix};
 use odeon::linalg::{Csr, Identity, LinearOperator, LinearSolver, Settings, model};
 use odeon::operator::sor_bandit::{
     Binned, ChebCb, Fixed, Guided, Interval, Policy, Surface, TsallisInf, TunedSolver, omega_grid,
@@ -26,20 +27,29 @@ fn kappa(t: f64) -> f64 {
     (0.1 * s).max(-10.0 * s)
 }
 
+/// What the systems are kept as.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Stencil,
+    Matrix,
+}
+
 /// The equation on m × m interior points.
 struct Heat {
     m: usize,
-    laplacian: Csr<f64>,
+    form: Form,
+    laplacian: StencilOperator<f64>,
+    assembled: Csr<f64>,
     u: Vec<f64>,
     b: Vec<f64>,
-    system: Csr<f64>,
 }
 
 impl Heat {
-    fn new(nx: usize) -> Result<Self> {
+    fn new(nx: usize, form: Form) -> Result<Self> {
         let m = nx - 1;
-        let laplacian = model::poisson_2d::<f64>([m, m])?;
-        let mut heat = Self { m, system: laplacian.clone(), laplacian, u: Vec::new(), b: vec![0.0; m * m] };
+        let laplacian = model::poisson(Grid::vertices(&[m, m], &[1.0; 2])?)?;
+        let assembled = laplacian.to_csr();
+        let mut heat = Self { m, form, laplacian, assembled, u: Vec::new(), b: vec![0.0; m * m] };
         heat.u = heat.field(|x| bump(x, [0.5, 0.5], 0.25));
         Ok(heat)
     }
@@ -50,146 +60,236 @@ impl Heat {
         (0..self.m * self.m).map(|k| f(point(k))).collect()
     }
 
-    /// I + scale (−h²Δ_h) into `system`.
-    fn shift(&mut self, scale: f64) {
-        let Self { laplacian, system, .. } = self;
-        let starts = laplacian.row_starts();
-        let entries = laplacian.columns().iter().zip(laplacian.values()).zip(system.values_mut());
-        for (place, ((column, value), entry)) in entries.enumerate() {
-            let diagonal = (starts[*column as usize]..starts[*column as usize + 1]).contains(&place);
-            *entry = f64::from(diagonal) + scale * value;
+    /// I + scale (−h²Δ_h).
+    fn shifted(&self, scale: f64) -> Result<Matrix<f64>> {
+        if self.form == Form::Stencil {
+            return Ok(self.laplacian.clone().affine(scale, 1.0)?.into());
         }
+        let mut system = self.assembled.clone();
+        for i in 0..system.rows() {
+            for place in system.row_starts()[i]..system.row_starts()[i + 1] {
+                let diagonal = system.columns()[place] as usize == i;
+                let value = &mut system.values_mut()[place];
+                *value = f64::from(diagonal) + scale * *value;
+            }
+        }
+        Ok(system.into())
     }
 
-    /// The system of step n: A = I − ½κ dt Δ_h in `system`, (2I − A)u + dt f in `b`.
-    fn prepare(&mut self, n: usize) {
+    /// The system of step n: returns A = I − ½κ dt Δ_h and leaves (2I − A)u + dt f in `b`.
+    fn prepare(&mut self, n: usize) -> Result<Matrix<f64>> {
         let t = (n as f64 + 0.5) * DT;
         let h = 1.0 / (self.m + 1) as f64;
-        self.shift(0.5 * kappa(t) * DT / (h * h));
-        self.system.apply(&self.u, &mut self.b);
+        let system = self.shifted(0.5 * kappa(t) * DT / (h * h))?;
+        system.apply(&self.u, &mut self.b);
         let angle = 16.0 * PI * t;
         let source =
             self.field(|x| 32.0 * bump(x, [0.5 + angle.cos() / 4.0, 0.5 + angle.sin() / 4.0], 0.125));
         for ((b, u), f) in self.b.iter_mut().zip(&self.u).zip(source) {
             *b = 2.0 * u - *b + DT * f;
         }
+        Ok(system)
     }
 }
 
-/// Iterations of every step, and the seconds of the solves alone.
-fn plain(nx: usize, steps: usize) -> Result<(Vec<f64>, f64)> {
-    let mut heat = Heat::new(nx)?;
+/// Iterations and seconds of the solver in every step, set-up and learning included.
+#[derive(Clone, Default)]
+struct Run {
+    iterations: Vec<f64>,
+    seconds: Vec<f64>,
+}
+
+impl Run {
+    fn total(&self) -> f64 {
+        self.iterations.iter().sum()
+    }
+
+    fn time(&self) -> f64 {
+        self.seconds.iter().sum()
+    }
+
+    /// The same run again: the shorter time of each step, for machines that do other work.
+    fn merge(&mut self, again: &Self) {
+        self.seconds.iter_mut().zip(&again.seconds).for_each(|(s, t)| *s = s.min(*t));
+    }
+}
+
+fn plain(nx: usize, steps: usize, form: Form) -> Result<Run> {
+    let mut heat = Heat::new(nx, form)?;
     let unknowns = heat.u.len();
     let mut cg = Cg::new(unknowns, Settings::tol(1e-8))?;
-    let mut solver_s = 0.0;
-    let mut costs = Vec::with_capacity(steps);
+    let mut run = Run::default();
     for n in 0..steps {
-        heat.prepare(n);
-        let mut identity = Identity(unknowns);
-        let Heat { system, b, u, .. } = &mut heat;
-        let (report, seconds) = timed(|| cg.solve(&*system, &mut identity, b, u))?;
-        solver_s += seconds;
-        costs.push(report.ok()?.iterations as f64);
+        let system = heat.prepare(n)?;
+        let Heat { b, u, .. } = &mut heat;
+        // The form is not looked up in every product.
+        let (report, seconds) = timed(|| match &system {
+            Matrix::Csr(a) => cg.solve(a, &mut Identity(unknowns), b, u),
+            Matrix::Stencil(a) => cg.solve(a, &mut Identity(unknowns), b, u),
+        })?;
+        run.seconds.push(seconds);
+        run.iterations.push(report.ok()?.iterations as f64);
     }
-    Ok((costs, solver_s))
+    Ok(run)
 }
 
-/// The same with SSOR-PCG under a policy that sees `context(κ)`, set-up and learning included in the seconds.
+/// SSOR-PCG under a policy that sees `context(κ)`.
 fn tuned<P: Policy>(
-    [nx, steps]: [usize; 2],
+    (nx, steps, form): (usize, usize, Form),
     omegas: &[f64],
     policy: P,
     context: impl Fn(f64) -> f64,
-) -> Result<(Vec<f64>, f64)> {
-    let mut heat = Heat::new(nx)?;
-    heat.prepare(0);
-    let mut solver = TunedSolver::new(heat.system.clone(), omegas.to_vec(), policy, Settings::tol(1e-8))?;
-    let mut solver_s = 0.0;
-    let mut costs = Vec::with_capacity(steps);
+) -> Result<Run> {
+    let mut heat = Heat::new(nx, form)?;
+    let mut solver = TunedSolver::new(heat.prepare(0)?, omegas.to_vec(), policy, Settings::tol(1e-8))?;
+    let mut run = Run::default();
     for n in 0..steps {
-        heat.prepare(n);
-        let Heat { system, b, u, .. } = &mut heat;
+        let system = heat.prepare(n)?;
+        let Heat { b, u, .. } = &mut heat;
         let before = solver.lanczos_steps();
         let (report, seconds) = timed(|| {
-            solver.refill(system.values(), context(kappa(n as f64 * DT)))?;
+            let context = context(kappa(n as f64 * DT));
+            match system {
+                Matrix::Csr(a) => solver.refill(a.values(), context)?,
+                stencil => solver.set_matrix(stencil, context)?,
+            }
             solver.solve(b, u)
         })?;
-        solver_s += seconds;
+        run.seconds.push(seconds);
         // Estimates of β count as iterations.
-        costs.push((report.ok()?.iterations + solver.lanczos_steps() - before) as f64);
+        run.iterations.push((report.ok()?.iterations + solver.lanczos_steps() - before) as f64);
     }
-    Ok((costs, solver_s))
+    Ok(run)
 }
 
-pub fn run(session: &mut Session, rounds: usize, nx: usize) -> Result<()> {
-    session
-        .say(format!("heat equation, {nx} × {nx} points, {rounds} Crank–Nicolson steps, SSOR-PCG to 1e-8"))?;
+/// One of the methods that are compared.
+struct Method<'a> {
+    name: String,
+    run: Box<dyn Fn() -> Result<Run> + 'a>,
+}
+
+pub fn run(session: &mut Session, rounds: usize, nx: usize, repeats: usize, arms: usize) -> Result<()> {
+    session.say(format!(
+        "heat equation, {nx} × {nx} points, {rounds} Crank–Nicolson steps, SSOR-PCG to 1e-8; seconds are the solver's, \
+         learning included, the least of {repeats} alternating runs in each step"
+    ))?;
     let grid = omega_grid(GRID)?;
     let fine = omega_grid(96)?;
     let interval = Interval::new(0.0, 10.0)?;
     let seed = session.common.seed;
-    let mut rows: Vec<(String, Vec<f64>, f64)> = Vec::new();
-    let mut add = |name: &str, run: Result<(Vec<f64>, f64)>| -> Result<()> {
-        let (costs, seconds) = run?;
-        rows.push((name.into(), costs, seconds));
-        Ok(())
-    };
-    add("CG", plain(nx, rounds))?;
-    let size = [nx, rounds];
+    let size = (nx, rounds, Form::Stencil);
     let same = |kappa: f64| kappa;
-    for arm in 0..GRID {
-        let name = format!("ω = {:.2}", grid[arm]);
-        add(&name, tuned(size, &grid, Fixed::new(GRID, arm)?, same))?;
-    }
-    add("Tsallis-INF", tuned(size, &grid, TsallisInf::new(GRID, seed)?, same))?;
-    add("Tsallis-INF-CB", tuned(size, &grid, Binned::new(GRID, interval, 6, seed)?, same))?;
-    add("ChebCB", tuned(size, &grid, ChebCb::new(GRID, interval, 6, seed)?, same))?;
     // Half of the steps have κ ≤ 0.1: the logarithm of κ dt/h² tells them apart.
     let cells = DT * (nx * nx) as f64;
-    let scaled = |kappa: f64| (kappa * cells).max(1e-3).log10();
+    let scaled = move |kappa: f64| (kappa * cells).max(1e-3).log10();
     let range = Interval::new(-3.0, (10.0 * cells).log10())?;
     // β is linear in r/(1 + r), r the ratio of the implicit part's diagonal to one.
-    let share = |kappa: f64| 1.0 - 1.0 / (1.0 + 2.0 * cells * kappa.max(0.0));
+    let share = move |kappa: f64| 1.0 - 1.0 / (1.0 + 2.0 * cells * kappa.max(0.0));
     let shares = Interval::new(0.0, 1.0)?;
-    add("guided", tuned(size, &fine, Guided::new(&fine, shares)?, share))?;
-    add("surface", tuned(size, &fine, Surface::new(&fine, range, [8, 5])?, scaled))?;
-    // The least of the fixed arms in every step; their solutions agree to the tolerance.
-    let least = (0..rounds).map(|t| rows[1..=GRID].iter().map(|r| r.1[t]).fold(f64::INFINITY, f64::min));
-    let least: Vec<f64> = least.collect();
-    rows.push(("best arm of each step".into(), least, f64::NAN));
+    let (grid, fine) = (&grid[..], &fine[..]);
+    let mut methods: Vec<Method> = Vec::new();
+    let mut add = |name: String, run: Box<dyn Fn() -> Result<Run>>| methods.push(Method { name, run });
+    add("CG, matrix".into(), Box::new(move || plain(nx, rounds, Form::Matrix)));
+    add("CG, stencil".into(), Box::new(move || plain(nx, rounds, Form::Stencil)));
+    for (arm, omega) in grid.iter().enumerate() {
+        if arm % GRID.div_ceil(arms) == 0 {
+            let play = move || tuned(size, grid, Fixed::new(GRID, arm)?, same);
+            add(format!("ω = {omega:.2}"), Box::new(play));
+        }
+    }
+    add("Tsallis-INF".into(), Box::new(move || tuned(size, grid, TsallisInf::new(GRID, seed)?, same)));
+    add(
+        "Tsallis-INF-CB".into(),
+        Box::new(move || tuned(size, grid, Binned::new(GRID, interval, 6, seed)?, same)),
+    );
+    add("ChebCB".into(), Box::new(move || tuned(size, grid, ChebCb::new(GRID, interval, 6, seed)?, same)));
+    add("guided".into(), Box::new(move || tuned(size, fine, Guided::new(fine, shares)?, share)));
+    add("surface".into(), Box::new(move || tuned(size, fine, Surface::new(fine, range, [8, 5])?, scaled)));
+    let by_rows = (nx, rounds, Form::Matrix);
+    add("guided, matrix".into(), Box::new(move || tuned(by_rows, fine, Guided::new(fine, shares)?, share)));
+    let mut runs: Vec<Run> = Vec::new();
+    for repeat in 0..repeats {
+        for (k, method) in methods.iter().enumerate() {
+            let run = (method.run)()?;
+            if repeat == 0 {
+                runs.push(run);
+            } else {
+                runs[k].merge(&run);
+            }
+        }
+    }
+    let rows = methods.into_iter().map(|method| method.name).zip(runs).collect();
     report(session, rows)
 }
 
-fn report(session: &mut Session, rows: Vec<(String, Vec<f64>, f64)>) -> Result<()> {
-    let total = |r: &(String, Vec<f64>, f64)| r.1.iter().sum::<f64>();
-    let best = rows[1..=GRID].iter().min_by(|a, b| total(a).total_cmp(&total(b))).map(|r| r.0.clone());
-    let mut table = Table::new(&["method", "total iterations", "solver seconds"]);
-    let mut kept = Vec::new();
-    for row in rows {
-        let is_best = Some(&row.0) == best.as_ref();
-        let shown = !row.0.starts_with('ω')
-            || is_best
-            || ["1.00", "1.30", "1.50", "1.75", "1.95"].iter().any(|w| row.0.ends_with(w));
-        if !shown {
-            continue;
+/// The least of the fixed arms in every step; their solutions agree to the tolerance.
+fn instance_optimal(rows: &[(String, Run)]) -> Run {
+    let mut best = Run::default();
+    for (_, run) in rows.iter().filter(|r| r.0.starts_with('ω')) {
+        if best.iterations.is_empty() {
+            best = run.clone();
         }
-        let (name, costs, seconds) = row;
-        let sum: f64 = costs.iter().sum();
-        let name = if is_best { format!("{name} (best fixed)") } else { name };
-        table.row([name.clone(), format!("{sum:.0}"), format!("{seconds:.3}")]);
+        best.merge(run);
+        best.iterations.iter_mut().zip(&run.iterations).for_each(|(s, t)| *s = s.min(*t));
+    }
+    best
+}
+
+fn report(session: &mut Session, mut rows: Vec<(String, Run)>) -> Result<()> {
+    let optimal = instance_optimal(&rows);
+    rows.push(("best arm of each step".into(), optimal));
+    let least = |of: fn(&Run) -> f64| {
+        let fixed = rows.iter().filter(|r| r.0.starts_with('ω'));
+        fixed.min_by(|a, b| of(&a.1).total_cmp(&of(&b.1))).map(|r| r.0.clone()).unwrap_or_default()
+    };
+    let [by_iterations, by_seconds] = [least(Run::total), least(Run::time)];
+    let time = |name: &str| rows.iter().find(|r| r.0 == name).map_or(f64::NAN, |r| r.1.time());
+    let [matrix, stencil, fixed] = [time("CG, matrix"), time("CG, stencil"), time(&by_seconds)];
+    let head = ["method", "total iterations", "seconds", "× CG, matrix", "× CG, stencil", "× best fixed ω"];
+    let mut table = Table::new(&head);
+    let mut kept = Vec::new();
+    for (name, run) in rows {
+        let mut shown = name.clone();
+        if name == by_iterations {
+            shown += " (fewest iterations)";
+        }
+        if name == by_seconds {
+            shown += " (fewest seconds)";
+        }
+        let (total, seconds) = (run.total(), run.time());
+        let ratio = |other: f64| format!("{:.2}", seconds / other);
+        let seconds_shown = format!("{seconds:.3}");
+        table.row([
+            shown.clone(),
+            format!("{total:.0}"),
+            seconds_shown,
+            ratio(matrix),
+            ratio(stencil),
+            ratio(fixed),
+        ]);
         session.record(Row {
-            method: name.clone(),
+            method: shown.clone(),
             seed: session.common.seed,
-            loss: Some(sum),
+            loss: Some(total),
             predict_s: seconds,
             ..Row::default()
         });
-        kept.push(Totals { name, totals: vec![sum], running: costs });
+        let is_best = name == by_iterations;
+        if !name.starts_with('ω') || is_best {
+            let name = if is_best { format!("{name} (best fixed)") } else { name };
+            kept.push(Totals { name, totals: vec![total], running: run.iterations });
+        }
     }
     session.say(format!("\n{table}"))?;
-    let columns: Vec<(&str, &[f64])> = kept.iter().map(|r| (r.name.as_str(), &r.running[..])).collect();
+    let names: Vec<String> = kept.iter().map(|r| r.name.replace(',', "")).collect();
+    let columns: Vec<(&str, &[f64])> =
+        names.iter().zip(&kept).map(|(name, r)| (name.as_str(), &r.running[..])).collect();
     session.curves("heat", &columns)?;
     #[cfg(feature = "plot")]
-    crate::pictures::heat(session, &kept, kappa, DT)?;
+    {
+        // One row for each count.
+        kept.retain(|r| !["CG, stencil", "guided, matrix"].contains(&r.name.as_str()));
+        crate::pictures::heat(session, &kept, kappa, DT)?;
+    }
     Ok(())
 }

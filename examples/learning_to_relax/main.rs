@@ -42,6 +42,14 @@ struct Arguments {
     /// Experiments 2 and 3: intervals a side
     #[arg(long, value_name = "NX", default_value_t = 25, value_parser = clap::value_parser!(u32).range(4..=400))]
     nx: u32,
+
+    /// Experiment 2: alternating repetitions, of which each step's shortest time counts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    repeats: u8,
+
+    /// Experiment 2: at most so many of the 20 fixed factors, evenly chosen
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=20))]
+    arms: u8,
 }
 
 fn main() -> ExitCode {
@@ -54,7 +62,10 @@ fn learning_to_relax(arguments: &Arguments, session: &mut Session) -> Result<()>
     let trials = arguments.trials.unwrap_or(if quick { 1 } else { 6 }) as usize;
     match arguments.experiment {
         1 => experiment1::run(session, rounds, trials),
-        2 => experiment2::run(session, rounds, arguments.nx as usize),
+        2 => {
+            let [repeats, arms] = [arguments.repeats, arguments.arms].map(usize::from);
+            experiment2::run(session, rounds, arguments.nx as usize, repeats, arms)
+        }
         3 => experiment3::run(session, arguments.nx as usize),
         other => Err(Error::invalid("--experiment", other, "1, 2 or 3")),
     }

@@ -36,7 +36,8 @@ pub fn heat(session: &mut Session, rows: &[Totals], kappa: fn(f64) -> f64, dt: f
     let mut steps = Panel::new("Iterations of each step (mean of 20)");
     steps.x_label("t").y_label("iterations");
     let shown = rows.iter().filter(|r| !r.name.starts_with('ω') || r.name.contains("best"));
-    let shown: Vec<&Totals> = shown.filter(|r| r.name != "CG" && !r.name.starts_with("Tsallis")).collect();
+    let shown: Vec<&Totals> =
+        shown.filter(|r| r.name != "CG, matrix" && !r.name.starts_with("Tsallis")).collect();
     for (row, color) in shown.iter().zip(COLORS) {
         let means: Vec<f64> =
             row.running.chunks(20).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
@@ -48,8 +49,8 @@ pub fn heat(session: &mut Session, rows: &[Totals], kappa: fn(f64) -> f64, dt: f
     let k: Vec<f64> = t.iter().map(|t| kappa(*t)).collect();
     steps.line(&t, &k, Style::new("κ(t)").color(Color::LightGrey))?;
     let mut totals = Panel::new("Total");
-    let names: Vec<String> = rows.iter().filter(|r| r.name != "CG").map(|r| r.name.clone()).collect();
-    let length: Vec<f64> = rows.iter().filter(|r| r.name != "CG").map(|r| r.totals[0]).collect();
+    let names: Vec<String> = rows.iter().filter(|r| r.name != "CG, matrix").map(|r| r.name.clone()).collect();
+    let length: Vec<f64> = rows.iter().filter(|r| r.name != "CG, matrix").map(|r| r.totals[0]).collect();
     totals.bars(&names, &length, Style::default().color(Color::Blue))?;
     totals.x_label("iterations");
     let figure = Figure::new(1200, 480)?.titled("Heat equation, SSOR-PCG with a learned ω").columns(2);

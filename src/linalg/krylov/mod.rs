@@ -3,6 +3,7 @@
 //! | method | for | preconditioner | vectors held | A per iteration |
 //! |---|---|---|---|---|
 //! | [`Cg`] | A symmetric positive definite | SPD; anything with a window | 4, or 2 + 2k | 1 |
+//! | [`SsorCg`] | A symmetric positive definite | SSOR, built in | 5 | two triangular solves |
 //! | [`GuardedCg`] | A symmetric positive definite | any proposer, SPD behind it | 5 + 2k | 1 or 2 |
 //! | [`MinRes`] | A symmetric | SPD | 7 | 1 |
 //! | [`Gmres`] | any A | linear; anything when flexible | m + 4, 2m + 4 flexible | 1 |
@@ -27,6 +28,7 @@ mod lsqr;
 mod minres;
 mod narrow;
 mod owned;
+mod ssor_cg;
 
 pub use bicgstab::BiCgStab;
 pub use cg::{Cg, Directions};
@@ -38,6 +40,7 @@ pub use lsqr::Lsqr;
 pub use minres::MinRes;
 pub use narrow::Narrow;
 pub use owned::{Method, Owned, System, solve_transpose};
+pub use ssor_cg::{Matrix, SsorCg};
 
 use super::monitor::Monitor;
 use super::op::{LinearOperator, LinearSolver, Preconditioner};

@@ -11,19 +11,19 @@ use crate::num::{Kernel, Real, dispatch};
 
 /// The strict part of a unit triangle by rows.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Triangle<T> {
+pub(crate) struct Triangle<T> {
     /// The entry (i, i − 1) of a lower, (i, i + 1) of an upper triangle; 0 where there is none.
-    near: Vec<T>,
+    pub(crate) near: Vec<T>,
     /// The other entries, compressed by rows.
-    starts: Vec<u32>,
-    columns: Vec<u32>,
-    values: Vec<T>,
+    pub(crate) starts: Vec<u32>,
+    pub(crate) columns: Vec<u32>,
+    pub(crate) values: Vec<T>,
 }
 
 impl<T: Real> Triangle<T> {
     /// From rows in order; entries on the other side of the diagonal are skipped. `lower`: the
     /// neighbour next to the diagonal is i − 1, else i + 1.
-    pub(super) fn new(n: usize, lower: bool, entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) -> Self {
+    pub(crate) fn new(n: usize, lower: bool, entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) -> Self {
         let mut triangle = Self {
             near: vec![T::zero(); n],
             starts: Vec::with_capacity(n + 1),
@@ -35,7 +35,7 @@ impl<T: Real> Triangle<T> {
     }
 
     /// The same with other entries; a pattern that is not larger allocates nothing.
-    pub(super) fn fill(&mut self, lower: bool, mut entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) {
+    pub(crate) fn fill(&mut self, lower: bool, mut entry: impl FnMut(usize, &mut dyn FnMut(usize, T))) {
         let Self { near, starts, columns, values } = self;
         near.fill(T::zero());
         starts.clear();

@@ -19,6 +19,7 @@ mod incomplete_lu;
 mod ssor;
 
 pub use closure::Closure;
+pub(crate) use factors::Triangle;
 pub use from_relaxation::FromRelaxation;
 pub use incomplete_cholesky::IncompleteCholesky;
 pub use incomplete_lu::{Incomplete, IncompleteLu};

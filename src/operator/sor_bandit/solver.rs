@@ -3,9 +3,9 @@
 use super::policy::Policy;
 use super::theory::settled_jacobi_radius;
 use crate::error::{Error, Result};
-use crate::linalg::krylov::Cg;
-use crate::linalg::precondition::Ssor;
-use crate::linalg::{Csr, LinearSolver, Preconditioner, Report, SequenceSolver, Settings};
+use crate::linalg::krylov::{Matrix, SsorCg};
+use crate::linalg::relax::setup;
+use crate::linalg::{Csr, LinearOperator, LinearSolver, Report, SequenceSolver, Settings};
 use crate::num::Real;
 
 /// What a policy is told a solve cost.
@@ -24,7 +24,7 @@ impl Cost {
     fn of(self, report: &Report) -> f64 {
         match self {
             Self::Iterations => (report.iterations as f64).max(1.0),
-            // One SSOR step is two triangular solves: as many multiply-adds as one product.
+            // An iteration is two triangular solves: as many multiply-adds as one product.
             Self::Operations => ((report.applications + report.preconditions) as f64).max(1.0),
             Self::Microseconds => (report.time.as_secs_f64() * 1e6).max(1.0),
         }
@@ -44,7 +44,8 @@ pub struct Choice {
     pub fell_back: bool,
 }
 
-/// SSOR-PCG for a sequence of systems, ω by a [`Policy`].
+/// SSOR-PCG for a sequence of systems, ω by a [`Policy`]. The iteration is [`SsorCg`]'s, on a matrix or on a
+/// stencil ([`Matrix`]).
 ///
 /// **Safe budget.** The fallback is symmetric Gauss–Seidel (ω = 1), which also solves the first system: its
 /// iterations, F (the most it ever took), are the yardstick. An arm that has not converged after `factor`·F
@@ -66,11 +67,10 @@ pub struct Choice {
 /// # Ok::<(), odeon::Error>(())
 /// ```
 pub struct TunedSolver<T, P> {
-    a: Csr<T>,
+    a: Matrix<T>,
     /// Where the next values go, so that a refill that fails changes nothing.
-    next: Csr<T>,
-    ssor: Ssor<T>,
-    cg: Cg<T>,
+    next: Matrix<T>,
+    cg: SsorCg<T>,
     settings: Settings,
     omegas: Vec<f64>,
     policy: P,
@@ -92,22 +92,17 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
     /// # Errors
     /// A matrix that is not square, symmetric with a positive diagonal; an ω outside (0, 2); another number of
     /// arms than of ω; unusable settings.
-    pub fn new(a: Csr<T>, omegas: Vec<f64>, policy: P, settings: Settings) -> Result<Self> {
+    pub fn new(a: impl Into<Matrix<T>>, omegas: Vec<f64>, policy: P, settings: Settings) -> Result<Self> {
         if policy.arms() != omegas.len() {
             let needed = format!("{}, one for each ω", omegas.len());
             return Err(Error::invalid("the arms of the policy", policy.arms(), needed));
         }
-        let n = a.square()?;
-        let mut ssor = Ssor::new(&a, 1.0)?;
-        for omega in &omegas {
-            ssor.set_omega(*omega)?;
-        }
-        check_spd(&ssor)?;
+        omegas.iter().try_for_each(|omega| setup::check_omega(*omega))?;
+        let a = a.into();
         Ok(Self {
-            cg: Cg::new(n, settings)?,
+            cg: SsorCg::new(&a, 1.0, settings)?,
             next: a.clone(),
             a,
-            ssor,
             settings,
             omegas,
             policy,
@@ -151,40 +146,48 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
         self.lanczos_steps
     }
 
-    /// The next system's matrix and its context.
+    /// The next system's matrix and its context. A 5-point stencil on the points of the present one allocates
+    /// nothing.
     ///
     /// # Errors
-    /// As [`new`](Self::new); another number of unknowns.
-    pub fn set_matrix(&mut self, a: Csr<T>, context: f64) -> Result<()> {
-        Error::check_len("the new matrix", a.square()?, self.a.rows(), "the rows of the first one")?;
-        let ssor = Ssor::new(&a, 1.0)?;
-        check_spd(&ssor)?;
-        self.next = a.clone();
-        (self.a, self.ssor, self.context) = (a, ssor, self.mapped(context));
+    /// As [`new`](Self::new); another number of unknowns. The solver then still has the old matrix.
+    pub fn set_matrix(&mut self, a: impl Into<Matrix<T>>, context: f64) -> Result<()> {
+        let a = a.into();
+        self.cg.refill(&a)?;
+        (self.a, self.context) = (a, self.mapped(context));
         Ok(())
     }
 
     /// The next system's matrix by its values, on the pattern of the present one.
     ///
     /// # Errors
-    /// Another number of values, values that are not finite; as [`new`](Self::new). The solver then still has the
-    /// old matrix.
+    /// A stencil; another number of values, values that are not finite; as [`new`](Self::new). The solver then still
+    /// has the old matrix.
     pub fn refill(&mut self, values: &[T], context: f64) -> Result<()> {
-        Error::check_len("the values", values.len(), self.a.nnz(), "the entries of the pattern")?;
+        let Matrix::Csr(a) = &self.a else {
+            let needed = "a matrix by rows; set_matrix takes another stencil";
+            return Err(Error::invalid("the matrix to refill", "a stencil", needed));
+        };
+        Error::check_len("the values", values.len(), a.nnz(), "the entries of the pattern")?;
         Error::check_finite("the values", values)?;
-        self.next.values_mut().copy_from_slice(values);
-        self.ssor.refill(&self.next)?;
-        if let Err(error) = check_spd(&self.ssor) {
-            self.ssor.refill(&self.a)?;
-            return Err(error);
+        match &mut self.next {
+            Matrix::Csr(next) if next.columns() == a.columns() && next.row_starts() == a.row_starts() => {
+                next.values_mut().copy_from_slice(values);
+            }
+            next => {
+                let mut a = a.clone();
+                a.values_mut().copy_from_slice(values);
+                *next = a.into();
+            }
         }
+        self.cg.refill(&self.next)?;
         std::mem::swap(&mut self.a, &mut self.next);
         self.context = self.mapped(context);
         Ok(())
     }
 
     /// The matrix.
-    pub fn matrix(&self) -> &Csr<T> {
+    pub fn matrix(&self) -> &Matrix<T> {
         &self.a
     }
 
@@ -209,9 +212,9 @@ impl<T: Real, P: Policy> TunedSolver<T, P> {
     }
 
     fn run(&mut self, omega: f64, settings: Settings, b: &[T], x: &mut [T]) -> Result<Report> {
-        self.ssor.set_omega(omega)?;
+        self.cg.set_omega(omega)?;
         self.cg.set_settings(settings);
-        self.cg.solve(&self.a, &mut self.ssor, b, x)
+        self.cg.solve(&self.a, b, x)
     }
 
     /// ω = 1 with the whole budget of iterations; its count is the yardstick.
@@ -230,7 +233,7 @@ impl<T: Real, P: Policy> LinearSolver<T> for TunedSolver<T, P> {
     }
 
     /// # Errors
-    /// As [`Cg::solve`]; as the policy's.
+    /// As [`SsorCg::solve`]; as the policy's.
     fn solve(&mut self, b: &[T], x: &mut [T]) -> Result<Report> {
         if self.yardstick == 0 {
             return self.fall_back(b, x);
@@ -265,15 +268,10 @@ impl<T: Real, P: Policy> LinearSolver<T> for TunedSolver<T, P> {
 /// [`LinearChoice::Sequence`](crate::ode::implicit::LinearChoice::Sequence).
 impl<T: Real, P: Policy> SequenceSolver<T> for TunedSolver<T, P> {
     fn refill(&mut self, a: &Csr<T>, context: f64) -> Result<()> {
-        let same = a.columns() == self.a.columns() && a.row_starts() == self.a.row_starts();
+        let same = match &self.a {
+            Matrix::Csr(own) => a.columns() == own.columns() && a.row_starts() == own.row_starts(),
+            Matrix::Stencil(_) => false,
+        };
         if same { Self::refill(self, a.values(), context) } else { self.set_matrix(a.clone(), context) }
     }
-}
-
-fn check_spd<T: Real>(ssor: &Ssor<T>) -> Result<()> {
-    if ssor.claims().spd {
-        return Ok(());
-    }
-    let needed = "SSOR-PCG needs A = Aᵀ with a positive diagonal; GMRES takes any matrix";
-    Err(Error::invalid("the matrix", "not symmetric, or a diagonal entry not positive", needed))
 }

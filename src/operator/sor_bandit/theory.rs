@@ -5,7 +5,7 @@
 //! Solution Methods* (1994), theorem 7.17.
 
 use crate::error::{Error, Result};
-use crate::linalg::Csr;
+use crate::linalg::LinearOperator;
 use crate::linalg::eigen::settled_eigenvalues;
 use crate::linalg::precondition::FromRelaxation;
 use crate::linalg::relax::Jacobi;
@@ -19,7 +19,7 @@ pub use crate::linalg::relax::{optimal_omega, sor_radius};
 ///
 /// # Errors
 /// A matrix that is not square or has a diagonal that is not positive; no steps.
-pub fn jacobi_radius<T: Real>(a: &Csr<T>, steps: usize) -> Result<f64> {
+pub fn jacobi_radius<T: Real>(a: &(impl LinearOperator<T> + ?Sized), steps: usize) -> Result<f64> {
     settled_jacobi_radius(a, 0.0, steps).map(|(beta, _)| beta)
 }
 
@@ -28,7 +28,11 @@ pub fn jacobi_radius<T: Real>(a: &Csr<T>, steps: usize) -> Result<f64> {
 ///
 /// # Errors
 /// As [`jacobi_radius`]; `rtol` negative or not finite.
-pub fn settled_jacobi_radius<T: Real>(a: &Csr<T>, rtol: f64, steps: usize) -> Result<(f64, usize)> {
+pub fn settled_jacobi_radius<T: Real>(
+    a: &(impl LinearOperator<T> + ?Sized),
+    rtol: f64,
+    steps: usize,
+) -> Result<(f64, usize)> {
     let mut m = FromRelaxation::new(a, Jacobi::new(a, 1.0)?, 1)?;
     let ends = settled_eigenvalues(a, &mut m, rtol, steps)?;
     Ok(((1.0 - ends.min).max(ends.max - 1.0), ends.steps))
