@@ -19,13 +19,14 @@ use common::{Common, Row, Session, Table, timed};
 use odeon::num::parallel;
 use odeon::operator::pde::{Burgers, Generator, NavierStokes};
 use odeon::{Error, Result};
+use std::f64::consts::TAU;
 use std::process::ExitCode;
 use test::Tested;
 use train::Plan;
 use trajectories::Trajectories;
 
-/// One-step networks w(t) ↦ w(t + Δt) for the vorticity of a two-dimensional flow, or for the viscous Burgers equation,
-/// on the torus, applied to their own answers.
+/// One-step networks w(t) ↦ w(t + Δt) for the vorticity of a two-dimensional flow (its force being a second channel), or
+/// for the viscous Burgers equation, on the torus, applied to their own answers.
 ///
 /// The data are our own pseudo-spectral solver's (kept in the output directory and used again). The same network is
 /// trained in four ways: on pairs; on pairs with noise on the first state; on windows of --window steps, differentiated
@@ -202,6 +203,14 @@ fn flows(arguments: &Arguments, session: &mut Session) -> Result<()> {
         let solver = generator(2 * steps);
         solver.output(&solver.input(seed, u32::MAX)?)
     })?;
+    // Where the force is cannot be seen from the vorticity.
+    let fixed = match extents[..] {
+        [n, m] => {
+            let angle = |at: usize| TAU * ((at % n) as f64 / n as f64 + (at / n) as f64 / m as f64);
+            (0..n * m).map(|at| (angle(at).sin() + angle(at).cos()) as f32).collect()
+        }
+        _ => Vec::new(),
+    };
     let plan = Plan {
         extents,
         channels: count(arguments.channels, 16, 6) as usize,
@@ -212,6 +221,7 @@ fn flows(arguments: &Arguments, session: &mut Session) -> Result<()> {
         batch: arguments.batch as usize,
         rate: arguments.rate,
         seed,
+        fixed,
     };
     let program = plan.program()?;
     let parameters = program.layout().len();
@@ -222,7 +232,7 @@ fn flows(arguments: &Arguments, session: &mut Session) -> Result<()> {
         let file = session.path(&format!("{name}_{}_{seed}.log.csv", method.name()));
         let (theta, train_s) = timed(|| plan.train(&program, &training, method, &file))?;
         session.wrote(&file);
-        all.push(Tested::of(&program, &theta, &test, (&plan.extents, interval), method, train_s)?);
+        all.push(Tested::of((&program, &theta), &test, (&plan, interval), method, train_s)?);
     }
     report(session, &all, (parameters, solver_s, 2 * steps))?;
     test::curves(session, name, &test, &all, (&plan.extents, interval))?;

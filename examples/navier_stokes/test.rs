@@ -2,6 +2,7 @@
 
 use crate::Method;
 use crate::common::{Session, timed};
+use crate::train::Plan;
 use crate::trajectories::Trajectories;
 use odeon::Result;
 use odeon::operator::surrogate::{Rollout, Through, correlation, high_correlation_time, shell_spectrum};
@@ -35,14 +36,14 @@ impl Tested {
     }
 
     pub fn of(
-        program: &Program,
-        theta: &[f32],
+        (program, theta): (&Program, &[f32]),
         test: &Trajectories,
-        (extents, interval): (&[usize], f64),
+        (plan, interval): (&Plan, f64),
         method: Method,
         train_s: f64,
     ) -> Result<Self> {
-        let mut rollout = Rollout::new(program, test.length - 1, Through::Window)?;
+        let fixed = plan.fixed.clone();
+        let mut rollout = Rollout::with_fixed(program, test.length - 1, Through::Window, fixed)?;
         let mut scratch = Scratch::new();
         let mut run = |i: usize| -> Result<Vec<f32>> {
             Ok(rollout.forward(theta, test.state(i, 0), &mut scratch)?[test.dim..].to_vec())
@@ -50,7 +51,7 @@ impl Tested {
         // The first call warms the memory.
         run(0)?;
         let (states, seconds) = timed(|| (0..test.count()).map(&mut run).collect::<Result<Vec<_>>>())?;
-        let tested = Self::judge(method.name(), &states, test, extents, interval)?;
+        let tested = Self::judge(method.name(), &states, test, &plan.extents, interval)?;
         Ok(Self { train_s, predict_s: seconds / test.count() as f64, ..tested })
     }
 

@@ -28,16 +28,19 @@ pub struct Plan {
     pub batch: usize,
     pub rate: f64,
     pub seed: u64,
+    /// A channel that stays, or none: the force.
+    pub fixed: Vec<f32>,
 }
 
 impl Plan {
-    /// w + N(w), periodic, as many grids as leave 4 points.
+    /// w + N(w, force), periodic, as many grids as leave 4 points.
     pub fn program(&self) -> Result<Program> {
         let least = self.extents.iter().min().copied().unwrap_or(0);
         let levels = (1..8).take_while(|level| least >> level >= COARSEST).count() + 1;
         let cycle = CycleSpec { padding: [[Padding::Circular; 2]; 3], ..CycleSpec::backslash(levels) };
         let darcy = Architecture::darcy(self.layers, self.channels, cycle);
-        Architecture { skip: true, ..darcy }.compile(&self.extents)
+        let inputs = if self.fixed.is_empty() { 1 } else { 2 };
+        Architecture { inputs, skip: true, ..darcy }.compile(&self.extents)
     }
 
     pub fn train(
@@ -110,7 +113,7 @@ impl Objective<f32> for Fit<'_> {
             set.loss(u, [trajectory, step + k], share, bars).unwrap_or(f64::NAN)
         };
         gradient.fill(0.0);
-        let mut rollout = Rollout::new(program, steps, through)?;
+        let mut rollout = Rollout::with_fixed(program, steps, through, plan.fixed.clone())?;
         let total = rollout.gradient(theta, &self.start, loss, gradient, &mut self.scratch)?;
         Ok(Evaluation { loss: total, ..Evaluation::default() })
     }

@@ -68,7 +68,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     window: u32,
 
-    /// Training trajectories [default: 128, with --quick 16]
+    /// Training trajectories [default: 256, with --quick 16]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     trajectories: Option<u32>,
 
@@ -76,7 +76,7 @@ struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     test: Option<u32>,
 
-    /// Steps of the optimiser [default: 600, with --quick 20]
+    /// Steps of the optimiser [default: 400, with --quick 20]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     iterations: Option<u64>,
 
@@ -97,7 +97,7 @@ struct Arguments {
     known: bool,
 
     /// Relative and absolute tolerance of all solves
-    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1e-5, allow_negative_numbers = true)]
     tol: f64,
 
     /// Highest learning rate
@@ -149,14 +149,14 @@ fn learn(arguments: &Arguments, session: &mut Session) -> Result<()> {
             simulated::simulate(session, &burgers, &stem, number, seed.wrapping_add(offset))?;
         Trajectories::new(&start, &later, scale)
     };
-    let training = set("train", count(arguments.trajectories, 128, 16), 0, Some(1.0))?;
+    let training = set("train", count(arguments.trajectories, 256, 16), 0, Some(1.0))?;
     let test = set("test", count(arguments.test, 32, 8), 1_000_000, Some(1.0))?;
     let plan = Plan {
         n,
         viscosity: arguments.viscosity as f32,
         interval: arguments.interval as f32,
         window: arguments.window as usize,
-        iterations: arguments.iterations.unwrap_or(if quick { 20 } else { 600 }),
+        iterations: arguments.iterations.unwrap_or(if quick { 20 } else { 400 }),
         batch: arguments.batch as usize,
         channels: count(arguments.channels, 12, 6) as usize,
         layers: arguments.layers as usize,

@@ -28,7 +28,7 @@ impl Method {
     pub fn default_lambda(self) -> [f64; 2] {
         match self {
             Self::None => [0.0; 2],
-            Self::Error => [0.1, 0.1],
+            Self::Error => [0.01, 0.01],
             Self::Stiffness => [1e-4, 1e-4],
             Self::Steps => [3e-3, 3e-3],
         }

@@ -29,6 +29,7 @@ fn architectures() -> Vec<(Architecture, Vec<usize>)> {
         (darcy(f), vec![11, 8]),
         (darcy(mixed), vec![9, 8]),
         (darcy(wide), vec![6, 5]),
+        (Architecture { inputs: 3, outputs: 2, ..navier.clone() }, vec![6, 5]),
         (navier, vec![8, 8]),
         (darcy(CycleSpec::backslash(3)), vec![13]),
         (darcy(CycleSpec::backslash(2)), vec![4, 3, 5]),

@@ -63,6 +63,42 @@ fn the_windows_gradient_is_that_of_differences() -> Tested {
     Ok(())
 }
 
+/// With channels that stay: the same as a network of states and constants, stepped by hand; its window's gradient.
+#[test]
+fn channels_that_stay_are_given_to_every_step() -> Tested {
+    let cycle = CycleSpec { padding: [[Padding::Circular; 2]; 3], ..CycleSpec::backslash(3) };
+    let program = Architecture { inputs: 2, skip: true, ..Architecture::darcy(2, 3, cycle) }.compile(&[8])?;
+    let theta: Vec<f64> = program.init(Default::default(), 2)?;
+    let (start, fixed) = (wave::<f64>(16, 0.1), wave::<f64>(8, 2.5));
+    let mut rollout = Rollout::with_fixed(&program, 3, Through::Window, fixed.clone())?;
+    let states = rollout.forward(&theta, &start, &mut Scratch::new())?.to_vec();
+    for sample in 0..2 {
+        let mut u = start[8 * sample..][..8].to_vec();
+        for k in 1..=3 {
+            let input: Vec<f64> = u.iter().chain(&fixed).copied().collect();
+            program.forward(&theta, &input, &mut u, &mut Scratch::new())?;
+            assert_eq!(states[16 * k + 8 * sample..][..8], u);
+        }
+    }
+    let mut theta_bar = vec![0.0; theta.len()];
+    rollout.gradient(&theta, &start, loss, &mut theta_bar, &mut Scratch::new())?;
+    check_gradient(&theta, &theta_bar, 8, |theta| {
+        let states = rollout.forward(theta, &start, &mut Scratch::new())?;
+        let of = |k: usize, sample: usize| {
+            loss([sample, k], &states[16 * k + 8 * sample..][..8], [&mut [0.0; 8], &mut []])
+        };
+        Ok((1..=3).map(|k| of(k, 0) + of(k, 1)).sum())
+    })?;
+    let (mut pushed, mut last) =
+        (vec![0.0; theta.len()], Rollout::with_fixed(&program, 3, Through::Last, fixed)?);
+    last.gradient(&theta, &start, loss, &mut pushed, &mut Scratch::new())?;
+    assert!(pushed != theta_bar && pushed.iter().any(|p| *p != 0.0));
+    assert!(Rollout::with_fixed(&program, 1, Through::Last, vec![0.0; 7]).is_err());
+    assert!(Rollout::with_fixed(&program, 1, Through::Last, vec![f64::NAN; 8]).is_err());
+    assert!(rollout.forward(&theta, &start[..7], &mut Scratch::new()).is_err());
+    Ok(())
+}
+
 /// Push-forward is one step's gradient from where the network brings the start.
 #[test]
 fn push_forward_differentiates_the_last_step_alone() -> Tested {

@@ -85,6 +85,25 @@ fn navier_stokes_is_spectral_in_space() -> Tested {
     Ok(())
 }
 
+/// v·∇w itself: with X = 2πx, Y = 2πy and w = cos X + cos 2Y, v = (−sin 2Y/4π, sin X/2π), so that w_t = 3/2 sin X sin 2Y.
+/// Invariants, shifts and self-convergence see neither its sign nor its size.
+#[test]
+fn vortices_carry_each_other_the_right_way() -> Tested {
+    let extents = [24, 20];
+    let start = on(extents, |x, y| (TAU * x).cos() + (2.0 * TAU * y).cos());
+    let exact = on(extents, |x, y| 1.5 * (TAU * x).sin() * (2.0 * TAU * y).sin());
+    let rate = |h: f64| -> odeon::Result<Vec<f64>> {
+        let snapshots = fixed(h, 1, h);
+        let flow = NavierStokes { forcing: 0.0, snapshots, ..NavierStokes::new(extents, 0.0, h, 1) };
+        Ok(flow.output(&start)?.iter().zip(&start).map(|(after, w)| (after - w) / h).collect())
+    };
+    // Richardson: the term of order h drops out.
+    let (long, short) = (rate(2e-3)?, rate(1e-3)?);
+    let limit: Vec<f64> = long.iter().zip(&short).map(|(long, short)| 2.0 * short - long).collect();
+    assert!(relative(&limit, &exact) < 1e-9, "{}", relative(&limit, &exact));
+    Ok(())
+}
+
 /// Without viscosity and forcing mean, energy and enstrophy stay, up to the time steps' error, which falls with its
 /// third power (what Heun's method makes of oscillations).
 #[test]
@@ -235,6 +254,17 @@ fn bad_requests_are_explained() -> Tested {
     let wild = NavierStokes { snapshots: fixed(400.0, 1, 1.0), viscosity: 0.0, ..flow };
     let start: Vec<f64> = wild.input(0, 0)?.iter().map(|w| 1e3 * w).collect();
     let error = wild.output(&start).unwrap_err().to_string();
+    assert!(error.contains("steps to the next snapshot at t = "), "{error}");
+    // The same without a Courant number to shorten them.
+    let wild = NavierStokes { snapshots: Snapshots { courant: f64::MAX, ..wild.snapshots }, ..wild };
+    let error = wild.output(&start).unwrap_err().to_string();
     assert!(error.contains("not finite at t = "), "{error}");
+    // A start so fast, or a step so small, that the next snapshot would never come.
+    let fast: Vec<f64> = flow.input(0, 0)?.iter().map(|w| 1e25 * w).collect();
+    let slow = NavierStokes { snapshots: Snapshots { step: 1e-300, ..flow.snapshots }, ..flow };
+    for outcome in [flow.output(&fast), slow.output(&flow.input(0, 0)?)] {
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("steps to the next snapshot at t = 0"), "{error}");
+    }
     Ok(())
 }

@@ -26,7 +26,7 @@ impl Mgno {
     /// For fields of these extents (1 to 3 axes).
     ///
     /// # Errors
-    /// As [`CycleSpec::grids`]; a count that is 0, an input to be added to another number of outputs.
+    /// As [`CycleSpec::grids`]; a count that is 0, an input to be added to more outputs than it has channels.
     pub fn new(architecture: &Architecture, extents: &[usize]) -> Result<Self> {
         architecture.check()?;
         let Architecture { inputs, outputs, channels, cycle, .. } = architecture;
@@ -55,7 +55,11 @@ impl Mgno {
         let last = assembly.down("last", spec, grids[0])?;
         let result = assembly.apply(&last, u);
         if architecture.skip {
-            assembly.sum(0, result);
+            let first = match inputs > outputs {
+                true => assembly.crop([outputs * points, inputs * points].map(|n| [n, 1, 1]), 0),
+                false => 0,
+            };
+            assembly.sum(first, result);
         }
         Ok(Self { grids, program: assembly.finish(), stencils: plans })
     }

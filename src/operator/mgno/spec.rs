@@ -251,7 +251,7 @@ pub struct Architecture {
     pub cycle: CycleSpec,
     /// Whether layers have B and b.
     pub pointwise: bool,
-    /// Whether the input is added to the output, for one step of an evolution.
+    /// Whether the input (of more channels its first ones) is added to the output, for one step of an evolution.
     pub skip: bool,
     /// σ.
     pub activation: Activation,
@@ -294,9 +294,9 @@ impl Architecture {
                 return Err(Error::invalid(what, n, "it must be at least 1"));
             }
         }
-        if self.skip && self.inputs != self.outputs {
+        if self.skip && self.inputs < self.outputs {
             let given = format!("{} in and {} out", self.inputs, self.outputs);
-            return Err(Error::invalid("the channels", given, "adding the input needs as many out as in"));
+            return Err(Error::invalid("the channels", given, "adding the input needs as many in as out"));
         }
         Ok(())
     }

@@ -57,6 +57,9 @@ pub(super) struct Semilinear {
     stage: Vec<Complex64>,
 }
 
+/// Steps that one interval may ask for; more is a solution that grows without bound, or a request that never ends.
+const STEPS: f64 = 1e7;
+
 /// N̂ of û, written to the second; returns max Σ_a |v_a|/h_a.
 pub(super) type Rate<'r> = &'r mut dyn FnMut(&mut Fourier, &[Complex64], &mut [Complex64]) -> f64;
 
@@ -73,7 +76,8 @@ impl Semilinear {
     /// The states after the initial one `u`, of which only what is [resolved](Fourier::resolved) enters.
     ///
     /// # Errors
-    /// An initial state that is not finite, a solution that ceases to be (when).
+    /// An initial state that is not finite, a solution that ceases to be (when), one that needs more than 10⁷ steps
+    /// from a snapshot to the next.
     pub fn trajectory(&mut self, u: &[f64], snapshots: &Snapshots, rate: Rate<'_>) -> Result<Vec<f64>> {
         Error::check_finite("the initial state", u)?;
         let mut state: Vec<Complex64> = u.iter().map(|u| Complex64::new(*u, 0.0)).collect();
@@ -113,6 +117,13 @@ impl Semilinear {
             truncate(resolved, first);
             let rest = span - t;
             let steps = (rest * (speed / snapshots.courant).max(1.0 / snapshots.step)).ceil().max(1.0);
+            if steps > STEPS {
+                let given = format!("{steps:e} steps to the next snapshot at t = {}", from + t);
+                let needed = format!(
+                    "at most {STEPS:e} are taken: the largest step is too small, or the solution too fast or unstable"
+                );
+                return Err(Error::invalid("the time step", given, needed));
+            }
             let h = rest / steps;
             let blend = |lambda: f64| [1.0 - 0.5 * h * lambda, 1.0 / (1.0 + 0.5 * h * lambda)];
             for ((stage, lambda), (u, n)) in stage.iter_mut().zip(&*lambda).zip(state.iter().zip(&*first)) {

@@ -16,7 +16,7 @@ pub enum Through {
     Last,
 }
 
-/// u_{k+1} = G(u_k; θ) for k = 0 … K − 1, G a network that gives as many fields as it takes.
+/// u_{k+1} = G(u_k; θ) for k = 0 … K − 1, G a network that gives as many fields as it takes; or G(u_k, c; θ).
 ///
 /// Trained on pairs alone (K = 1) a network never sees states as it makes them, and its errors grow from step to step;
 /// windows (K > 1) and noise on the first state ([`add_noise`]) are the two remedies.
@@ -45,10 +45,15 @@ pub struct Rollout<'a, T> {
     program: &'a Program,
     steps: usize,
     through: Through,
+    /// c.
+    fixed: Vec<T>,
     /// u_0 … u_K, each `dim × batch`.
     states: Vec<T>,
-    /// Cotangents of a state and of the one before.
+    /// (u_0, c) … (u_{K−1}, c), where there is a c.
+    inputs: Vec<T>,
+    /// Cotangents of a state, and of the input that it comes from.
     bars: [Vec<T>; 2],
+    work: Vec<T>,
 }
 
 impl<'a, T: Real> Rollout<'a, T> {
@@ -57,16 +62,27 @@ impl<'a, T: Real> Rollout<'a, T> {
     /// # Errors
     /// No steps; a network that does not give as many numbers as it takes.
     pub fn new(program: &'a Program, steps: usize, through: Through) -> Result<Self> {
+        Self::with_fixed(program, steps, through, Vec::new())
+    }
+
+    /// Of K = `steps` of a network G(u, c) whose input ends in channels c that stay the same, say a force or coordinates:
+    /// a periodic network of convolutions alone cannot know where it is.
+    ///
+    /// # Errors
+    /// No steps; a network that takes another number of numbers than it gives and c has; a c that is not finite.
+    pub fn with_fixed(program: &'a Program, steps: usize, through: Through, fixed: Vec<T>) -> Result<Self> {
         let (inputs, outputs) = (program.input_len(), program.output_len());
-        if inputs != outputs {
-            let given = format!("{inputs} numbers in, {outputs} out");
-            let needed = "its answers must be inputs";
+        if inputs != outputs + fixed.len() {
+            let given = format!("{inputs} numbers in, {outputs} out, {} that stay", fixed.len());
+            let needed = "its answers and what stays must be its inputs";
             return Err(Error::invalid("the network of a roll-out", given, needed));
         }
         if steps == 0 {
             return Err(Error::invalid("the steps of a roll-out", steps, "at least one is needed"));
         }
-        Ok(Self { program, steps, through, states: Vec::new(), bars: [Vec::new(), Vec::new()] })
+        Error::check_finite("the channels that stay", &fixed)?;
+        let (states, inputs, bars, work) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()], Vec::new());
+        Ok(Self { program, steps, through, fixed, states, inputs, bars, work })
     }
 
     /// The states u_0 … u_K of the last roll-out, each of all samples one after the other.
@@ -84,12 +100,31 @@ impl<'a, T: Real> Rollout<'a, T> {
     }
 
     fn roll(&mut self, theta: &[T], start: &[T], steps: usize, scratch: &mut Scratch<T>) -> Result<()> {
-        let n = start.len();
-        self.states.resize((self.steps + 1) * n, T::zero());
-        self.states[..n].copy_from_slice(start);
-        for k in 0..steps {
-            let (known, next) = self.states[k * n..(k + 2) * n].split_at_mut(n);
-            self.program.forward(theta, known, next, scratch)?;
+        let (n, dim) = (start.len(), self.program.output_len());
+        if n == 0 || !n.is_multiple_of(dim) {
+            let needed = format!("a multiple of {dim} (numbers of one state), at least one sample");
+            return Err(Error::Length { what: "the first states", given: n, needed });
+        }
+        let Self { program, fixed, states, inputs, .. } = self;
+        let wide = n / dim * (dim + fixed.len());
+        states.resize((self.steps + 1) * n, T::zero());
+        inputs.resize(if fixed.is_empty() { 0 } else { self.steps * wide }, T::zero());
+        states[..n].copy_from_slice(start);
+        for k in 0..self.steps {
+            let (known, next) = states[k * n..(k + 2) * n].split_at_mut(n);
+            let mut given = &*known;
+            if !fixed.is_empty() {
+                let input = &mut inputs[k * wide..(k + 1) * wide];
+                for (input, u) in input.chunks_exact_mut(dim + fixed.len()).zip(known.chunks_exact(dim)) {
+                    input[..dim].copy_from_slice(u);
+                    input[dim..].copy_from_slice(fixed);
+                }
+                given = input;
+            }
+            if k == steps {
+                break;
+            }
+            program.forward(theta, given, next, scratch)?;
             finite(k + 1, next)?;
         }
         Ok(())
@@ -109,32 +144,33 @@ impl<'a, T: Real> Rollout<'a, T> {
         theta_bar: &mut [T],
         scratch: &mut Scratch<T>,
     ) -> Result<f64> {
-        let (n, last) = (start.len(), self.steps);
-        self.roll(theta, start, last - 1, scratch)?;
-        let Self { program, states, bars: [bar, before], .. } = self;
-        let known = &states[(last - 1) * n..last * n];
-        if self.through == Through::Last || last == 1 {
+        let last = self.steps;
+        let one = self.through == Through::Last || last == 1;
+        // A last step that alone is reversed is taken there.
+        self.roll(theta, start, if one { last - 1 } else { last }, scratch)?;
+        let Self { program, fixed, states, inputs, bars: [bar, before], work, .. } = self;
+        let (n, dim) = (start.len(), program.output_len());
+        let wide = n / dim * (dim + fixed.len());
+        let known = if fixed.is_empty() { &*states } else { &*inputs };
+        let known = |k: usize| &known[(k - 1) * wide..k * wide];
+        if one {
             let only = |sample: usize, u: &[T], bars: [&mut [T]; 2]| loss([sample, last], u, bars);
-            return program.gradient(theta, known, only, theta_bar, scratch);
+            return program.gradient(theta, known(last), only, theta_bar, scratch);
         }
-        let (known, end) = states[(last - 1) * n..].split_at_mut(n);
-        program.forward(theta, known, end, scratch)?;
-        finite(last, end)?;
-        let dim = program.input_len();
-        let mut work = vec![T::zero(); dim];
-        before.clear();
-        before.resize(n, T::zero());
+        work.resize(dim, T::zero());
+        before.resize(wide, T::zero());
+        before.fill(T::zero());
         bar.resize(n, T::zero());
         let mut total = 0.0;
         for k in (1..=last).rev() {
             let samples = states[k * n..(k + 1) * n].chunks_exact(dim).zip(bar.chunks_exact_mut(dim));
-            for (sample, (u, bar)) in samples.enumerate() {
-                total += loss([sample, k], u, [bar, &mut work]);
+            let later = before.chunks_exact(dim + fixed.len());
+            for (sample, ((u, bar), later)) in samples.zip(later).enumerate() {
+                total += loss([sample, k], u, [bar, work]);
+                bar.iter_mut().zip(later).for_each(|(bar, later)| *bar += *later);
             }
-            bar.iter_mut().zip(before.iter()).for_each(|(bar, later)| *bar += *later);
-            let given = [&states[(k - 1) * n..k * n], &bar[..]];
             let wanted = (k > 1).then_some(&mut before[..]);
-            program.pullback(theta, given, wanted, theta_bar, scratch)?;
+            program.pullback(theta, [known(k), bar], wanted, theta_bar, scratch)?;
         }
         Ok(total)
     }
