@@ -413,3 +413,18 @@ fn the_guided_policy_fits_beta_relatively() -> Tested {
     assert!(off.abs() < 0.03, "2 − ω is off by {off:.3} after {count} estimates");
     Ok(())
 }
+
+/// An estimate near by in the angle does not serve where 1 − β is a tenth of its own.
+#[test]
+fn the_guided_policy_asks_again_where_one_minus_beta_has_fallen() -> Tested {
+    let mut policy = Guided::new(&omega_grid(20)?, Interval::new(0.0, 1.0)?)?;
+    assert!(policy.is_curious(0.5));
+    for share in [0.0, 0.1, 0.25, 0.45, 0.65, 0.85, 0.95] {
+        policy.inform(share, 0.9995 * share)?;
+    }
+    // 1 − β = 0.05 at the last estimate; 0.04 and 0.0055 here.
+    assert!(!policy.is_curious(0.96) && policy.is_curious(0.995));
+    policy.inform(0.995, 0.9995 * 0.995)?;
+    assert!(!policy.is_curious(0.995));
+    Ok(())
+}

@@ -14,6 +14,8 @@ const FACTORS: [f64; 9] = [0.7, 0.8, 0.88, 0.94, 1.0, 1.06, 1.15, 1.3, 1.6];
 const TERMS: usize = 4;
 /// An estimate of β serves contexts this near, in the angle arccos x of the place x in [−1, 1].
 const SPACING: f64 = 0.4;
+/// And where 1 − β is predicted to be this near to that of the estimate, in the logarithm.
+const DECAY: f64 = 1.4;
 const RIDGE: f64 = 1e-12;
 /// Terms of the series of ln cost in the context.
 const COST_TERMS: usize = 8;
@@ -25,8 +27,9 @@ const OPTIMISM: f64 = 0.25;
 ///
 /// β(c) is a Chebyshev series fitted to the estimates given by [`inform`](Policy::inform) (some Lanczos steps
 /// each, [`theory::jacobi_radius`](super::theory::jacobi_radius)); [`is_curious`](Policy::is_curious) says when
-/// one is wanted: in contexts an eighth of the angle arccos c̃ from all seen ones, eight times at most; the fit is to
-/// 1 − β relatively, of which ω* takes the square root. With
+/// one is wanted: in contexts an eighth of the angle arccos c̃ from all seen ones, or where 1 − β is predicted to have
+/// changed by a factor of four since those seen there, about ten times in all; the fit is to 1 − β relatively, of which ω*
+/// takes the square root. With
 /// ω*(β) = 2/(1 + √(1 − β²)) the arm nearest to 2 − ω = s (2 − ω*) is played. The factor s is a bandit's:
 ///
 /// ```text
@@ -139,7 +142,15 @@ impl Policy for Guided {
 
     fn is_curious(&self, context: f64) -> bool {
         let x = self.interval.clone().place(context).unwrap_or(0.0);
-        self.estimates.iter().all(|[seen, _]| (x.acos() - seen.acos()).abs() > SPACING)
+        if self.estimates.is_empty() {
+            return true;
+        }
+        let left = |beta: f64| (1.0 - beta).ln();
+        let here = left(self.beta(x));
+        let serves = |[seen, beta]: &[f64; 2]| {
+            (x.acos() - seen.acos()).abs() <= SPACING && (here - left(*beta)).abs() <= DECAY
+        };
+        !self.estimates.iter().any(serves)
     }
 
     fn inform(&mut self, context: f64, beta: f64) -> Result<()> {
