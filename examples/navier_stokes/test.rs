@@ -19,6 +19,7 @@ pub struct Tested {
     /// Mean time for which they are correlated with the truth.
     pub correlated: f64,
     /// The states of the first test trajectory after each step.
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "for pictures"))]
     pub first: Vec<f32>,
     /// Mean spectrum at the end.
     pub spectrum: Vec<f64>,

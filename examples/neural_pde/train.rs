@@ -47,6 +47,7 @@ pub struct Plan {
 pub struct Trained {
     pub name: String,
     pub parameters: usize,
+    #[cfg_attr(not(feature = "plot"), allow(dead_code, reason = "for pictures"))]
     pub records: Vec<Record>,
     pub train_s: f64,
     pub predict_s: f64,

@@ -16,10 +16,12 @@ fn moving([x, y, _]: [f64; 3], t: f64) -> bool {
     (x - 0.3 - 0.3 * t).hypot(y - 0.5) < 0.14
 }
 
+/// Extents, and what is solid.
+type Case<'a> = (&'a [usize], fn([f64; 3], f64) -> bool);
+
 #[test]
 fn steps_leave_no_divergence_and_smoke_between_0_and_1() -> Tested {
-    let boxes: [(&[usize], fn([f64; 3], f64) -> bool); 3] =
-        [(&[24, 32], moving), (&[16, 16], |_, _| false), (&[10, 9, 12], moving)];
+    let boxes: [Case<'_>; 3] = [(&[24, 32], moving), (&[16, 16], |_, _| false), (&[10, 9, 12], moving)];
     for (extents, obstacle) in boxes {
         let mut plume = Plume::new(extents, 5.0, obstacle)?;
         let mut solids = Vec::new();
