@@ -1,6 +1,7 @@
 //! Equations on the unit square.
 
 use crate::{Tested, relative};
+use odeon::num::random::{at, stream, uniform};
 use odeon::operator::pde::{Coefficient, Darcy, Generator, Helmholtz, Poisson};
 use std::f64::consts::PI;
 
@@ -84,6 +85,17 @@ fn multiscale_coefficients_are_their_product() -> Tested {
         assert!((a - finer[(2 * j + 1) * 127 + 2 * i + 1]).abs() < 1e-12 * a);
     }
     assert_ne!(a, darcy.input(5, 1)?);
+    let scales = [0, 1, 2, 3, 4, 5].map(|k: u64| {
+        let [bits, _] = at(5, k, stream(0, 2));
+        f64::from(1 << k) * (1.0 + 0.5 * uniform(bits))
+    });
+    for [i, j] in [[0, 0], [10, 40], [62, 31]] {
+        let [x, y] = [i, j].map(|i| (i + 1) as f64 / 64.0);
+        let factor =
+            |a: &f64| (1.0 + 0.5 * (a * PI * (x + y)).cos()) * (1.0 + 0.5 * (a * PI * (y - 3.0 * x)).sin());
+        let product: f64 = scales.iter().map(factor).product();
+        assert!((a[j * 63 + i] - product).abs() < 1e-12 * product, "({i}, {j})");
+    }
     let u = darcy.output(&a)?;
     assert!(u.iter().all(|u| *u > 0.0 && u.is_finite()), "the maximum principle");
     assert!(matches!(darcy.coefficient, Coefficient::Multiscale));
