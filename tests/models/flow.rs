@@ -265,3 +265,42 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     assert!(flow.set_probes(vec![1.0, 2.0, f64::NAN, 1.0]).is_err());
     Ok(())
 }
+
+/// A batch that passes the network in several groups is its columns one by one, each with its own probes.
+#[test]
+fn wide_batches_are_their_columns() -> Result<()> {
+    let (dim, columns) = (2, 3001);
+    let theta = theta(&network(dim)?);
+    let flow = |probes: Vec<f64>| -> Result<Flow<f64>> {
+        let mut flow = Flow::new(network(dim)?, hutchinson(Probe::Rademacher), 1.0)?.regularised();
+        flow.set_probes(probes)?;
+        Ok(flow)
+    };
+    let probes: Vec<f64> = wave(DRAWS * dim * columns, 0.3).iter().map(|w| w.signum()).collect();
+    let rows = Dynamics::<f64>::dim(&flow(probes.clone())?);
+    let run = |flow: &Flow<f64>, y: &[f64], dy_bar: &[f64]| {
+        let mut scratch = flow.scratch(y.len() / rows);
+        let at = Point { t: 0.3, y, theta: &theta };
+        let (mut dy, mut y_bar, mut theta_bar) =
+            (vec![0.0; y.len()], vec![0.0; y.len()], vec![0.0; theta.len()]);
+        flow.eval(at, &mut dy, &mut scratch);
+        let t_bar = flow.vjp(at, dy_bar, &mut y_bar, &mut theta_bar, &mut scratch);
+        theta_bar.push(t_bar);
+        [dy, y_bar, theta_bar]
+    };
+    let (y, dy_bar) = (wave(rows * columns, 0.7), wave(rows * columns, 1.2));
+    let [dy, y_bar, theta_bar] = run(&flow(probes.clone())?, &y, &dy_bar);
+    let mut sum = vec![0.0; theta_bar.len()];
+    for j in 0..columns {
+        let own = (0..DRAWS).flat_map(|k| &probes[(k * columns + j) * dim..][..dim]).copied().collect();
+        let here = j * rows..(j + 1) * rows;
+        let [one, bar, theta_bar] = run(&flow(own)?, &y[here.clone()], &dy_bar[here.clone()]);
+        assert!(
+            relative(&dy[here.clone()], &one) < 1e-12 && relative(&y_bar[here], &bar) < 1e-12,
+            "column {j}"
+        );
+        sum.iter_mut().zip(theta_bar).for_each(|(sum, bar)| *sum += bar);
+    }
+    assert!(relative(&theta_bar, &sum) < 1e-11);
+    Ok(())
+}
