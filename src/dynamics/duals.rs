@@ -1,6 +1,6 @@
 //! [`Duals`]: a value with derivatives along several directions at once.
 // Indices into several arrays at once.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, reason = "several arrays are indexed alike")]
 
 use super::dual::powi_slope;
 use crate::num::Scalar;

@@ -1,6 +1,6 @@
 //! [`BandedLu`]: P A = L U of a banded matrix.
 // Indices into several arrays at once.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, reason = "several arrays are indexed alike")]
 
 use super::direct::{Factors, singular};
 use super::{Budget, Pattern};

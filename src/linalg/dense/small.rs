@@ -1,6 +1,6 @@
 //! LU of matrices of a size known at compile time: everything is unrolled and stays in registers.
 // Indices into several arrays at once.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, reason = "several arrays are indexed alike")]
 
 use crate::num::Real;
 

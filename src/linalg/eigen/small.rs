@@ -33,7 +33,7 @@ pub(super) fn tridiagonal(diagonal: &[f64], off: &[f64]) -> Result<(Vec<f64>, Ve
 
 /// Eigenvalues [real, imaginary] and eigenvectors (real parts, imaginary parts; column major) of an
 /// `n × n` matrix, in no order.
-#[allow(clippy::type_complexity)]
+#[allow(clippy::type_complexity, reason = "a pair of arrays, used once")]
 pub(super) fn general(n: usize, matrix: &[f64]) -> Result<(Vec<[f64; 2]>, [Vec<f64>; 2])> {
     let view = MatRef::from_column_major_slice(f64::field(matrix), n, n);
     let eigen = view.eigen().map_err(|_| failed("the Hessenberg matrix"))?;

@@ -107,7 +107,7 @@ impl<T: Real> Bidiagonal<T> {
 
     /// Iterates from the residual in `tall` to the end (true) or to where the recurrence has to start
     /// anew (false).
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "the parts of one recurrence, borrowed apart")]
     fn cycle<A, M>(
         &mut self,
         recurrence: &mut impl Recurrence<T>,

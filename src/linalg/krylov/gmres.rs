@@ -151,7 +151,7 @@ impl<T: Real> Gmres<T> {
 
     /// From the residual in `r`, of norm `truth`, to the next restart or the end; x and r are then those
     /// of the last iterate. Returns its residual norm and whether the solve has ended.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "the parts of one iteration, borrowed apart")]
     fn cycle<A, L, R>(
         &mut self,
         a: &A,
